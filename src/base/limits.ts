@@ -1,0 +1,92 @@
+/**
+ * Every limit and default timeout of LOTC, with its reason. A limit that is not named here does
+ * not exist; a test holds each one that a peer or an operator can reach.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+export const limits = {
+  /** Default port: unassigned at IANA, outside Linux's ephemeral range. */
+  port: 7416,
+
+  // --- frames and bodies (PROTOCOL, "Limits") ---
+  headerBytes: 20,
+  /** Before a peer's HELLO is accepted it may cost this much memory and no more. */
+  bodyBytesBeforeHello: 16 * KiB,
+  bodyBytes: 1 * MiB,
+  /** With header and keys the frame then fits one TLS record (16,384). */
+  chunkBytes: 16_320,
+  cborDepth: 16,
+  cborItems: 10_000,
+  cborTextBytes: 256 * KiB,
+
+  // --- sessions ---
+  requestsInFlight: 256,
+  sendQueueBytes: 1 * MiB,
+  /** Credit a receiver grants for one transfer: bounds what lies in sockets before a kill. */
+  creditBytes: 256 * KiB,
+  handshakeMs: 10_000,
+  pingEveryMs: 5_000,
+  pingMissed: 3,
+  connectMs: 10_000,
+  reconnectMinMs: 200,
+  reconnectMaxMs: 30_000,
+  refusedRetryMs: 60_000,
+  /** Answers of finished requests kept to recognise a repeat of the same id. */
+  answersKept: 1_024,
+
+  // --- strangers on the port ---
+  unauthenticatedSockets: 256,
+  unauthenticatedPerAddress: 16,
+  newPerSecondPerAddress: 32,
+  newBurstPerAddress: 64,
+  handshakesInFlight: 64,
+  badKeysPerMinute: 5,
+
+  // --- journal and store ---
+  journalRecordBytes: 512 * KiB,
+  journalBatchBytes: 900 * KiB,
+  journalBatchRecords: 1_024,
+  snapshotEveryRecords: 100_000,
+  snapshotEveryBytes: 64 * MiB,
+  serverReserveBytes: 64 * MiB,
+  agentReserveBytes: 8 * MiB,
+  lowDiskBytes: 256 * MiB,
+  /** How long a command id is remembered, so that a retry gets the first reply. */
+  commandIdsKeptMs: 24 * 3_600_000,
+  commandIdsKept: 1_000_000,
+  assignmentItemsPerMessage: 256,
+  reportsPerMessage: 256,
+
+  // --- things a fleet holds ---
+  nameBytes: 63,
+  tasks: 100_000,
+  labelsPerNode: 64,
+  targetsPerVerb: 10_000,
+  bundleBytes: 2 * GiB,
+  archiveEntries: 100_000,
+  archiveDepth: 64,
+  archiveNameBytes: 255,
+  archivePathBytes: 1_024,
+  uploadsAtOnce: 8,
+  /** MAX_ARG_STRLEN of Linux (execve(2)): one string of argv or the environment, NUL included. */
+  argumentBytes: 131_072,
+
+  // --- work ---
+  stopGraceMs: 10_000,
+  /** suspend and resume orders for a node that is away end after this long. */
+  orderExpiresMs: 600_000,
+  keepRuns: 100,
+  keepForMs: 30 * 86_400_000,
+  statsEveryMs: 5_000,
+  logReadBytes: 1 * MiB,
+  logLineBytes: 16 * KiB,
+  watchersPerSession: 64,
+
+  // --- console ---
+  waitTimeoutMs: 60_000,
+  /** setTimeout overflows at 2^31 ms and drifts over suspend: no timer is armed for longer. */
+  timerMs: 30_000,
+} as const;

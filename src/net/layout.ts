@@ -1,0 +1,403 @@
+/**
+ * The one layout table: which message has which code byte, and which keys its body must and may
+ * hold in each of its states. The codec, docs/PROTOCOL.md and dissector.lua are checked against
+ * it; the TypeScript types of all bodies are derived from it, so a wrong field does not compile.
+ *
+ * The code byte keeps the original LOTC layout CCC SSS TT: category, subcategory, state. Every
+ * REQ gets ACK (received, durable) and then OK (done) or ERR (failed), or OK / ERR at once.
+ * A request without an answer (id 0) has only a `req` layout.
+ */
+import type { KeyName, KeyType, keys, ShapeName } from './registry.ts';
+
+export interface Fields {
+  readonly must: readonly KeyName[];
+  readonly may: readonly KeyName[];
+}
+
+const none = { must: [], may: [] } as const satisfies Fields;
+
+/** Nested maps: which keys each must and may hold. */
+export const shapes = {
+  /** What a task is. `on` is a selector's source text; absent: wherever its bundle is, or @all. */
+  spec: {
+    must: ['command'],
+    may: [
+      ...['bundle', 'on', 'user', 'cwd', 'env', 'stopSignal', 'stopGraceMs'],
+      ...['keepRuns', 'keepForMs'],
+    ] as const,
+  },
+  /** A process as everybody sees it: one run on one node (CLI contract, "process"). */
+  process: {
+    must: ['run', 'processState'],
+    may: [
+      ...['task', 'node', 'pid', 'startedAt', 'exitedAt', 'exitCode', 'signal', 'restarts'],
+      ...['bundle', 'status', 'reason', 'createdAt', 'suspendedAt', 'wish', 'operation'],
+      ...['cpuMs', 'maxMemoryBytes', 'errorCode', 'containment', 'command', 'who'],
+    ] as const,
+  },
+  /** One thing a node is assigned: a bundle to hold or an order to carry out (`entry` says). */
+  item: {
+    must: ['item', 'generation', 'entry'],
+    may: [
+      ...['bundle', 'digest', 'sizeBytes', 'order', 'operation', 'verb', 'run', 'task', 'spec'],
+      ...['revision', 'env', 'arguments', 'signal', 'expiresAt', 'previous', 'at', 'who'],
+      ...['stdin', 'tty', 'rows', 'columns', 'live', 'stopGraceMs', 'stopSignal'],
+    ] as const,
+  },
+  /** One thing a node reports: a process's whole row, an order's answer, a bundle's state. */
+  report: {
+    must: ['seq', 'at', 'entry'],
+    may: ['process', 'order', 'answer', 'bundle', 'digest', 'bundleState', 'reason'],
+  },
+  answer: {
+    must: ['ok'],
+    may: ['node', 'task', 'run', 'errorCode', 'text', 'hint', 'unchanged'],
+  },
+  node: {
+    must: ['node', 'nodeState'],
+    may: [
+      ...['uid', 'labels', 'addresses', 'build', 'lastSeen', 'clock', 'running', 'createdAt'],
+      ...['containment', 'boot', 'rttUs'],
+    ] as const,
+  },
+  clock: { must: ['synchronized'], may: ['offsetUs', 'clockErrorUs', 'source', 'stratum'] },
+  task: {
+    must: ['task', 'spec', 'enabled', 'revision'],
+    may: ['createdAt', 'at', 'who'],
+  },
+  bundle: {
+    must: ['bundle', 'digest', 'sizeBytes'],
+    may: ['on', 'presences', 'createdAt', 'at', 'who'],
+  },
+  /** A bundle on a node: `loading`, `loaded` or `failed`. */
+  presence: { must: ['node', 'bundleState'], may: ['reason', 'digest'] },
+  operation: {
+    must: ['operation', 'verb', 'targets', 'at', 'operationState'],
+    may: ['who', 'origin', 'answers', 'nodes', 'expiresAt', 'reason', 'processes'],
+  },
+  event: {
+    must: ['seq', 'at', 'eventKind', 'text'],
+    may: ['clockErrorUs', 'who', 'node', 'task', 'run', 'bundle', 'operation', 'origin'],
+  },
+  token: {
+    must: ['token', 'role', 'usesLeft', 'expiresAt'],
+    may: ['scope', 'node', 'labels', 'createdAt', 'createdBy', 'usedBy'],
+  },
+  /** A reading of statistics; without `run` it is the node's own. */
+  sample: {
+    must: ['at'],
+    may: [
+      ...['node', 'task', 'run', 'cpuPercent', 'memoryBytes', 'memoryKind', 'ioReadBytes'],
+      ...['ioWriteBytes', 'threads', 'openFiles', 'uptimeMs', 'load1', 'memoryTotalBytes'],
+      ...['diskFreeBytes'],
+    ] as const,
+  },
+} as const satisfies Record<ShapeName, Fields>;
+
+export const categories = ['HOST', 'TASK', 'DEP', 'FILE', 'RET', 'SYN', 'PING', 'ERR'] as const;
+export const states = ['REQ', 'ACK', 'OK', 'ERR'] as const;
+export type Category = (typeof categories)[number];
+export type State = (typeof states)[number];
+
+/** What the ERR state of every message holds: the thing and the reason, the remedy, the code. */
+export const failure = {
+  must: ['errorCode', 'text'],
+  may: ['hint', 'node', 'answers', 'operation', 'offset'],
+} as const satisfies Fields;
+
+export interface Layout {
+  readonly category: Category;
+  readonly sub: number;
+  readonly name: string;
+  readonly req: Fields;
+  readonly ack?: Fields;
+  readonly ok?: Fields;
+}
+
+const verb = { must: ['key', 'targets'], may: ['on', 'wait', 'present'] } as const;
+const verbAck = { must: ['operation'], may: ['seq', 'answers'] } as const;
+const verbOk = { must: [], may: ['operation', 'answers', 'seq', 'processes'] } as const;
+
+export const layouts = {
+  // HOST: nodes, who they are and how they are
+  hostAdd: {
+    ...{ category: 'HOST', sub: 0, name: 'ADD' },
+    req: { must: ['csr', 'instance', 'build'], may: ['node', 'labels'] },
+    ok: { must: ['certificate', 'authority', 'fleet'], may: ['node', 'uid', 'labels'] },
+  },
+  hostRm: {
+    ...{ category: 'HOST', sub: 1, name: 'RM' },
+    req: { must: ['key', 'names'], may: ['force', 'present'] },
+    ack: verbAck,
+    ok: verbOk,
+  },
+  hostState: {
+    ...{ category: 'HOST', sub: 2, name: 'STATE' },
+    req: { must: ['key', 'node'], may: ['labels', 'labelsRemoved'] },
+    ok: { must: ['nodes'], may: ['seq', 'unchanged'] },
+  },
+  hostHello: {
+    ...{ category: 'HOST', sub: 3, name: 'HELLO' },
+    req: {
+      must: ['build', 'features', 'role', 'instance'],
+      may: ['node', 'generation', 'journal', 'seenSeq', 'boot', 'containment', 'seq', 'reset'],
+    },
+    ok: {
+      must: ['build', 'features', 'fleet', 'at', 'heartbeatMs'],
+      may: ['journal', 'seq', 'errorUs', 'identity', 'node', 'role'],
+    },
+  },
+  hostBye: {
+    ...{ category: 'HOST', sub: 4, name: 'BYE' },
+    req: { must: [], may: ['reason'] },
+    ok: none,
+  },
+  hostSample: {
+    ...{ category: 'HOST', sub: 5, name: 'SAMPLE' },
+    req: { must: ['samples'], may: ['running', 'clock', 'diskFreeBytes'] },
+  },
+  hostToken: {
+    ...{ category: 'HOST', sub: 6, name: 'TOKEN' },
+    req: { must: ['key', 'spki', 'role', 'ttlMs', 'usesLeft'], may: ['node', 'labels', 'scope'] },
+    ok: { must: ['tokens'], may: ['seq'] },
+  },
+  hostTokenRm: {
+    ...{ category: 'HOST', sub: 7, name: 'TOKEN_RM' },
+    req: { must: ['key', 'names'], may: [] },
+    ok: { must: [], may: ['seq'] },
+  },
+
+  // TASK: definitions and what is done with them
+  taskAdd: {
+    ...{ category: 'TASK', sub: 0, name: 'ADD' },
+    req: { must: ['key', 'task', 'spec', 'mode'], may: ['enabled'] },
+    ok: { must: ['revision'], may: ['unchanged', 'seq', 'tasks'] },
+  },
+  taskRm: {
+    ...{ category: 'TASK', sub: 1, name: 'RM' },
+    req: { must: ['key', 'names'], may: ['force', 'wait'] },
+    ack: verbAck,
+    ok: verbOk,
+  },
+  taskRun: {
+    ...{ category: 'TASK', sub: 2, name: 'RUN' },
+    req: { must: verb.must, may: [...verb.may, 'env', 'arguments', 'mode'] as const },
+    ack: verbAck,
+    ok: verbOk,
+  },
+  taskKill: {
+    ...{ category: 'TASK', sub: 3, name: 'KILL' },
+    req: { must: verb.must, may: [...verb.may, 'signal', 'mode'] as const },
+    ack: verbAck,
+    ok: verbOk,
+  },
+  taskStop: {
+    ...{ category: 'TASK', sub: 4, name: 'STOP' },
+    req: { must: verb.must, may: [...verb.may, 'expiresMs'] as const },
+    ack: verbAck,
+    ok: verbOk,
+  },
+  taskCont: {
+    ...{ category: 'TASK', sub: 5, name: 'CONT' },
+    req: { must: verb.must, may: [...verb.may, 'expiresMs'] as const },
+    ack: verbAck,
+    ok: verbOk,
+  },
+  taskOk: {
+    ...{ category: 'TASK', sub: 6, name: 'OK' },
+    req: { must: ['key', 'names'], may: [] },
+    ok: { must: ['answers'], may: ['seq'] },
+  },
+  taskNok: {
+    ...{ category: 'TASK', sub: 7, name: 'NOK' },
+    req: { must: ['key', 'names'], may: [] },
+    ok: { must: ['answers'], may: ['seq'] },
+  },
+
+  // FILE: bundles and the transfer of their content
+  fileDef: {
+    ...{ category: 'FILE', sub: 0, name: 'DEF' },
+    req: { must: ['key', 'bundle', 'digest', 'sizeBytes'], may: ['on', 'replace', 'wait'] },
+    ack: verbAck,
+    ok: verbOk,
+  },
+  fileRm: {
+    ...{ category: 'FILE', sub: 1, name: 'RM' },
+    req: { must: ['key', 'names'], may: ['on', 'force', 'wait'] },
+    ack: verbAck,
+    ok: verbOk,
+  },
+  /** Upload: ACK says from which offset (what is there already stays), chunks follow, OK ends. */
+  filePut: {
+    ...{ category: 'FILE', sub: 2, name: 'PUT' },
+    req: { must: ['digest', 'sizeBytes'], may: [] },
+    ack: { must: ['offset', 'credit'], may: [] },
+    ok: { must: ['digest'], may: [] },
+  },
+  /** Download from an offset: ACK says the size, chunks follow as credit allows, OK ends. */
+  fileGet: {
+    ...{ category: 'FILE', sub: 3, name: 'GET' },
+    req: { must: ['digest', 'offset', 'credit'], may: [] },
+    ack: { must: ['sizeBytes'], may: [] },
+    ok: { must: ['digest'], may: [] },
+  },
+  /** A piece of the transfer whose request id it carries. All but the last have MORE. */
+  fileChunk: {
+    ...{ category: 'FILE', sub: 4, name: 'CHUNK' },
+    req: { must: ['offset', 'data'], may: [] },
+  },
+  /** The receiver of a transfer lets its sender go up to (not including) byte `credit`. */
+  fileCredit: {
+    ...{ category: 'FILE', sub: 5, name: 'CREDIT' },
+    req: { must: ['credit'], may: [] },
+  },
+
+  // RET: what comes back: answers to questions, output, operations
+  retQuery: {
+    ...{ category: 'RET', sub: 1, name: 'QUERY' },
+    req: {
+      must: ['query'],
+      may: [
+        ...['names', 'on', 'states', 'all', 'run', 'since', 'limit', 'after', 'task'],
+        ...['operation', 'node'],
+      ] as const,
+    },
+    ok: {
+      must: [],
+      may: [
+        ...['nodes', 'processes', 'tasks', 'bundles', 'operations', 'events', 'tokens'],
+        ...['samples', 'seq', 'after'],
+      ] as const,
+    },
+  },
+  /** Like a query, but every change follows as a MORE frame until the asker cancels or leaves. */
+  retWatch: {
+    ...{ category: 'RET', sub: 2, name: 'WATCH' },
+    req: { must: ['query'], may: ['names', 'on', 'since', 'after', 'run', 'task'] },
+    ack: none,
+    ok: { must: [], may: ['events', 'samples', 'processes'] },
+  },
+  /** Output of runs. MORE frames carry data; `credit` bounds what is on its way. */
+  retLog: {
+    ...{ category: 'RET', sub: 3, name: 'LOG' },
+    req: {
+      must: ['credit'],
+      may: ['targets', 'on', 'run', 'follow', 'tail', 'since', 'streams', 'operation', 'all'],
+    },
+    ack: { must: [], may: ['processes'] },
+    ok: {
+      must: [],
+      may: ['node', 'run', 'task', 'stream', 'data', 'at', 'offset', 'process', 'text', 'processes'],
+    },
+  },
+  /** Ad-hoc command: runs with no task. ACK names the runs; output comes through retLog. */
+  retExec: {
+    ...{ category: 'RET', sub: 4, name: 'EXEC' },
+    req: {
+      must: ['key', 'spec', 'on', 'credit'],
+      may: ['stdin', 'tty', 'rows', 'columns', 'present', 'nodes'],
+    },
+    ack: { must: ['operation', 'processes'], may: ['seq'] },
+    ok: {
+      must: [],
+      may: ['node', 'run', 'stream', 'data', 'at', 'offset', 'process', 'processes', 'answers'],
+    },
+  },
+  /** Input for the runs of an exec, in order; answered when written. `last` closes it. */
+  retInput: {
+    ...{ category: 'RET', sub: 5, name: 'INPUT' },
+    req: { must: [], may: ['operation', 'run', 'data', 'last', 'rows', 'columns', 'signal'] },
+    ok: { must: [], may: ['answers'] },
+  },
+  retCancel: {
+    ...{ category: 'RET', sub: 6, name: 'CANCEL' },
+    req: { must: ['key', 'operation'], may: [] },
+    ok: { must: ['operations'], may: ['seq'] },
+  },
+  /** Wait for an operation's answers, or for processes to reach a state; OK when it is decided. */
+  retWait: {
+    ...{ category: 'RET', sub: 7, name: 'WAIT' },
+    req: { must: [], may: ['operation', 'targets', 'on', 'waitFor'] },
+    ok: { must: [], may: ['operations', 'processes', 'answers'] },
+  },
+
+  // SYN: what keeps two sides in step
+  synDef: {
+    ...{ category: 'SYN', sub: 0, name: 'DEF' },
+    req: { must: ['t1'], may: [] },
+    ok: { must: ['t1', 't2', 't3'], may: ['errorUs'] },
+  },
+  synAssign: {
+    ...{ category: 'SYN', sub: 1, name: 'ASSIGN' },
+    req: { must: ['generation', 'base', 'items'], may: ['removed', 'reset', 'seq', 'journal'] },
+    ok: { must: ['generation'], may: [] },
+  },
+  synReport: {
+    ...{ category: 'SYN', sub: 2, name: 'REPORT' },
+    req: { must: ['reports'], may: [] },
+    ok: { must: ['seq'], may: ['journal', 'seenSeq'] },
+  },
+  /** Withdraw one's own open request (a watch, a log, a transfer) by its request id. */
+  synDrop: {
+    ...{ category: 'SYN', sub: 3, name: 'DROP' },
+    req: { must: ['request'], may: [] },
+  },
+
+  // PING
+  ping: { category: 'PING', sub: 0, name: 'PING', req: none, ok: none },
+  pingNode: {
+    ...{ category: 'PING', sub: 1, name: 'NODE' },
+    req: { must: ['on'], may: ['limit'] },
+    ok: { must: ['nodes'], may: ['answers'] },
+  },
+} as const satisfies Record<string, Layout>;
+
+export type MessageKind = keyof typeof layouts;
+
+/** ERR category: answers to frames that could not be read. State is always ERR, id 0. */
+export const frameErrors = { HEAD: 0, LGTH: 1, CSUM: 2, TASK: 3, FILE: 4, OTH: 7 } as const;
+
+// ---- types derived from the tables ----
+
+type Scalar<T> = T extends 'uint' | 'int' | 'float' | 'time'
+  ? number
+  : T extends 'text'
+    ? string
+    : T extends 'bytes'
+      ? Uint8Array
+      : T extends 'bool'
+        ? boolean
+        : T extends 'texts'
+          ? readonly string[]
+          : T extends 'uints'
+            ? readonly number[]
+            : T extends 'strmap'
+              ? Readonly<Record<string, string>>
+              : never;
+
+type Value<T extends KeyType> = T extends { readonly map: infer S extends ShapeName }
+  ? Shape<S>
+  : T extends { readonly list: infer S extends ShapeName }
+    ? readonly Shape<S>[]
+    : Scalar<T>;
+
+type Typed<F extends Fields> = {
+  readonly [K in F['must'][number]]: Value<(typeof keys)[K][1]>;
+} & {
+  readonly [K in F['may'][number]]?: Value<(typeof keys)[K][1]> | undefined;
+};
+
+/** A nested map by its shape's name, for instance `Shape<'spec'>`. */
+export type Shape<S extends ShapeName> = Typed<(typeof shapes)[S]>;
+
+/** The body of a message in one of its states. */
+export type Req<K extends MessageKind> = Typed<(typeof layouts)[K]['req']>;
+export type Ack<K extends MessageKind> = (typeof layouts)[K] extends { ack: infer F extends Fields }
+  ? Typed<F>
+  : never;
+export type Ok<K extends MessageKind> = (typeof layouts)[K] extends { ok: infer F extends Fields }
+  ? Typed<F>
+  : never;
+export type Failure = Typed<typeof failure>;
+/** Any map out of the registry's keys. */
+export type AnyBody = { readonly [K in KeyName]?: Value<(typeof keys)[K][1]> | undefined };
