@@ -1,0 +1,101 @@
+/**
+ * Makes dist/lotc: the sources become one CJS file, which goes into a copy of the pinned Node
+ * binary as a single executable application. Downloads nothing.
+ *
+ * Node is stripped before anything is injected (stripping afterwards corrupts it: the injected
+ * note moves) and the finished file is renamed into place, so that dist/lotc is always whole,
+ * also while it runs. Version, commit and nothing about this machine are compiled in: the same
+ * commit gives the same bundle.
+ */
+
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import seaModule from '@yao-pkg/pkg/lib-es5/sea.js';
+import { build as tsup } from 'tsup';
+
+const root = resolve(import.meta.dirname, '..');
+const executableBytesMax = 130 * 1024 * 1024;
+
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  version: string;
+};
+const commit = readFileSync(join(root, 'build/commit'), 'utf8').trim();
+
+async function bundle(directory: string): Promise<string> {
+  await tsup({
+    config: false,
+    entry: { main: join(root, 'src/main.ts') },
+    outDir: directory,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node26',
+    noExternal: [/.*/u],
+    // Without the prefix node:sqlite, node:sea and node:ffi are not found in the executable.
+    removeNodeProtocol: false,
+    minify: true,
+    // Error names and class names are read by people, in logs and stacks.
+    esbuildOptions: (options) => {
+      options.keepNames = true;
+      options.legalComments = 'none';
+    },
+    outExtension: () => ({ js: '.cjs' }),
+    define: {
+      LOTC_VERSION: JSON.stringify(version),
+      LOTC_COMMIT: JSON.stringify(commit),
+      'import.meta.dirname': '"/"',
+    },
+    silent: true,
+  });
+  return join(directory, 'main.cjs');
+}
+
+function stripNode(directory: string): string {
+  const bare = join(directory, 'node');
+  const source = join(root, `node_modules/node-linux-${process.arch}/bin/node`);
+  execFileSync('strip', ['-o', bare, source]);
+  return bare;
+}
+
+async function compile(main: string, directory: string): Promise<string> {
+  const output = join(directory, 'lotc');
+  const arch = process.arch;
+  await seaModule.default(main, {
+    targets: [{ platform: 'linux', arch, nodeRange: 'node26', output }],
+    nodePath: stripNode(directory),
+    seaConfig: {
+      disableExperimentalSEAWarning: true,
+      useCodeCache: true,
+      assets: { 'main.cjs': main, shim: join(root, 'build/shim') },
+    },
+  });
+  chmodSync(output, 0o755);
+  return output;
+}
+
+const startedAt = performance.now();
+mkdirSync(join(root, 'build'), { recursive: true });
+mkdirSync(join(root, 'dist'), { recursive: true });
+const work = mkdtempSync(join(root, 'build/making-'));
+try {
+  const main = await bundle(work);
+  const executable = await compile(main, work);
+  const bytes = statSync(executable).size;
+  if (bytes > executableBytesMax) throw new Error(`dist/lotc would have ${bytes} bytes`);
+  copyFileSync(main, join(work, 'kept.cjs'));
+  renameSync(join(work, 'kept.cjs'), join(root, 'build/main.cjs'));
+  renameSync(executable, join(root, 'dist/lotc'));
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  console.log(`dist/lotc: ${(bytes / 1024 / 1024).toFixed(1)} MiB, made in ${seconds} s`);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

@@ -1,0 +1,76 @@
+/**
+ * The command line: clipanion over the commands of one role. The first word names the role, and
+ * only that role's commands are loaded; where all of them are needed (help, completion, a wrong
+ * first word) all are. A command throws (`LotcError`, clipanion's `UsageError`) or answers with
+ * its exit code; every error ends here, as one text on stderr, or as the error object of cli.md
+ * where JSON was asked for, with the exit code that belongs to it. What the parser finds is a
+ * usage error, 2 (clipanion itself would print it to stdout and end with 1).
+ */
+
+import { Cli, type Command, type CommandClass } from 'clipanion';
+import { build } from './base/build.ts';
+import { describeError, wantsJson } from './fault.ts';
+import { groupHelp, helpPath } from './help.ts';
+
+interface Role {
+  readonly commands: readonly CommandClass[];
+}
+
+const roles: Readonly<Record<string, () => Promise<Role>>> = {
+  server: () => import('./roles/server/command.ts'),
+  agent: () => import('./roles/agent/command.ts'),
+  admin: () => import('./roles/admin/commands/index.ts'),
+};
+
+async function load(words: readonly string[]): Promise<Cli> {
+  const cli = new Cli({
+    binaryLabel: 'Low Orbit Task Cannon',
+    binaryName: 'lotc',
+    binaryVersion: build.version,
+  });
+  const wanted = roles[words[0] ?? ''];
+  for (const role of wanted === undefined ? Object.values(roles) : [wanted]) {
+    for (const command of (await role()).commands) cli.register(command);
+  }
+  return cli;
+}
+
+/** Runs a command so that its error reaches us: clipanion would print it and answer 1. */
+async function execute(cli: Cli, command: Command): Promise<number> {
+  const failures: unknown[] = [];
+  const own = command.catch.bind(command);
+  command.catch = async (error: unknown): Promise<void> => {
+    await own(error).catch((again: unknown) => failures.push(again));
+  };
+  const exitCode = await cli.run(command);
+  if (failures.length > 0) throw failures[0];
+  return exitCode;
+}
+
+/** Runs one command line (without the program's name) and answers with its exit code. */
+export async function runCli(words: readonly string[]): Promise<number> {
+  const { stdout, stderr, env } = Cli.defaultContext;
+  const cli = await load(words);
+  let command: Command | undefined;
+  try {
+    const path = helpPath(words);
+    const help = path === undefined ? undefined : groupHelp(cli, path);
+    if (help !== undefined) {
+      stdout.write(help);
+      return 0;
+    }
+    if (words.length === 0) {
+      stderr.write(groupHelp(cli, []) ?? '');
+      return 2;
+    }
+    command = cli.process([...words]);
+    return await execute(cli, command);
+  } catch (error) {
+    const { exitCode, text } = describeError(error, {
+      json: wantsJson(words, env),
+      usage: (fault) => cli.error(fault, { command: command ?? null }),
+    });
+    stderr.write(text);
+    return exitCode;
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Where LOTC begins, as a program and as each of its worker threads. `--version` is answered
+ * before anything else is loaded; everything else is loaded where it is used, so that a command
+ * costs what it needs and no more (one CJS file in the executable: no top-level await).
+ */
+
+import { writeSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+import { build } from './base/build.ts';
+
+async function thread(): Promise<void> {
+  const { threadName } = await import('./base/thread.io.ts');
+  const { runThread } = await import('./threads.ts');
+  await runThread(threadName() ?? '');
+}
+
+async function command(words: readonly string[]): Promise<void> {
+  const { runCli } = await import('./cli.ts');
+  process.exitCode = await runCli(words);
+}
+
+const words = process.argv.slice(2);
+if (!isMainThread) {
+  void thread();
+} else if (words.length === 1 && words[0] === '--version') {
+  writeSync(1, `lotc ${build.version} (${build.commit}, node ${process.version})\n`);
+} else {
+  void command(words);
+}

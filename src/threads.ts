@@ -1,0 +1,20 @@
+/**
+ * The worker threads of LOTC, by name. Each entry loads its module only in the thread that runs
+ * it. A thread's module exports `run()`, which is called once and sets the thread to work; what
+ * it was given is `threadData()` of base/thread.io.ts.
+ */
+
+import { assert } from './base/assert.ts';
+
+interface Thread {
+  run(): void | Promise<void>;
+}
+
+const threads: Readonly<Record<string, () => Promise<Thread>>> = {};
+
+/** Runs the thread `name` until its module lets it end. */
+export async function runThread(name: string): Promise<void> {
+  const load = threads[name];
+  assert(load !== undefined, `no thread is called ${name}`);
+  await (await load()).run();
+}
