@@ -144,7 +144,7 @@ export const layouts = {
     },
     ok: {
       must: ['build', 'features', 'fleet', 'at', 'heartbeatMs'],
-      may: ['journal', 'seq', 'errorUs', 'identity', 'node', 'role'],
+      may: ['journal', 'seq', 'errorUs', 'identity', 'node', 'role', 'after'],
     },
   },
   hostBye: {
@@ -287,7 +287,18 @@ export const layouts = {
     ack: { must: [], may: ['processes'] },
     ok: {
       must: [],
-      may: ['node', 'run', 'task', 'stream', 'data', 'at', 'offset', 'process', 'text', 'processes'],
+      may: [
+        'node',
+        'run',
+        'task',
+        'stream',
+        'data',
+        'at',
+        'offset',
+        'process',
+        'text',
+        'processes',
+      ],
     },
   },
   /** Ad-hoc command: runs with no task. ACK names the runs; output comes through retLog. */
@@ -329,7 +340,11 @@ export const layouts = {
   },
   synAssign: {
     ...{ category: 'SYN', sub: 1, name: 'ASSIGN' },
-    req: { must: ['generation', 'base', 'items'], may: ['removed', 'reset', 'seq', 'journal'] },
+    /** With `reset`, `names` are all items assigned: what is not among them is no longer so. */
+    req: {
+      must: ['generation', 'base', 'items'],
+      may: ['removed', 'reset', 'names', 'seq', 'journal'],
+    },
     ok: { must: ['generation'], may: [] },
   },
   synReport: {

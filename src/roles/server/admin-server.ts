@@ -1,0 +1,275 @@
+/**
+ * Consoles: what an admin asks is checked, journaled where it changes something, and answered.
+ *
+ * A verb's REQ gets ERR where nothing could be done; without `wait` OK as soon as it is durable;
+ * with `wait` ACK then, and OK when every target has answered.
+ */
+import { errorCodes, LotcError } from '../../base/errors.ts';
+import type { AnyBody, MessageKind, Req } from '../../net/layout.ts';
+import type { AgentServer } from './agent-server.ts';
+import { type Asker, type Controller, failureOf } from './controller.ts';
+import { Executions } from './exec.ts';
+import { Logs } from './logs.ts';
+import { Refusal } from './model/change.ts';
+import type { CommandBody, CommandKind } from './model/command.ts';
+import { isRunId } from './model/ids.ts';
+import { nodeNamed, selectNodes } from './model/resolve.ts';
+import type { Replier, ServerPorts, SessionPort } from './ports.ts';
+import { answerQuery, processOf } from './queries.ts';
+import { type WaitFor, Waits } from './waits.ts';
+import { Watches } from './watches.ts';
+
+/** Commands whose answers come from nodes, so `wait` means something. */
+const verbs = [
+  ...(['taskRun', 'taskKill', 'taskStop', 'taskCont', 'taskRm', 'hostRm'] as const),
+  ...(['fileDef', 'fileRm'] as const),
+] as const;
+const plain = ['taskAdd', 'taskOk', 'taskNok', 'hostToken', 'hostTokenRm', 'retCancel'] as const;
+
+const isVerb = (kind: MessageKind): kind is (typeof verbs)[number] =>
+  (verbs as readonly MessageKind[]).includes(kind);
+const isPlain = (kind: MessageKind): kind is (typeof plain)[number] =>
+  (plain as readonly MessageKind[]).includes(kind);
+
+export class AdminServer {
+  readonly #controller: Controller;
+  readonly #agents: AgentServer;
+  readonly #ports: ServerPorts;
+  readonly #waits: Waits;
+  readonly #logs: Logs;
+  readonly #watches: Watches;
+  readonly executions: Executions;
+
+  constructor(controller: Controller, agents: AgentServer, ports: ServerPorts) {
+    this.#controller = controller;
+    this.#agents = agents;
+    this.#ports = ports;
+    this.#waits = new Waits(controller);
+    this.#logs = new Logs(controller, agents, ports);
+    this.#watches = new Watches(controller, agents, ports);
+    this.executions = new Executions(controller, agents);
+  }
+
+  /** Answers one request; whatever it throws is the answer. */
+  request(session: SessionPort, kind: MessageKind, body: AnyBody, replier: Replier): void {
+    try {
+      this.#dispatch(session, kind, body, replier);
+    } catch (error) {
+      replier.fail(failureFrom(error));
+    }
+  }
+
+  #dispatch(session: SessionPort, kind: MessageKind, body: AnyBody, replier: Replier): void {
+    const { name: who, address: origin } = session.peer;
+    const asker = { who, origin };
+    if (isVerb(kind)) return this.#verb(kind, body, asker, replier);
+    if (isPlain(kind)) return this.#command(kind, body, asker, replier);
+    switch (kind) {
+      case 'hostState':
+        return this.#label(body as Req<'hostState'>, asker, replier);
+      case 'retQuery':
+        return answerQuery(
+          { state: this.#controller.state, agents: this.#agents, ports: this.#ports },
+          body as Req<'retQuery'>,
+          (answer) => replier.ok({ ...answer, seq: this.#controller.state.seq }),
+        );
+      case 'retWatch':
+        return this.#watches.watch(body as Req<'retWatch'>, replier);
+      case 'retWait':
+        return this.#wait(body as Req<'retWait'>, replier);
+      case 'retLog':
+        return this.#logs.read(body as Req<'retLog'>, replier);
+      case 'retExec':
+        return this.executions.start(session, body as Req<'retExec'>, asker, replier);
+      case 'retInput':
+        return this.executions.input(body as Req<'retInput'>, asker, replier);
+      case 'pingNode':
+        return this.#ping(body as Req<'pingNode'>, replier);
+      default:
+        throw new Refusal('unsupported', `this server does not answer ${kind}`);
+    }
+  }
+
+  #verb(kind: (typeof verbs)[number], all: AnyBody, asker: Asker, replier: Replier): void {
+    const { key, wait = false, ...body } = all;
+    if (kind === 'hostRm') Object.assign(body, { present: this.#agents.presentNames });
+    const command = body as unknown as CommandBody<CommandKind>;
+    this.#controller.submit(
+      kind,
+      command,
+      asker,
+      (reply, seq) => {
+        if (!reply.ok) return replier.fail(failureOf(reply));
+        const { operation } = reply.body as { operation: string };
+        if (!wait) return replier.ok({ ...reply.body, seq });
+        replier.ack({ ...reply.body, seq });
+        const stop = this.#waits.forOperation(operation, ({ answers }) => {
+          replier.ok({ operation, answers, seq: this.#controller.state.seq });
+        });
+        return replier.onDrop(stop);
+      },
+      key,
+    );
+  }
+
+  #command(kind: (typeof plain)[number], all: AnyBody, asker: Asker, replier: Replier): void {
+    const { key, ...body } = all;
+    const command = body as unknown as CommandBody<CommandKind>;
+    this.#controller.submit(
+      kind,
+      command,
+      asker,
+      (reply, seq) => {
+        if (!reply.ok) replier.fail(failureOf(reply));
+        else if (kind === 'retCancel') replier.ok({ ...reply.body, seq });
+        else replier.ok({ ...reply.body, seq });
+      },
+      key,
+    );
+  }
+
+  #label(all: Req<'hostState'>, asker: Asker, replier: Replier): void {
+    const { key, ...body } = all;
+    this.#controller.submit(
+      'hostState',
+      body,
+      asker,
+      (reply, seq) => {
+        if (!reply.ok) return replier.fail(failureOf(reply));
+        const node = nodeNamed(this.#controller.state, body.node);
+        return replier.ok({
+          nodes: [this.#agents.row(node)],
+          unchanged: reply.body['unchanged'] as boolean,
+          seq,
+        });
+      },
+      key,
+    );
+  }
+
+  #wait(body: Req<'retWait'>, replier: Replier): void {
+    const { operation, targets = [], on, waitFor = 'exited' } = body;
+    if (operation !== undefined) return this.#waitOperation(operation, replier);
+    const past = targets.filter(
+      (target) => isRunId(target) && !this.#controller.state.runs.has(target),
+    );
+    const present = targets.filter((target) => !past.includes(target));
+    const [first] = past;
+    const rest = (rows: Parameters<typeof processOf>[0][]): void => {
+      const old = rows.map(processOf);
+      if (present.length === 0) return replier.ok({ processes: old });
+      const stop = this.#waits.forProcesses(present, on, waitFor as WaitFor, (processes) => {
+        replier.ok({ processes: [...old, ...processes] });
+      });
+      return replier.onDrop(stop);
+    };
+    if (first === undefined) return rest([]);
+    return this.#pastRuns(past, (rows) => {
+      if (rows.length < past.length) {
+        replier.fail(
+          failureFrom(
+            new Refusal('no-such-run', `there is no run "${first}"`, 'see: lotc admin ps --all'),
+          ),
+        );
+      } else rest(rows);
+    });
+  }
+
+  #pastRuns(
+    runs: readonly string[],
+    then: (rows: Parameters<typeof processOf>[0][]) => void,
+  ): void {
+    const found: Parameters<typeof processOf>[0][] = [];
+    let left = runs.length;
+    for (const run of runs) {
+      this.#ports.history({ kind: 'run', run, limit: 1 }, (rows) => {
+        found.push(...rows);
+        left -= 1;
+        if (left === 0) then(found);
+      });
+    }
+  }
+
+  #waitOperation(id: string, replier: Replier): void {
+    if (this.#controller.state.operations.has(id)) {
+      const stop = this.#waits.forOperation(id, (row) =>
+        replier.ok({ operations: [row], answers: row.answers }),
+      );
+      replier.onDrop(stop);
+      return;
+    }
+    const from = { state: this.#controller.state, agents: this.#agents, ports: this.#ports };
+    answerQuery(from, { query: 'operations', names: [id] }, ({ operations = [] }) => {
+      const [row] = operations;
+      if (row) replier.ok({ operations: [row], answers: row.answers });
+      else
+        replier.fail(
+          failureFrom(
+            new Refusal(
+              'no-such-operation',
+              `there is no operation "${id}"`,
+              'see: lotc admin operation ls',
+            ),
+          ),
+        );
+    });
+  }
+
+  /** One round trip to each node; those that do not answer are named in the answers. */
+  #ping(body: Req<'pingNode'>, replier: Replier): void {
+    const nodes = selectNodes(this.#controller.state, body.on);
+    const asked: { drop(): void }[] = [];
+    let left = nodes.length;
+    const faults: { ok: boolean; node: string; text: string; errorCode: number }[] = [];
+    const done = (): void => {
+      left -= 1;
+      if (left === 0) replier.ok({ nodes: [], answers: faults });
+    };
+    replier.onDrop(() => {
+      for (const one of asked) one.drop();
+    });
+    for (const node of nodes) {
+      const begun = this.#ports.monotonicMs();
+      const missing = (): void => {
+        const text = `node ${node.name} does not answer (${this.#agents.row(node).nodeState})`;
+        faults.push({
+          ok: false,
+          node: node.name,
+          text,
+          errorCode: errorCodes.unresponsive.number,
+        });
+        done();
+      };
+      const one = this.#agents.ask(
+        node.uid,
+        'ping',
+        {},
+        {
+          ok: () => {
+            const rttUs = Math.round((this.#ports.monotonicMs() - begun) * 1000);
+            replier.more({ nodes: [{ ...this.#agents.row(node), rttUs }] });
+            done();
+          },
+          fail: missing,
+        },
+      );
+      if (one) asked.push(one);
+      else missing();
+    }
+  }
+}
+
+export function failureFrom(error: unknown): {
+  errorCode: number;
+  text: string;
+  hint?: string | undefined;
+} {
+  if (error instanceof Refusal) {
+    const { reply } = error;
+    if (!reply.ok) return failureOf(reply);
+  }
+  if (error instanceof LotcError) {
+    return { errorCode: errorCodes[error.code].number, text: error.message, hint: error.hint };
+  }
+  throw error;
+}

@@ -1,0 +1,133 @@
+/**
+ * The model: `apply(state, command) → { reply, change }`, deterministic. It reads no clock, no
+ * randomness and no configuration; the command carries everything. A command whose id was applied
+ * before gets the first reply again and changes nothing.
+ */
+import { unreachable } from '../../../base/assert.ts';
+import { limits } from '../../../base/limits.ts';
+import { defineBundle, removeBundles } from './bundles.ts';
+import { Change, Refusal } from './change.ts';
+import type { Command } from './command.ts';
+import { cancelOperation, execute, expireOrders } from './exec.ts';
+import { attachNode, detachNode, enrolNode, labelNode, removeNodes } from './nodes.ts';
+import { settle } from './operations.ts';
+import { applyReports } from './reports.ts';
+import type { Reply, State } from './state.ts';
+import { addTask, markTasks, removeTasks } from './tasks.ts';
+import { createToken, removeTokens } from './tokens.ts';
+import { applyVerb } from './verbs.ts';
+
+export interface Outcome {
+  readonly reply: Reply;
+  readonly change: Change;
+  /** The command had been applied before: the reply is the first one. */
+  readonly repeated: boolean;
+}
+
+/** Commands of the server itself are never repeated, so their ids need no memory. */
+const unrepeated: ReadonlySet<string> = new Set(['report', 'attach', 'detach', 'tick']);
+
+export function apply(state: State, command: Command, seq: number): Outcome {
+  const change = new Change(state, command);
+  state.seq = seq;
+  state.at = Math.max(state.at, command.at);
+  const id = unrepeated.has(command.kind) ? '' : Buffer.from(command.key).toString('latin1');
+  const known = id === '' ? undefined : state.replies.get(id);
+  if (known) return { reply: known.reply, change, repeated: true };
+  let reply: Reply;
+  try {
+    reply = dispatch(change, command);
+    settle(
+      change,
+      command.kind === 'retCancel' ? 'cancelled' : command.kind === 'tick' ? 'expired' : undefined,
+    );
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    ({ reply } = error);
+  }
+  if (id !== '') remember(state, id, reply);
+  return { reply, change, repeated: false };
+}
+
+function remember(state: State, id: string, reply: Reply): void {
+  state.replies.set(id, { at: state.at, reply });
+  for (const [old, { at }] of state.replies) {
+    if (
+      state.replies.size <= limits.commandIdsKept &&
+      at > state.at - limits.commandIdsKeptMs * 1000
+    )
+      break;
+    state.replies.delete(old);
+  }
+}
+
+function dispatch(change: Change, command: Command): Reply {
+  switch (command.kind) {
+    case 'found':
+      return found(change, command.body);
+    case 'identify':
+      return identify(change, command.body);
+    case 'hostToken':
+      return createToken(change, command.body);
+    case 'hostTokenRm':
+      return removeTokens(change, command.body);
+    case 'enrol':
+      return enrolNode(change, command.body);
+    case 'attach':
+      return attachNode(change, command.body);
+    case 'detach':
+      return detachNode(change, command.body);
+    case 'hostState':
+      return labelNode(change, command.body);
+    case 'hostRm':
+      return removeNodes(change, command.body);
+    case 'taskAdd':
+      return addTask(change, command.body);
+    case 'taskRm':
+      return removeTasks(change, command.body);
+    case 'taskOk':
+      return markTasks(change, command.body.names, true);
+    case 'taskNok':
+      return markTasks(change, command.body.names, false);
+    case 'taskRun':
+      return applyVerb(change, {
+        ...command.body,
+        verb: command.body.mode === 'restart' ? 'restart' : 'start',
+      });
+    case 'taskStop':
+      return applyVerb(change, { ...command.body, verb: 'suspend' });
+    case 'taskCont':
+      return applyVerb(change, { ...command.body, verb: 'resume' });
+    case 'taskKill':
+      return applyVerb(change, {
+        ...command.body,
+        verb: command.body.mode === 'stop' ? 'stop' : 'kill',
+      });
+    case 'fileDef':
+      return defineBundle(change, command.body);
+    case 'fileRm':
+      return removeBundles(change, command.body);
+    case 'retExec':
+      return execute(change, command.body);
+    case 'retCancel':
+      return cancelOperation(change, command.body);
+    case 'report':
+      return applyReports(change, command.body);
+    case 'tick':
+      return expireOrders(change);
+    default:
+      return unreachable(command);
+  }
+}
+
+function found(change: Change, body: { fleet: string; spki: string; identity: string }): Reply {
+  change.state.fleet = body.fleet;
+  return identify(change, { spki: body.spki, identity: body.identity, role: 'admin' });
+}
+
+function identify(change: Change, body: { spki: string; identity: string; role: string }): Reply {
+  const { spki, identity: name } = body;
+  change.state.identities.set(spki, { spki, name, role: 'admin', createdAt: change.command.at });
+  change.event({ kind: 'identity-created', text: `identity ${name} (${body.role}) created` });
+  return { ok: true, body: {} };
+}

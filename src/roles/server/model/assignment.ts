@@ -1,0 +1,76 @@
+/**
+ * Assignments: what each node shall have and do, by generation. Every change takes the next
+ * generation of its node; a node that is at generation b gets exactly what changed since, or the
+ * full list where what was removed since b has been forgotten.
+ */
+import type { Shape } from '../../../net/layout.ts';
+import type { Change } from './change.ts';
+import type { Assignment, State } from './state.ts';
+
+/** Removals remembered for each node before a full list is cheaper than their memory. */
+const REMOVALS_KEPT = 64;
+
+export function newAssignment(): Assignment {
+  return { generation: 0, items: new Map(), removed: new Map(), floor: 0 };
+}
+
+export type ItemDraft = Omit<Shape<'item'>, 'generation'>;
+
+export function assign(change: Change, uid: string, draft: ItemDraft): void {
+  const assignment = change.state.assignments.get(uid);
+  if (!assignment) return;
+  assignment.generation += 1;
+  assignment.removed.delete(draft.item);
+  // Taken out first: items stay in the order of their last change.
+  assignment.items.delete(draft.item);
+  assignment.items.set(draft.item, { ...draft, generation: assignment.generation });
+  change.nodes.add(uid);
+}
+
+export function withdraw(change: Change, uid: string, item: string): void {
+  const assignment = change.state.assignments.get(uid);
+  if (!assignment?.items.delete(item)) return;
+  assignment.generation += 1;
+  assignment.removed.set(item, assignment.generation);
+  if (assignment.removed.size > REMOVALS_KEPT) {
+    const oldest = assignment.removed.entries().next().value;
+    if (oldest) {
+      assignment.removed.delete(oldest[0]);
+      assignment.floor = oldest[1];
+    }
+  }
+  change.nodes.add(uid);
+}
+
+export interface Delta {
+  readonly base: number;
+  readonly generation: number;
+  readonly items: readonly Shape<'item'>[];
+  readonly removed: readonly string[];
+  /** The full list: what is not in it is not assigned. */
+  readonly reset: boolean;
+}
+
+/**
+ * What brings a node from generation `base` (undefined: unknown) to today's. `namedAt` is the
+ * generation at which it was told the names of all its items: older removals it knows of.
+ */
+export function deltaSince(
+  state: State,
+  uid: string,
+  base: number | undefined,
+  namedAt = base,
+): Delta | undefined {
+  const assignment = state.assignments.get(uid);
+  if (!assignment) return undefined;
+  const { generation, floor } = assignment;
+  if (base === undefined || namedAt === undefined || namedAt < floor || base > generation) {
+    return { base: 0, generation, items: [...assignment.items.values()], removed: [], reset: true };
+  }
+  if (base === generation) return undefined;
+  const items: Shape<'item'>[] = [];
+  for (const item of assignment.items.values()) if (item.generation > base) items.push(item);
+  const removed: string[] = [];
+  for (const [item, gone] of assignment.removed) if (gone > namedAt) removed.push(item);
+  return { base, generation, items, removed, reset: false };
+}

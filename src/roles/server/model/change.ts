@@ -1,0 +1,72 @@
+/**
+ * What one command changed, collected while it is applied: the source of effects (which nodes
+ * need their assignment, which waiters look again, which sessions end) and of history rows.
+ */
+import type { ErrorCode } from '../../../base/errors.ts';
+import type { Shape } from '../../../net/layout.ts';
+import type { Command } from './command.ts';
+import type { Answer, Reply, State } from './state.ts';
+
+export interface EventDraft {
+  readonly kind: string;
+  readonly text: string;
+  readonly node?: string | undefined;
+  readonly task?: string | undefined;
+  readonly run?: string | undefined;
+  readonly bundle?: string | undefined;
+  readonly operation?: string | undefined;
+}
+
+/** A finished thing that leaves the living set for the history tables. */
+export interface HistoryDraft {
+  readonly kind: 'run' | 'operation';
+  readonly process?: Shape<'process'> | undefined;
+  readonly operation?: Shape<'operation'> | undefined;
+}
+
+export class Change {
+  readonly state: State;
+  readonly command: Command;
+  readonly nodes = new Set<string>();
+  readonly runs = new Set<string>();
+  readonly operations = new Set<string>();
+  readonly events: EventDraft[] = [];
+  readonly history: HistoryDraft[] = [];
+  /** Public keys whose sessions end now. */
+  readonly closed: string[] = [];
+  #made = 0;
+
+  constructor(state: State, command: Command) {
+    this.state = state;
+    this.command = command;
+  }
+
+  event(draft: EventDraft): void {
+    this.events.push(draft);
+  }
+
+  /** A number that differs for each thing one command makes. */
+  next(): number {
+    this.#made += 1;
+    return this.#made;
+  }
+}
+
+/** A refusal of the whole command: its reply, with nothing changed. */
+export class Refusal extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly answers: readonly Answer[] | undefined;
+
+  constructor(code: ErrorCode, text: string, hint?: string, answers?: readonly Answer[]) {
+    super(text);
+    this.code = code;
+    this.hint = hint;
+    this.answers = answers;
+  }
+
+  get reply(): Reply {
+    const { code, message, hint, answers } = this;
+    return { ok: false, code, text: message, hint, answers };
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Ids of runs, operations and nodes: a letter and eleven Crockford base32 characters (55 bits) of
+ * a hash of what made them. Upper case, so never a NAME; derived from the command, so every
+ * replay makes the same ones and there is no global counter.
+ */
+import { createHash } from 'node:crypto';
+
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+export function makeId(
+  letter: 'R' | 'O' | 'N',
+  ...parts: readonly (Uint8Array | string)[]
+): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part).update('\0');
+  const bytes = hash.digest();
+  let id = letter as string;
+  for (let i = 0; i < 11; i += 1) id += ALPHABET.charAt((bytes[i] ?? 0) % 32);
+  return id;
+}
+
+const ID = /^[RON][0-9A-HJKMNP-TV-Z]{11}$/;
+
+export function isRunId(text: string): boolean {
+  return text.startsWith('R') && ID.test(text);
+}

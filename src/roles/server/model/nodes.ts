@@ -1,0 +1,261 @@
+/** Nodes: enrolled by token, seen to come and go, labelled, removed. */
+import { limits } from '../../../base/limits.ts';
+import { isName, nameFault } from '../../../base/names.ts';
+import { newAssignment } from './assignment.ts';
+import { loadBundles } from './bundles.ts';
+import { type Change, Refusal } from './change.ts';
+import type { CommandBody } from './command.ts';
+import { makeId } from './ids.ts';
+import { answerOperation, closeOrder, openOperation } from './operations.ts';
+import { nodeNamed } from './resolve.ts';
+import { answerRow, nodeRow } from './rows.ts';
+import { liveRuns, setRow } from './runs.ts';
+import type { Answer, Labels, NodeRecord, Reply } from './state.ts';
+import { finishRemoval, stopForRemoval } from './tasks.ts';
+import { refusalOf } from './verbs.ts';
+
+/** Enrolment: one command uses the token, makes the node and records its key. */
+export function enrolNode(change: Change, body: CommandBody<'enrol'>): Reply {
+  const { state, command } = change;
+  const token = state.tokens.get(body.token);
+  if (!token)
+    throw new Refusal('token-unknown', 'this token is not known to the server', TOKEN_HINT);
+  if (token.enrolled.includes(body.spki)) return enrolled(change, body.spki);
+  if (token.role !== 'agent') {
+    throw new Refusal(
+      'not-allowed',
+      `this token is for role ${token.role}, not for an agent`,
+      TOKEN_HINT,
+    );
+  }
+  if (token.expiresAt <= command.at) {
+    throw new Refusal('token-expired', 'this token has expired', TOKEN_HINT);
+  }
+  if (token.usesLeft <= 0) {
+    const by = token.usedBy === undefined ? '' : ` (${token.usedBy})`;
+    throw new Refusal('token-used', `this token has been used${by}`, TOKEN_HINT);
+  }
+  const name = grantedName(change, token.node, body.node);
+  const labels = { ...body.labels, ...token.labels };
+  checkLabels(labels);
+  const { at, who } = command;
+  const node: NodeRecord = {
+    ...{ uid: makeId('N', command.key, body.spki), name, labels, spki: body.spki },
+    ...{ instance: body.instance, createdAt: at, createdBy: token.createdBy, reportSeq: 0 },
+    ...{ build: body.build, addresses: body.addresses ?? [], boot: '', containment: '' },
+    ...{ lastSeen: at, left: false },
+  };
+  state.nodes.set(node.uid, node);
+  state.index.nodeByName.set(name, node.uid);
+  state.assignments.set(node.uid, newAssignment());
+  const { uid, spki } = node;
+  state.identities.set(spki, { spki, name, role: 'agent', node: uid, createdAt: at });
+  state.tokens.set(token.token, {
+    ...token,
+    usesLeft: token.usesLeft - 1,
+    enrolled: [...token.enrolled, spki],
+    usedBy: `by node ${name} from ${command.origin}`,
+  });
+  loadBundles(change, node);
+  change.event({
+    kind: 'node-joined',
+    text: `node ${name} joined with token ${token.token}`,
+    node: name,
+  });
+  void who;
+  return enrolled(change, spki);
+}
+
+const TOKEN_HINT = 'make another: lotc admin token create --role agent';
+
+function enrolled(change: Change, spki: string): Reply {
+  const identity = change.state.identities.get(spki);
+  const node = identity?.node === undefined ? undefined : change.state.nodes.get(identity.node);
+  if (!node) throw new Refusal('unauthenticated', 'the node of this key was removed', TOKEN_HINT);
+  return { ok: true, body: { node: node.name, uid: node.uid, labels: node.labels } };
+}
+
+function grantedName(change: Change, bound: string | undefined, asked: string | undefined): string {
+  const name = bound ?? asked ?? '';
+  if (bound !== undefined && asked !== undefined && asked !== bound) {
+    throw new Refusal(
+      'not-allowed',
+      `this token is for node "${bound}", not "${asked}"`,
+      `start the agent with --name ${bound}`,
+    );
+  }
+  const fault = nameFault(name);
+  if (fault !== undefined) throw new Refusal('usage', `"${name}" is no node name: ${fault}`);
+  if (change.state.index.nodeByName.has(name)) {
+    throw new Refusal(
+      'name-taken',
+      `a node named "${name}" is enrolled already`,
+      `choose another --name, or free it first: lotc admin node rm ${name}`,
+    );
+  }
+  return name;
+}
+
+function checkLabels(labels: Labels): void {
+  const entries = Object.entries(labels);
+  if (entries.length > limits.labelsPerNode) {
+    throw new Refusal(
+      'too-large',
+      `${entries.length} labels; a node has at most ${limits.labelsPerNode}`,
+    );
+  }
+  for (const [key] of entries) {
+    if (!isName(key)) throw new Refusal('usage', `"${key}" is no label: ${nameFault(key) ?? ''}`);
+  }
+}
+
+export function labelNode(change: Change, body: CommandBody<'hostState'>): Reply {
+  const { state } = change;
+  const node = nodeNamed(state, body.node);
+  const labels: Record<string, string> = { ...node.labels, ...body.labels };
+  for (const key of body.labelsRemoved ?? []) delete labels[key];
+  checkLabels(labels);
+  const before = JSON.stringify(Object.entries(node.labels).sort());
+  const unchanged = before === JSON.stringify(Object.entries(labels).sort());
+  const changed: NodeRecord = { ...node, labels };
+  if (!unchanged) {
+    state.nodes.set(node.uid, changed);
+    loadBundles(change, changed);
+    const text = Object.entries(labels)
+      .map(([k, v]) => `${k}=${v}`)
+      .join(' ');
+    change.event({
+      kind: 'node-labelled',
+      text: `node ${node.name}: ${text || 'no labels'}`,
+      node: node.name,
+    });
+  }
+  return { ok: true, body: { nodes: [{ ...nodeRow(changed), nodeState: '' }], unchanged } };
+}
+
+export function attachNode(change: Change, body: CommandBody<'attach'>): Reply {
+  const node = change.state.nodes.get(body.uid);
+  if (!node) throw new Refusal('no-such-node', 'this node was removed');
+  const { instance, build, addresses, boot = '', containment = '' } = body;
+  const lastSeen = change.command.at;
+  const record = { ...node, instance, build, addresses, boot, containment, lastSeen, left: false };
+  change.state.nodes.set(node.uid, record);
+  change.event({ kind: 'node-online', text: `node ${node.name} is online`, node: node.name });
+  return { ok: true, body: {} };
+}
+
+export function detachNode(change: Change, body: CommandBody<'detach'>): Reply {
+  const node = change.state.nodes.get(body.uid);
+  if (!node) return { ok: true, body: {} };
+  const left = body.orderly;
+  change.state.nodes.set(node.uid, { ...node, lastSeen: change.command.at, left });
+  const why = body.reason === undefined ? '' : `: ${body.reason}`;
+  const text = left ? `node ${node.name} left` : `node ${node.name} is unresponsive${why}`;
+  change.event({ kind: left ? 'node-offline' : 'node-unresponsive', text, node: node.name });
+  return { ok: true, body: {} };
+}
+
+/** `present` names the nodes that had a session when the command was accepted. */
+export function removeNodes(change: Change, body: CommandBody<'hostRm'>): Reply {
+  const { state } = change;
+  const answers: Answer[] = [];
+  const gone: NodeRecord[] = [];
+  for (const name of new Set(body.names)) {
+    const node = state.nodes.get(state.index.nodeByName.get(name) ?? '');
+    const first = node && liveRuns(state, { uid: node.uid }).next().value;
+    if (!node) {
+      answers.push({
+        ok: false,
+        node: name,
+        code: 'no-such-node',
+        text: `there is no node "${name}"`,
+        hint: 'see: lotc admin node ls',
+      });
+    } else if (first && body.force !== true) {
+      const what = first.task === undefined ? `run ${first.run}` : `task "${first.task}"`;
+      answers.push({
+        ...{ ok: false, node: name, code: 'running' },
+        text: `node ${name} is in use: ${what} (state: ${first.row.processState})`,
+        hint: `stop it first, or: lotc admin node rm ${name} --force (stops it)`,
+      });
+    } else gone.push(node);
+  }
+  if (gone.length === 0) throw refusalOf(answers);
+  const { operation } = openOperation(change, { verb: 'node rm', targets: body.names });
+  for (const answer of answers) answerOperation(change, operation, undefined, answer);
+  for (const node of gone) removeNode(change, operation, node, body.present ?? []);
+  const now = state.operations.get(operation)?.answers ?? [];
+  return { ok: true, body: { operation, answers: now.map(answerRow) } };
+}
+
+function removeNode(
+  change: Change,
+  operation: string,
+  node: NodeRecord,
+  present: readonly string[],
+): void {
+  const { state } = change;
+  const live = [...liveRuns(state, { uid: node.uid })];
+  if (live.length === 0 || !present.includes(node.name)) {
+    forgetNode(change, node);
+    answerOperation(change, operation, undefined, { ok: true, node: node.name });
+    return;
+  }
+  state.nodes.set(node.uid, { ...node, removing: operation });
+  for (const run of live) {
+    stopForRemoval(
+      change,
+      run.run,
+      run.task === undefined ? undefined : state.tasks.get(run.task)?.spec,
+    );
+  }
+}
+
+/** Everything of the node goes: identity, sessions, orders; runs that lived there are lost. */
+export function forgetNode(change: Change, node: NodeRecord): void {
+  const { state } = change;
+  const at = change.command.at;
+  for (const run of [...liveRuns(state, { uid: node.uid })]) {
+    const reason = 'its node was removed while it was away';
+    setRow(change, run, { ...run.row, processState: 'lost', exitedAt: at, reason });
+    finishRemoval(change, run.task);
+  }
+  for (const order of [...state.orders.values()]) {
+    if (order.uid !== node.uid) continue;
+    const text = `node ${node.name} was removed`;
+    answerOperation(change, order.operation, order.order, {
+      ok: false,
+      node: node.name,
+      run: order.run,
+      code: 'no-such-node',
+      text,
+    });
+    closeOrder(change, order);
+  }
+  for (const operation of [...state.operations.values()]) {
+    for (const token of operation.waiting) {
+      if (!token.endsWith(` ${node.uid}`)) continue;
+      answerOperation(change, operation.operation, token, {
+        ok: true,
+        node: node.name,
+        text: 'the node was removed',
+      });
+    }
+  }
+  for (const [key, presence] of state.presences)
+    if (presence.uid === node.uid) state.presences.delete(key);
+  for (const [key, identity] of state.identities)
+    if (identity.node === node.uid) state.identities.delete(key);
+  state.assignments.delete(node.uid);
+  state.nodes.delete(node.uid);
+  state.index.nodeByName.delete(node.name);
+  change.closed.push(node.spki);
+  change.event({ kind: 'node-removed', text: `node ${node.name} removed`, node: node.name });
+}
+
+/** Removes a node that was only waiting for its last process to end. */
+export function finishNodeRemoval(change: Change, uid: string): void {
+  const node = change.state.nodes.get(uid);
+  if (node?.removing === undefined) return;
+  if (liveRuns(change.state, { uid }).next().done === true) forgetNode(change, node);
+}

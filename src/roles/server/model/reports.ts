@@ -1,0 +1,99 @@
+/**
+ * What nodes report: process rows (level-triggered: the newest wins), answers to orders, the
+ * state of bundles. Each report has its node's sequence number, so what is sent again after a
+ * lost acknowledgement is recognised and applied once.
+ */
+import { errorCodeOf } from '../../../base/errors.ts';
+import type { Shape } from '../../../net/layout.ts';
+import { reportBundle } from './bundles.ts';
+import type { Change } from './change.ts';
+import type { CommandBody } from './command.ts';
+import { finishNodeRemoval } from './nodes.ts';
+import { answerOperation, closeOrder, dropIfHistory } from './operations.ts';
+import { addRun, setRow } from './runs.ts';
+import { endedStates, type NodeRecord, type Reply } from './state.ts';
+import { finishRemoval } from './tasks.ts';
+
+export function applyReports(change: Change, body: CommandBody<'report'>): Reply {
+  const { state } = change;
+  const node = state.nodes.get(body.uid);
+  if (!node) return { ok: true, body: { seq: 0 } };
+  let { reportSeq } = node;
+  for (const report of body.reports) {
+    if (report.seq <= reportSeq) continue;
+    reportSeq = report.seq;
+    applyReport(change, node, report);
+  }
+  const current = state.nodes.get(body.uid) ?? node;
+  state.nodes.set(body.uid, { ...current, reportSeq, lastSeen: change.command.at });
+  finishNodeRemoval(change, body.uid);
+  return { ok: true, body: { seq: reportSeq } };
+}
+
+function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>): void {
+  if (report.process) applyProcess(change, node, report.process);
+  if (report.answer && report.order !== undefined)
+    applyAnswer(change, node, report.order, report.answer);
+  const { bundle, digest, bundleState, reason } = report;
+  if (bundle !== undefined && digest !== undefined && bundleState !== undefined) {
+    reportBundle(change, node, { bundle, digest, state: bundleState, reason });
+  }
+}
+
+function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): void {
+  const { state, command } = change;
+  let record = state.runs.get(row.run);
+  if (!record) {
+    // A run the living set forgot, or that this server never heard of: its node is right.
+    if (endedStates.has(row.processState)) return;
+    const { run, task, operation = '' } = row;
+    record = {
+      run,
+      task,
+      uid: node.uid,
+      operation,
+      createdAt: row.createdAt ?? command.at,
+      ended: false,
+      row,
+    };
+    addRun(change, record);
+  }
+  if (record.uid !== node.uid) return;
+  const before = record.row.processState;
+  setRow(change, record, { ...row, command: record.row.command ?? row.command });
+  if (before !== row.processState) announce(change, node, row, record.task);
+  if (!endedStates.has(row.processState)) return;
+  finishRemoval(change, record.task);
+  dropIfHistory(state, row.run);
+}
+
+function announce(
+  change: Change,
+  node: NodeRecord,
+  row: Shape<'process'>,
+  task: string | undefined,
+): void {
+  const { run, processState } = row;
+  const name = task === undefined ? `run ${run}` : `task "${task}"`;
+  let text = `${name} on ${node.name} is ${processState}`;
+  if (processState === 'exited') {
+    const how = row.signal === undefined ? `code ${row.exitCode ?? '?'}` : `signal ${row.signal}`;
+    text = `${name} on ${node.name} exited with ${how}`;
+  }
+  if (row.reason !== undefined) text += `: ${row.reason}`;
+  change.event({ kind: `process-${processState}`, text, node: node.name, task, run });
+}
+
+function applyAnswer(change: Change, node: NodeRecord, id: string, answer: Shape<'answer'>): void {
+  const { state } = change;
+  const order = state.orders.get(id);
+  if (!order || order.uid !== node.uid) return;
+  const { ok, text, hint, unchanged } = answer;
+  const code = answer.errorCode === undefined ? undefined : errorCodeOf(answer.errorCode);
+  const { task, run } = order;
+  answerOperation(change, order.operation, id, {
+    ...{ node: node.name, task, run, ok, text, hint, unchanged },
+    code: ok ? undefined : (code ?? 'failed'),
+  });
+  closeOrder(change, order);
+}

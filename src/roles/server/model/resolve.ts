@@ -1,0 +1,152 @@
+/**
+ * From what an admin wrote (TASK, TASK@NODE, a run id, a selector) to nodes and runs.
+ *
+ * A selection that matches nothing is an error, never "everything". `--on` of a verb narrows the
+ * task's own selection; a node named by the admin that lies outside it is refused by name.
+ */
+import { LotcError } from '../../../base/errors.ts';
+import { matches, namesIn, parseSelector, type Selector } from '../../../base/selector.ts';
+import { Refusal } from './change.ts';
+import { isRunId } from './ids.ts';
+import { latestRun, liveRuns } from './runs.ts';
+import type { BundleRecord, NodeRecord, RunRecord, State, TaskRecord } from './state.ts';
+
+const parsed = new Map<string, Selector>();
+
+/** Parsing is pure, so what was parsed once is kept. */
+export function selectorOf(text: string): Selector {
+  let selector = parsed.get(text);
+  if (!selector) {
+    if (parsed.size > 1_000) parsed.clear();
+    try {
+      selector = parseSelector(text);
+    } catch (error) {
+      if (error instanceof LotcError) throw new Refusal(error.code, error.message, error.hint);
+      throw error;
+    }
+    parsed.set(text, selector);
+  }
+  return selector;
+}
+
+export function nodeNamed(state: State, name: string): NodeRecord {
+  const uid = state.index.nodeByName.get(name);
+  const node = uid === undefined ? undefined : state.nodes.get(uid);
+  if (!node) {
+    throw new Refusal('no-such-node', `there is no node "${name}"`, 'see: lotc admin node ls');
+  }
+  return node;
+}
+
+/** Nodes a selector selects; names it spells out must exist. Throws where nothing matches. */
+export function selectNodes(state: State, text: string): readonly NodeRecord[] {
+  const selector = selectorOf(text);
+  for (const name of namesIn(selector)) nodeNamed(state, name);
+  const found = [...state.nodes.values()].filter((node) => matches(selector, node));
+  if (found.length === 0) {
+    throw new Refusal('nothing-matches', `no node matches "${text}"`, 'see: lotc admin node ls');
+  }
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** As `selectNodes`, but a label selector or @all may match nothing yet. */
+export function checkSelector(state: State, text: string): void {
+  for (const name of namesIn(selectorOf(text))) nodeNamed(state, name);
+}
+
+export function bundleSelects(bundle: BundleRecord, node: NodeRecord): boolean {
+  if (bundle.except.includes(node.name)) return false;
+  return bundle.on.some((text) => matches(selectorOf(text), node));
+}
+
+export function taskSelects(state: State, task: TaskRecord, node: NodeRecord): boolean {
+  if (task.spec.on !== undefined) return matches(selectorOf(task.spec.on), node);
+  const bundle = task.spec.bundle === undefined ? undefined : state.bundles.get(task.spec.bundle);
+  return bundle ? bundleSelects(bundle, node) : true;
+}
+
+export function taskNamed(state: State, name: string): TaskRecord {
+  const task = state.tasks.get(name);
+  if (!task) {
+    throw new Refusal('no-such-task', `there is no task "${name}"`, 'see: lotc admin task ls');
+  }
+  return task;
+}
+
+export function bundleNamed(state: State, name: string): BundleRecord {
+  const bundle = state.bundles.get(name);
+  if (!bundle) {
+    throw new Refusal(
+      'no-such-bundle',
+      `there is no bundle "${name}"`,
+      'see: lotc admin bundle ls',
+    );
+  }
+  return bundle;
+}
+
+/** One process a verb is about: a task on a node with its latest run, or a run without a task. */
+export interface Aim {
+  readonly target: string;
+  readonly node: NodeRecord;
+  readonly task?: TaskRecord | undefined;
+  readonly run?: RunRecord | undefined;
+  /** The admin named this node, which the task does not select. */
+  readonly outside: boolean;
+}
+
+export interface ResolveOptions {
+  readonly on?: string | undefined;
+  /** `start` and `restart` aim at all selected nodes, other verbs at where something lives. */
+  readonly starting: boolean;
+}
+
+export function resolveTarget(
+  state: State,
+  target: string,
+  options: ResolveOptions,
+): readonly Aim[] {
+  if (isRunId(target)) return [resolveRun(state, target)];
+  const [name = '', nodeName] = target.split('@', 2);
+  const task = taskNamed(state, name);
+  const named = new Set<string>(nodeName === undefined ? [] : [nodeName]);
+  let nodes: readonly NodeRecord[];
+  if (nodeName !== undefined) nodes = [nodeNamed(state, nodeName)];
+  else if (options.on !== undefined) {
+    nodes = selectNodes(state, options.on);
+    for (const spelled of namesIn(selectorOf(options.on))) named.add(spelled);
+  } else nodes = [...state.nodes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const aims: Aim[] = [];
+  for (const node of nodes) {
+    const run = latestRun(state, name, node.uid);
+    const live = run !== undefined && !run.ended;
+    const selected = taskSelects(state, task, node);
+    if (!selected && !named.has(node.name) && !(live && !options.starting)) continue;
+    aims.push({ target, node, task, run, outside: !selected });
+  }
+  const living = aims.filter((aim) => aim.run && !aim.run.ended);
+  if (!options.starting && living.length > 0) return living;
+  if (aims.length === 0) {
+    throw new Refusal(
+      'nothing-matches',
+      `no node matches task "${name}"${options.on === undefined ? '' : ` on "${options.on}"`}`,
+      `see: lotc admin task show ${name}, lotc admin node ls`,
+    );
+  }
+  return aims;
+}
+
+function resolveRun(state: State, target: string): Aim {
+  const run = state.runs.get(target);
+  const node = run && state.nodes.get(run.uid);
+  if (!run || !node) {
+    throw new Refusal('no-such-run', `there is no run "${target}"`, 'see: lotc admin ps --all');
+  }
+  const task = run.task === undefined ? undefined : state.tasks.get(run.task);
+  return { target, node, task, run, outside: false };
+}
+
+/** Uids of nodes where something of a task lives. */
+export function livesOn(state: State, task: string): ReadonlySet<string> {
+  return new Set([...liveRuns(state, { task })].map((run) => run.uid));
+}

@@ -1,0 +1,72 @@
+/** Rows as messages carry them, made from records. */
+import { errorCodes } from '../../../base/errors.ts';
+import type { Shape } from '../../../net/layout.ts';
+import { bundleSelects } from './resolve.ts';
+import { rowOf } from './runs.ts';
+import type {
+  Answer,
+  BundleRecord,
+  NodeRecord,
+  OperationRecord,
+  RunRecord,
+  State,
+  TaskRecord,
+  TokenRecord,
+} from './state.ts';
+
+export function answerRow({ code, ...rest }: Answer): Shape<'answer'> {
+  return code === undefined ? rest : { ...rest, errorCode: errorCodes[code].number };
+}
+
+export function operationRow(state: State, record: OperationRecord): Shape<'operation'> {
+  const { operation, verb, targets, at, who, origin } = record;
+  const nodes = [...record.waiting]
+    .map((token) => waitedNode(state, token))
+    .filter((n) => n !== '');
+  return {
+    ...{ operation, verb, targets, at, who, origin, operationState: record.state },
+    answers: record.answers.map(answerRow),
+    nodes: [...new Set(nodes)].sort().map((node) => ({ node, nodeState: '' })),
+  };
+}
+
+/** The node that still has to answer: `order` or `bundle uid` is what is waited for. */
+function waitedNode(state: State, token: string): string {
+  const uid = state.orders.get(token)?.uid ?? token.slice(token.lastIndexOf(' ') + 1);
+  return state.nodes.get(uid)?.name ?? '';
+}
+
+export function processRow(state: State, record: RunRecord): Shape<'process'> {
+  return rowOf(state, record.row, record);
+}
+
+export function taskRow(record: TaskRecord): Shape<'task'> {
+  const { task, spec, enabled, revision, createdAt, at, who } = record;
+  return { task, spec, enabled, revision, createdAt, at, who };
+}
+
+export const presenceKey = (uid: string, bundle: string): string => `${uid} ${bundle}`;
+
+export function bundleRow(state: State, record: BundleRecord): Shape<'bundle'> {
+  const { bundle, digest, sizeBytes, createdAt, at, who } = record;
+  const presences: Shape<'presence'>[] = [];
+  for (const node of state.nodes.values()) {
+    if (!bundleSelects(record, node)) continue;
+    const presence = state.presences.get(presenceKey(node.uid, bundle));
+    const current = presence?.digest === digest ? presence : undefined;
+    const bundleState = current?.state ?? 'loading';
+    presences.push({ node: node.name, bundleState, reason: current?.reason, digest });
+  }
+  presences.sort((a, b) => (a.node < b.node ? -1 : 1));
+  return { bundle, digest, sizeBytes, on: record.on.join(' | '), presences, createdAt, at, who };
+}
+
+export function nodeRow(record: NodeRecord): Omit<Shape<'node'>, 'nodeState'> {
+  const { name: node, uid, labels, addresses, build, lastSeen, createdAt, containment } = record;
+  return { node, uid, labels, addresses, build, lastSeen, createdAt, containment };
+}
+
+export function tokenRow(record: TokenRecord): Shape<'token'> {
+  const { spki: _, enrolled: __, ...row } = record;
+  return row;
+}

@@ -1,0 +1,92 @@
+/**
+ * Run records and their indexes. A run stays in the living set until it has ended and a later run
+ * of its task on its node exists; ended runs without a task go when their operation is over.
+ */
+import type { Shape } from '../../../net/layout.ts';
+import type { Change } from './change.ts';
+import { endedStates, type RunRecord, type State } from './state.ts';
+
+export const runsKey = (task: string, uid: string): string => `${task} ${uid}`;
+
+export function indexRun(state: State, record: RunRecord): void {
+  const { index } = state;
+  if (record.task !== undefined) {
+    const key = runsKey(record.task, record.uid);
+    index.runsOf.set(key, [...(index.runsOf.get(key) ?? []), record.run]);
+  }
+  index.runsOn.set(record.uid, new Set([...(index.runsOn.get(record.uid) ?? []), record.run]));
+}
+
+export function addRun(change: Change, record: RunRecord): void {
+  const { state } = change;
+  state.runs.set(record.run, record);
+  indexRun(state, record);
+  change.runs.add(record.run);
+  if (record.task === undefined) return;
+  for (const other of state.index.runsOf.get(runsKey(record.task, record.uid)) ?? []) {
+    if (other !== record.run && state.runs.get(other)?.ended) dropRun(state, other);
+  }
+}
+
+export function dropRun(state: State, run: string): void {
+  const record = state.runs.get(run);
+  if (!record) return;
+  state.runs.delete(run);
+  const { index } = state;
+  if (record.task !== undefined) {
+    const key = runsKey(record.task, record.uid);
+    const left = (index.runsOf.get(key) ?? []).filter((id) => id !== run);
+    if (left.length === 0) index.runsOf.delete(key);
+    else index.runsOf.set(key, left);
+  }
+  const on = new Set(index.runsOn.get(record.uid));
+  on.delete(run);
+  if (on.size === 0) index.runsOn.delete(record.uid);
+  else index.runsOn.set(record.uid, on);
+}
+
+export function latestRun(state: State, task: string, uid: string): RunRecord | undefined {
+  const run = state.index.runsOf.get(runsKey(task, uid))?.at(-1);
+  return run === undefined ? undefined : state.runs.get(run);
+}
+
+/** All live runs of a task, or of everything; of one node where `uid` is given. */
+export function* liveRuns(
+  state: State,
+  where: { readonly task?: string | undefined; readonly uid?: string | undefined },
+): Generator<RunRecord> {
+  const ids =
+    where.uid === undefined ? state.runs.keys() : (state.index.runsOn.get(where.uid) ?? []);
+  for (const id of [...ids]) {
+    const record = state.runs.get(id);
+    if (!record || record.ended) continue;
+    if (where.task === undefined || record.task === where.task) yield record;
+  }
+}
+
+/** The state verbs are judged by: what the last unanswered order will make of the run. */
+export function judgedState(record: RunRecord): string {
+  if (record.ended) return 'ended';
+  if (record.ordered === 'down') return 'stopping';
+  return record.ordered ?? record.row.processState;
+}
+
+export function putRun(change: Change, record: RunRecord): void {
+  change.state.runs.set(record.run, record);
+  change.runs.add(record.run);
+}
+
+/** A new row for a run: as its node reported it, or as the server must conclude it. */
+export function setRow(change: Change, record: RunRecord, row: Shape<'process'>): void {
+  const ended = endedStates.has(row.processState);
+  putRun(change, { ...record, row, ended, ordered: ended ? undefined : record.ordered });
+  if (ended && !record.ended)
+    change.history.push({ kind: 'run', process: rowOf(change.state, row, record) });
+}
+
+/** The row as everybody sees it, with the names the server knows. */
+export function rowOf(state: State, row: Shape<'process'>, record: RunRecord): Shape<'process'> {
+  const node = state.nodes.get(record.uid)?.name;
+  const { run, task, operation, createdAt } = record;
+  return { ...row, run, task, node: node ?? row.node, operation, createdAt, bundle: record.digest };
+}

@@ -1,0 +1,221 @@
+/**
+ * What the server knows: the state of the replicated machine.
+ *
+ * It holds the living set only: ended runs (but the latest of each task on each node), finished
+ * operations and events are history, projected into the journal's tables. Records are never
+ * changed in place, only replaced, so a snapshot is a shallow copy that is written out in slices
+ * while commands go on being applied. Indexes are derived and rebuilt when a snapshot is loaded.
+ */
+import type { ErrorCode } from '../../../base/errors.ts';
+import type { Shape } from '../../../net/layout.ts';
+
+export type Labels = Readonly<Record<string, string>>;
+export type Role = 'admin' | 'agent';
+
+export interface NodeRecord {
+  /** Never re-used, unlike the name: rights hang on it. */
+  readonly uid: string;
+  readonly name: string;
+  readonly labels: Labels;
+  readonly spki: string;
+  readonly instance: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  /** Highest report applied; what comes again with a lower seq is a repeat. */
+  readonly reportSeq: number;
+  readonly build: string;
+  readonly addresses: readonly string[];
+  readonly boot: string;
+  readonly containment: string;
+  /** When it was last seen to come or go; presence itself is soft state. */
+  readonly lastSeen: number;
+  /** It left in an orderly way: `offline`, not `unresponsive`. */
+  readonly left: boolean;
+  /** The operation that removes it as soon as its last process has ended. */
+  readonly removing?: string | undefined;
+}
+
+export interface IdentityRecord {
+  /** Hex SHA-256 of the public key (DER SubjectPublicKeyInfo). */
+  readonly spki: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly node?: string | undefined;
+  readonly createdAt: number;
+}
+
+export interface TokenRecord {
+  readonly token: string;
+  readonly spki: string;
+  readonly role: Role;
+  readonly usesLeft: number;
+  readonly expiresAt: number;
+  readonly node?: string | undefined;
+  readonly labels?: Labels | undefined;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  /** Keys enrolled with it, so that a lost answer can be asked for again. */
+  readonly enrolled: readonly string[];
+  readonly usedBy?: string | undefined;
+}
+
+export interface BundleRecord {
+  readonly bundle: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+  /** Selectors, any of which selects a node; nodes it was unloaded from by name. */
+  readonly on: readonly string[];
+  readonly except: readonly string[];
+  readonly createdAt: number;
+  readonly at: number;
+  readonly who: string;
+}
+
+export interface PresenceRecord {
+  readonly uid: string;
+  readonly bundle: string;
+  readonly digest: string;
+  readonly state: string;
+  readonly reason?: string | undefined;
+}
+
+export interface TaskRecord {
+  readonly task: string;
+  readonly spec: Shape<'spec'>;
+  readonly enabled: boolean;
+  readonly revision: number;
+  readonly createdAt: number;
+  readonly at: number;
+  readonly who: string;
+  readonly removing?: string | undefined;
+}
+
+/** What an unanswered order will make of a run; verbs that follow are judged by it. */
+export type Ordered = 'down' | 'suspended' | 'running';
+
+export interface RunRecord {
+  readonly run: string;
+  readonly task?: string | undefined;
+  readonly uid: string;
+  readonly bundle?: string | undefined;
+  readonly digest?: string | undefined;
+  readonly operation: string;
+  readonly createdAt: number;
+  readonly ended: boolean;
+  readonly ordered?: Ordered | undefined;
+  /** The row as its node last reported it. */
+  readonly row: Shape<'process'>;
+}
+
+export type OperationState = 'accepted' | 'done' | 'failed' | 'cancelled' | 'expired';
+
+export interface Answer {
+  readonly node?: string | undefined;
+  readonly task?: string | undefined;
+  readonly run?: string | undefined;
+  readonly ok: boolean;
+  readonly code?: ErrorCode | undefined;
+  readonly text?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly unchanged?: boolean | undefined;
+}
+
+export interface OperationRecord {
+  readonly operation: string;
+  readonly verb: string;
+  readonly targets: readonly string[];
+  readonly at: number;
+  readonly who: string;
+  readonly origin: string;
+  readonly state: OperationState;
+  readonly answers: readonly Answer[];
+  /** Orders (or `bundle uid` pairs of a load) that have not been answered yet. */
+  readonly waiting: ReadonlySet<string>;
+  readonly runs: readonly string[];
+}
+
+export interface OrderRecord {
+  readonly order: string;
+  readonly operation: string;
+  readonly uid: string;
+  readonly verb: string;
+  readonly run?: string | undefined;
+  readonly task?: string | undefined;
+  readonly expiresAt?: number | undefined;
+}
+
+/** What a node shall have and do: level-triggered, by generation. */
+export interface Assignment {
+  generation: number;
+  readonly items: Map<string, Shape<'item'>>;
+  /** Items that went away, with the generation of their going. */
+  readonly removed: Map<string, number>;
+  /** Below this generation removals have been forgotten: such a node gets a full list. */
+  floor: number;
+}
+
+/** The first reply to a command id, given again to whoever repeats it. */
+export interface ReplyRecord {
+  readonly at: number;
+  readonly reply: Reply;
+}
+
+export type Reply =
+  | { readonly ok: true; readonly body: Readonly<Record<string, unknown>> }
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly text: string;
+      readonly hint?: string | undefined;
+      readonly answers?: readonly Answer[] | undefined;
+    };
+
+export interface State {
+  fleet: string;
+  /** Position and true time of the last command applied. */
+  seq: number;
+  at: number;
+  readonly nodes: Map<string, NodeRecord>;
+  readonly identities: Map<string, IdentityRecord>;
+  readonly tokens: Map<string, TokenRecord>;
+  readonly bundles: Map<string, BundleRecord>;
+  readonly presences: Map<string, PresenceRecord>;
+  readonly tasks: Map<string, TaskRecord>;
+  readonly runs: Map<string, RunRecord>;
+  readonly operations: Map<string, OperationRecord>;
+  readonly orders: Map<string, OrderRecord>;
+  readonly assignments: Map<string, Assignment>;
+  readonly replies: Map<string, ReplyRecord>;
+  readonly index: Index;
+}
+
+/** Derived from the records; never in a snapshot. */
+export interface Index {
+  readonly nodeByName: Map<string, string>;
+  /** Key `task uid` → ids of its runs in order of creation (live ones and the latest ended). */
+  readonly runsOf: Map<string, readonly string[]>;
+  readonly runsOn: Map<string, ReadonlySet<string>>;
+  readonly ordersOfRun: Map<string, ReadonlySet<string>>;
+}
+
+export function emptyState(): State {
+  return {
+    fleet: '',
+    seq: 0,
+    at: 0,
+    nodes: new Map(),
+    identities: new Map(),
+    tokens: new Map(),
+    bundles: new Map(),
+    presences: new Map(),
+    tasks: new Map(),
+    runs: new Map(),
+    operations: new Map(),
+    orders: new Map(),
+    assignments: new Map(),
+    replies: new Map(),
+    index: { nodeByName: new Map(), runsOf: new Map(), runsOn: new Map(), ordersOfRun: new Map() },
+  };
+}
+
+export const endedStates: ReadonlySet<string> = new Set(['exited', 'failed', 'lost']);

@@ -1,0 +1,165 @@
+/** Tasks: defined, changed, marked (OK, NOK), removed. */
+import { limits } from '../../../base/limits.ts';
+import type { Shape } from '../../../net/layout.ts';
+import { type Change, Refusal } from './change.ts';
+import type { CommandBody } from './command.ts';
+import { giveOrder, openOperation, operationId } from './operations.ts';
+import { bundleNamed, checkSelector, taskNamed } from './resolve.ts';
+import { answerRow } from './rows.ts';
+import { dropRun, liveRuns, putRun } from './runs.ts';
+import type { Answer, Reply, TaskRecord } from './state.ts';
+import { refusalOf } from './verbs.ts';
+
+export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
+  const { state, command } = change;
+  const { task, spec, mode } = body;
+  const old = state.tasks.get(task);
+  if (spec.bundle !== undefined) bundleNamed(state, spec.bundle);
+  if (spec.on !== undefined) checkSelector(state, spec.on);
+  if (mode === 'set' && !old) taskNamed(state, task);
+  if (old?.removing !== undefined) {
+    throw new Refusal(
+      'in-use',
+      `task "${task}" is being removed`,
+      'try again when its processes have ended',
+    );
+  }
+  const enabled = body.enabled ?? old?.enabled ?? true;
+  if (old && sameSpec(old.spec, spec) && old.enabled === enabled) {
+    return { ok: true, body: { revision: old.revision, unchanged: true } };
+  }
+  if (old && mode === 'create') {
+    throw new Refusal(
+      'exists',
+      `task "${task}" exists with another content (revision ${old.revision})`,
+      `to change it: lotc admin task set ${task} …`,
+    );
+  }
+  if (!old && state.tasks.size >= limits.tasks) {
+    throw new Refusal(
+      'too-large',
+      `there are ${limits.tasks} tasks already, the most a server holds`,
+    );
+  }
+  const revision = (old?.revision ?? 0) + 1;
+  const { at, who } = command;
+  state.tasks.set(task, {
+    ...{ task, spec, enabled, revision, at, who },
+    createdAt: old?.createdAt ?? at,
+  });
+  change.event({
+    kind: old ? 'task-changed' : 'task-created',
+    text: `task "${task}" ${old ? 'changed' : 'created'}, revision ${revision}`,
+    task,
+  });
+  return { ok: true, body: { revision } };
+}
+
+function sameSpec(a: Shape<'spec'>, b: Shape<'spec'>): boolean {
+  const sorted = (spec: Shape<'spec'>): string =>
+    JSON.stringify(spec, (_, value: unknown) =>
+      value !== null && typeof value === 'object' && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([x], [y]) => (x < y ? -1 : 1)))
+        : value,
+    );
+  return sorted(a) === sorted(b);
+}
+
+export function markTasks(change: Change, names: readonly string[], enabled: boolean): Reply {
+  const { state, command } = change;
+  const answers: Answer[] = [];
+  for (const name of new Set(names)) {
+    const old = state.tasks.get(name);
+    if (!old) {
+      answers.push({
+        ok: false,
+        task: name,
+        code: 'no-such-task',
+        text: `there is no task "${name}"`,
+        hint: 'see: lotc admin task ls',
+      });
+    } else if (old.enabled === enabled) {
+      answers.push({ ok: true, task: name, unchanged: true });
+    } else {
+      const revision = old.revision + 1;
+      state.tasks.set(name, { ...old, enabled, revision, at: command.at, who: command.who });
+      const text = `task "${name}" ${enabled ? 'enabled' : 'disabled'}`;
+      change.event({ kind: enabled ? 'task-enabled' : 'task-disabled', text, task: name });
+      answers.push({ ok: true, task: name });
+    }
+  }
+  if (!answers.some((answer) => answer.ok)) throw refusalOf(answers);
+  return { ok: true, body: { answers: answers.map(answerRow) } };
+}
+
+export function removeTasks(change: Change, body: CommandBody<'taskRm'>): Reply {
+  const { state } = change;
+  const answers: Answer[] = [];
+  const gone: TaskRecord[] = [];
+  for (const name of new Set(body.names)) {
+    const task = state.tasks.get(name);
+    const live = [...liveRuns(state, { task: name })];
+    const [first] = live;
+    if (!task) {
+      answers.push({
+        ok: false,
+        task: name,
+        code: 'no-such-task',
+        text: `there is no task "${name}"`,
+        hint: 'see: lotc admin task ls',
+      });
+    } else if (first && body.force !== true) {
+      const node = state.nodes.get(first.uid)?.name ?? '';
+      answers.push({
+        ...{ ok: false, task: name, node, code: 'running' },
+        text: `task "${name}" is in use: run ${first.run} on node ${node} (state: ${first.row.processState})`,
+        hint: `stop it first: lotc admin stop ${name} --wait; or: lotc admin task rm ${name} --force`,
+      });
+    } else gone.push(task);
+  }
+  if (gone.length === 0) throw refusalOf(answers);
+  const operation = openOperation(change, { verb: 'task rm', targets: body.names });
+  for (const task of gone) {
+    answers.push({ ok: true, task: task.task });
+    removeTask(change, task, operation.operation);
+  }
+  const now = state.operations.get(operation.operation) ?? operation;
+  state.operations.set(operation.operation, { ...now, answers });
+  return { ok: true, body: { operation: operation.operation, answers: answers.map(answerRow) } };
+}
+
+function removeTask(change: Change, task: TaskRecord, operation: string): void {
+  const { state } = change;
+  const live = [...liveRuns(state, { task: task.task })];
+  if (live.length === 0) {
+    forgetTask(change, task.task);
+    return;
+  }
+  state.tasks.set(task.task, { ...task, removing: operation });
+  for (const run of live) stopForRemoval(change, run.run, task.spec);
+}
+
+/** Orders a run to stop because what it belongs to goes away. */
+export function stopForRemoval(change: Change, run: string, spec?: Shape<'spec'>): void {
+  const record = change.state.runs.get(run);
+  if (!record) return;
+  giveOrder(change, operationId(change), record.uid, {
+    ...{ verb: 'stop', run, task: record.task },
+    ...{ stopSignal: spec?.stopSignal, stopGraceMs: spec?.stopGraceMs },
+  });
+  putRun(change, { ...record, ordered: 'down' });
+}
+
+/** The definition and its ended runs leave the living set; the history stays. */
+export function forgetTask(change: Change, name: string): void {
+  const { state } = change;
+  state.tasks.delete(name);
+  for (const [id, run] of state.runs) if (run.task === name && run.ended) dropRun(state, id);
+  change.event({ kind: 'task-removed', text: `task "${name}" removed`, task: name });
+}
+
+/** Removes a task that was only waiting for this, its last live run, to end. */
+export function finishRemoval(change: Change, task: string | undefined): void {
+  if (task === undefined || change.state.tasks.get(task)?.removing === undefined) return;
+  if (liveRuns(change.state, { task }).next().done === true) forgetTask(change, task);
+}

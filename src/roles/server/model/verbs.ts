@@ -1,0 +1,245 @@
+/**
+ * start, suspend, resume, stop, kill, restart: what each makes of a process in each state.
+ *
+ * The server judges by its record, that is by what the last unanswered order will make of the
+ * run; the node judges again by the truth. The table is the CLI contract's ("Words").
+ */
+import type { ErrorCode } from '../../../base/errors.ts';
+import { limits } from '../../../base/limits.ts';
+import { type Change, Refusal } from './change.ts';
+import { makeId } from './ids.ts';
+import { giveOrder, type OrderDraft, openOperation, operationId } from './operations.ts';
+import { type Aim, bundleSelects, resolveTarget } from './resolve.ts';
+import { answerRow } from './rows.ts';
+import { addRun, judgedState, putRun } from './runs.ts';
+import type { Answer, Ordered, Reply, RunRecord } from './state.ts';
+
+export type Verb = 'start' | 'suspend' | 'resume' | 'stop' | 'kill' | 'restart';
+
+type Judged = 'running' | 'suspended' | 'pending' | 'stopping' | 'none';
+type Verdict = 'act' | 'done' | ErrorCode;
+
+const table: Record<Verb, Record<Judged, Verdict>> = {
+  start: {
+    ...{ running: 'done', suspended: 'already-suspended', pending: 'done' },
+    ...{ stopping: 'is-stopping', none: 'act' },
+  },
+  suspend: {
+    ...{ running: 'act', suspended: 'done', pending: 'is-pending' },
+    ...{ stopping: 'is-stopping', none: 'not-running' },
+  },
+  resume: {
+    ...{ running: 'not-suspended', suspended: 'act', pending: 'not-suspended' },
+    ...{ stopping: 'is-stopping', none: 'not-running' },
+  },
+  stop: { running: 'act', suspended: 'act', pending: 'act', stopping: 'done', none: 'done' },
+  kill: { running: 'act', suspended: 'act', pending: 'act', stopping: 'act', none: 'not-running' },
+  restart: { running: 'act', suspended: 'act', pending: 'done', stopping: 'act', none: 'act' },
+};
+
+const hints: Partial<Record<ErrorCode, string>> = {
+  'already-suspended': 'to let it go on: lotc admin resume',
+  'is-stopping': 'wait until it has ended: lotc admin wait --for gone',
+  'is-pending': 'it has not started yet; wait until it runs: lotc admin wait --for running',
+  'not-running': 'to start it: lotc admin start',
+  disabled: 'to allow it: lotc admin task enable',
+  'not-selected': 'see: lotc admin task show, lotc admin bundle show',
+};
+
+export interface VerbRequest {
+  readonly verb: Verb;
+  readonly targets: readonly string[];
+  readonly on?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly arguments?: readonly string[] | undefined;
+  readonly signal?: string | undefined;
+  readonly expiresMs?: number | undefined;
+}
+
+/** Judges every target, gives the orders, and answers at once what needs none. */
+export function applyVerb(change: Change, request: VerbRequest): Reply {
+  const { targets, verb } = request;
+  if (targets.length > limits.targetsPerVerb) {
+    throw new Refusal(
+      'too-large',
+      `${targets.length} targets in one request; at most ${limits.targetsPerVerb}`,
+    );
+  }
+  const answers: Answer[] = [];
+  const work: Aim[] = [];
+  for (const target of new Set(targets)) {
+    try {
+      for (const aim of resolveTarget(change.state, target, {
+        on: request.on,
+        starting: verb === 'start' || verb === 'restart',
+      })) {
+        const answer = judge(aim, request);
+        if (answer) answers.push(answer);
+        else work.push(aim);
+      }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (targets.length === 1) throw error;
+      const { code, message: text, hint } = error;
+      answers.push({ task: target, ok: false, code, text, hint });
+    }
+  }
+  if (work.length === 0 && !answers.some((answer) => answer.ok)) throw refusalOf(answers);
+  const operation = openOperation(change, { verb, targets });
+  change.state.operations.set(operation.operation, { ...operation, answers });
+  for (const aim of work) carryOut(change, aim, request);
+  return { ok: true, body: { operation: operation.operation, answers: answers.map(answerRow) } };
+}
+
+/** One refusal for all: the only one, or the first with the others beside it. */
+export function refusalOf(answers: readonly Answer[]): Refusal {
+  const [first] = answers;
+  const code = first?.code ?? 'nothing-matches';
+  const same = answers.every((answer) => answer.code === code);
+  const text = first?.text ?? 'nothing to do';
+  if (answers.length === 1) return new Refusal(code, text, first?.hint, answers);
+  if (same)
+    return new Refusal(code, `${text} (and ${answers.length - 1} more)`, first?.hint, answers);
+  return new Refusal('some-failed', `all ${answers.length} targets failed`, undefined, answers);
+}
+
+function judgedOf(run: RunRecord | undefined): Judged {
+  if (!run || run.ended) return 'none';
+  const state = judgedState(run);
+  return state === 'armed' ? 'pending' : (state as Judged);
+}
+
+/** The answer where there is nothing to do; undefined where an order must be given. */
+function judge(aim: Aim, { verb, signal }: VerbRequest): Answer | undefined {
+  const { node, run, task } = aim;
+  const place = { node: node.name, task: task?.task, run: run?.run };
+  const no = (code: ErrorCode, text: string): Answer => {
+    return { ...place, ok: false, code, text, hint: hints[code] };
+  };
+  const name = task ? `task "${task.task}"` : `run ${run?.run ?? aim.target}`;
+  const judged = judgedOf(run);
+  if (verb === 'start' || verb === 'restart') {
+    if (!task) return no('unsupported', `${name} belongs to no task and cannot be started again`);
+    if (!task.enabled)
+      return no('disabled', `${name} is disabled; not started on node ${node.name}`);
+    if (task.removing !== undefined) return no('in-use', `${name} is being removed`);
+    if (node.removing !== undefined) return no('in-use', `node ${node.name} is being removed`);
+    if (aim.outside) {
+      return no('not-selected', `${name} does not select node ${node.name}`);
+    }
+  }
+  let verdict = table[verb][judged];
+  if (verb === 'kill' && signal !== undefined && judged === 'pending') verdict = 'is-pending';
+  if (verdict === 'act') return undefined;
+  if (verdict === 'done') {
+    const text = `${name} on node ${node.name}: ${judged === 'none' ? 'not running' : judged} already`;
+    return { ...place, ok: true, unchanged: true, text };
+  }
+  return no(verdict, sentence(verdict, name, node.name, judged));
+}
+
+function sentence(code: ErrorCode, name: string, node: string, judged: Judged): string {
+  const state = judged === 'none' ? 'not running' : judged;
+  if (code === 'not-suspended') {
+    return `${name} is not suspended on node ${node} (state: ${state}); nothing to resume`;
+  }
+  if (code === 'already-suspended') return `${name} is suspended on node ${node}, not stopped`;
+  if (code === 'is-pending') return `${name} is still pending on node ${node}`;
+  if (code === 'is-stopping') return `${name} is stopping on node ${node}`;
+  return `${name} is not running on node ${node}`;
+}
+
+const orderedBy: Partial<Record<Verb, Ordered>> = {
+  suspend: 'suspended',
+  resume: 'running',
+  stop: 'down',
+  kill: 'down',
+};
+
+function carryOut(change: Change, aim: Aim, request: VerbRequest): void {
+  const { verb, signal } = request;
+  if (verb === 'start' || (verb === 'restart' && (!aim.run || aim.run.ended))) {
+    startRun(change, aim, request);
+    return;
+  }
+  const { run, node } = aim;
+  if (!run) return;
+  if (verb === 'restart') {
+    putRun(change, { ...run, ordered: 'down' });
+    startRun(change, aim, request, run.run);
+    return;
+  }
+  const expires = verb === 'suspend' || verb === 'resume';
+  const expiresMs = request.expiresMs ?? limits.orderExpiresMs;
+  giveOrder(change, operationId(change), node.uid, {
+    verb,
+    run: run.run,
+    task: run.task,
+    signal,
+    stopSignal: aim.task?.spec.stopSignal,
+    stopGraceMs: aim.task?.spec.stopGraceMs,
+    expiresAt: expires ? change.command.at + expiresMs * 1000 : undefined,
+  });
+  if (signal === undefined) putRun(change, { ...run, ordered: orderedBy[verb] });
+}
+
+/** Makes the run (pending) and orders its start; `previous` is stopped first. */
+function startRun(change: Change, aim: Aim, request: VerbRequest, previous?: string): void {
+  const { node, task } = aim;
+  if (!task) return;
+  const bundle =
+    task.spec.bundle === undefined ? undefined : change.state.bundles.get(task.spec.bundle);
+  if (bundle && !bundleSelects(bundle, node)) {
+    answerNow(change, {
+      ...{ node: node.name, task: task.task, ok: false, code: 'not-selected' },
+      text: `bundle "${bundle.bundle}" of task "${task.task}" is not on node ${node.name}`,
+      hint: `to load it there: lotc admin load PATH --name ${bundle.bundle} --on ${node.name}`,
+    });
+    return;
+  }
+  const reason =
+    previous === undefined ? `waits for node ${node.name}` : `waits for the end of ${previous}`;
+  orderStart(change, {
+    ...{ uid: node.uid, task: task.task, spec: task.spec, revision: task.revision },
+    ...{ digest: bundle?.digest, bundle: bundle?.bundle, reason },
+    order: {
+      ...{ verb: previous === undefined ? 'start' : 'restart', previous },
+      ...{ env: request.env, arguments: request.arguments },
+    },
+  });
+}
+
+function answerNow(change: Change, answer: Answer): void {
+  const id = operationId(change);
+  const operation = change.state.operations.get(id);
+  if (!operation) return;
+  change.state.operations.set(id, { ...operation, answers: [...operation.answers, answer] });
+}
+
+export interface StartDraft {
+  readonly uid: string;
+  readonly task?: string | undefined;
+  readonly spec: NonNullable<OrderDraft['spec']>;
+  readonly revision?: number | undefined;
+  readonly bundle?: string | undefined;
+  readonly digest?: string | undefined;
+  readonly reason: string;
+  readonly order: OrderDraft;
+}
+
+export function orderStart(change: Change, draft: StartDraft): RunRecord {
+  const { command } = change;
+  const { uid, task, spec, revision, bundle, digest } = draft;
+  const run = makeId('R', command.key, uid, task ?? '');
+  const operation = operationId(change);
+  const record: RunRecord = {
+    ...{ run, task, uid, bundle, digest, operation, createdAt: command.at, ended: false },
+    row: { run, processState: 'pending', restarts: 0, reason: draft.reason, command: spec.command },
+  };
+  addRun(change, record);
+  giveOrder(change, operation, uid, {
+    ...draft.order,
+    ...{ run, task, spec, revision, bundle, digest },
+  });
+  return record;
+}

@@ -1,0 +1,96 @@
+/**
+ * What the server's core asks of the world. The real ones are sockets, the journal and the system
+ * clock; the simulator has its own. All calls return at once; what takes time calls back later,
+ * never from within the call.
+ */
+import type { Instant } from '../../base/clock.ts';
+import type { AnyBody, Failure, MessageKind } from '../../net/layout.ts';
+import type { PeerRole } from './may.ts';
+
+/** Who is at the other end: what the record of its public key says. */
+export interface Peer {
+  readonly role: PeerRole;
+  readonly spki: string;
+  readonly name: string;
+  readonly uid?: string | undefined;
+  readonly token?: string | undefined;
+  /** Where from, for people: `[fd00::7]:51234`. */
+  readonly address: string;
+}
+
+/** Answers one request of a peer. After `ok` or `fail` without `more` it is over. */
+export interface Replier {
+  ack(body: AnyBody): void;
+  more(body: AnyBody): void;
+  ok(body: AnyBody): void;
+  fail(failure: Failure): void;
+  /** The peer withdrew the request, or is gone. */
+  onDrop(dropped: () => void): void;
+  /** The peer raised the credit of this answer to so many bytes in all. */
+  onCredit(raised: (credit: number) => void): void;
+}
+
+export interface Asked {
+  /** Not interested any more. */
+  drop(): void;
+  credit(bytes: number): void;
+}
+
+export interface AskHandlers {
+  more?(body: AnyBody): void;
+  ok(body: AnyBody): void;
+  /** Refused, or the session ended (`errorCode` of `unresponsive`). */
+  fail(failure: Failure): void;
+}
+
+export interface SessionPort {
+  readonly peer: Peer;
+  ask(kind: MessageKind, body: AnyBody, handlers: AskHandlers): Asked;
+  close(reason: string): void;
+  /** Last measured round trip of this session, µs. */
+  rttUs(): number | undefined;
+}
+
+export interface HistoryRow {
+  readonly seq: number;
+  readonly n: number;
+  readonly kind: 'event' | 'run' | 'operation';
+  readonly at: number;
+  readonly task?: string | undefined;
+  readonly node?: string | undefined;
+  readonly run?: string | undefined;
+  readonly operation?: string | undefined;
+  readonly body: Uint8Array;
+}
+
+export interface HistoryQuery {
+  readonly kind: 'event' | 'run' | 'operation';
+  readonly task?: string | undefined;
+  readonly node?: string | undefined;
+  readonly run?: string | undefined;
+  readonly operation?: string | undefined;
+  readonly sinceUs?: number | undefined;
+  readonly afterSeq?: number | undefined;
+  readonly limit: number;
+  readonly newestFirst?: boolean | undefined;
+}
+
+export interface ServerPorts {
+  now(): Instant;
+  monotonicMs(): number;
+  /** 16 random bytes. */
+  key(): Uint8Array;
+  /** Hands a record to the journal; it comes back through `entries` once it is durable. */
+  append(record: Uint8Array, failed: (error: Error) => void): void;
+  project(rows: readonly HistoryRow[], through: number): void;
+  history(query: HistoryQuery, then: (rows: readonly HistoryRow[]) => void): void;
+  /** Content that nothing names any more. */
+  blobsUnneeded(): void;
+  log(level: 'info' | 'warn' | 'error', text: string, facts?: Record<string, unknown>): void;
+}
+
+/** Where the journal stands, told to every peer so that a journal that went back is noticed. */
+export interface JournalFacts {
+  readonly journal: string;
+  readonly epoch: number;
+}
