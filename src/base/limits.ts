@@ -70,6 +70,17 @@ export const limits = {
   archiveDepth: 64,
   archiveNameBytes: 255,
   archivePathBytes: 1_024,
+  /** A pax header or a GNU long name is held in memory whole. */
+  archiveHeaderBytes: 256 * KiB,
+  /** Links a kernel follows on the way to one file (MAXSYMLINKS of Linux). */
+  archiveLinkHops: 40,
+  /** 128 MiB is the most memory a zstd frame may ask for. */
+  zstdWindowLog: 27,
+  /** A run gets its own copy of files up to this size; larger ones are links to the one copy. */
+  ownFileBytes: 1 * MiB,
+  /** Bundles beyond either are linked into a run name by name at their root, never copied. */
+  ownTreeBytes: 64 * MiB,
+  ownTreeEntries: 2_000,
   uploadsAtOnce: 8,
   /** MAX_ARG_STRLEN of Linux (execve(2)): one string of argv or the environment, NUL included. */
   argumentBytes: 131_072,
@@ -84,6 +95,20 @@ export const limits = {
   logReadBytes: 1 * MiB,
   logLineBytes: 16 * KiB,
   watchersPerSession: 64,
+  /** A tree that is not seen frozen, thawed or gone by then is reported, never waited for longer. */
+  freezeMs: 5_000,
+  killTreeMs: 5_000,
+  /** A group is busy for a moment after its last process; then it is left to the next start. */
+  groupRemoveMs: 1_000,
+  /** Beyond this, a PSS reading costs more than it tells: RSS is given, and said so. */
+  pssRssBytes: 256 * MiB,
+  /** Two records of a log's index are at least this far apart; more when many logs grow at once. */
+  logIndexMs: 10,
+  logIndexBytes: 1 * MiB,
+  /** A line without its end is shown to a follower after this long. */
+  logPartialMs: 200,
+  /** sun_path of unix(7), without its NUL. */
+  socketPathBytes: 107,
 
   // --- console ---
   waitTimeoutMs: 60_000,

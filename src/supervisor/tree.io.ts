@@ -1,0 +1,174 @@
+/**
+ * The whole process tree of a run, whatever it forked: freeze, thaw, signal, kill, list.
+ *
+ * One class for both means of containment, so that nobody else has to know which is in use. It
+ * decides nothing about a run's state. Each act resolves only when its effect has been seen, and
+ * rejects with `timeout` when it was not (a process in uninterruptible sleep can neither be frozen
+ * nor killed): a freeze that failed has been undone by then.
+ *
+ * A frozen group stays frozen when the agent dies; the next agent finds it by the run's name.
+ */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LotcError } from '../base/errors.ts';
+import type { Containment } from './containment.io.ts';
+import {
+  freezeGroup,
+  groupEvent,
+  groupMembers,
+  groupNames,
+  killGroup,
+  removeGroup,
+  thawGroup,
+} from './group.io.ts';
+import { readStat } from './proc.io.ts';
+import { hasEnded, type ProcessStat } from './tree.ts';
+import {
+  signalSame,
+  standsStill,
+  type WalkedRun,
+  walkFreeze,
+  walkKill,
+  walkMembers,
+  walkThaw,
+} from './walk.io.ts';
+
+/** A run and its shim: in `walk` containment the tree cannot be found without the shim. */
+export type RunTree = WalkedRun;
+
+const SIGNAL_LOOKS_MAX = 4;
+
+export class RunTrees {
+  readonly containment: Containment;
+
+  constructor(containment: Containment) {
+    this.containment = containment;
+  }
+
+  /**
+   * Makes (or finds) the group of a run, thawed. Returns the path of its cgroup.procs, into which
+   * the shim writes its child's pid before exec (`0` is the writer itself); undefined in `walk`.
+   */
+  async createRunGroup(run: string): Promise<string | undefined> {
+    const path = this.#path(run);
+    if (path === undefined) return undefined;
+    try {
+      if (!existsSync(path)) mkdirSync(path);
+      writeFileSync(join(path, 'cgroup.freeze'), '0');
+    } catch (cause) {
+      throw new LotcError('io', `cannot make the control group ${path}: ${String(cause)}`, {
+        cause,
+      });
+    }
+    return join(path, 'cgroup.procs');
+  }
+
+  /** False when processes are still in it. A group that is not there is success. */
+  async removeRunGroup(run: string): Promise<boolean> {
+    const path = this.#path(run);
+    return path === undefined || removeGroup(path);
+  }
+
+  /** Runs that have a group: those nobody knows any more are what a crash left behind. */
+  async listRunGroups(): Promise<string[]> {
+    return this.containment.kind === 'cgroup' ? groupNames(this.containment.base) : [];
+  }
+
+  /** Directory of the run's group, for its figures; undefined in `walk`. */
+  groupPath(run: string): string | undefined {
+    return this.#path(run);
+  }
+
+  /** Resolves when every thread of every process was seen frozen. */
+  async freeze(tree: RunTree): Promise<void> {
+    const path = this.#path(tree.run);
+    const done = await (path === undefined ? walkFreeze(tree) : onGroup(path, freezeGroup));
+    if (!done) throw tooLate(tree.run, 'frozen');
+  }
+
+  /** Resolves when nothing is held any more; continues also what had stopped itself, in `walk`. */
+  async thaw(tree: RunTree): Promise<void> {
+    const path = this.#path(tree.run);
+    const done = await (path === undefined ? walkThaw(tree) : onGroup(path, thawGroup));
+    if (!done) throw tooLate(tree.run, 'thawed');
+  }
+
+  /** Whether the whole tree is held now; an empty one in `walk` is not. */
+  async isFrozen(tree: RunTree): Promise<boolean> {
+    const path = this.#path(tree.run);
+    if (path !== undefined) return groupEvent(path, 'frozen') === 1;
+    const members = await walkMembers(tree);
+    return members.length > 0 && members.every(standsStill);
+  }
+
+  /**
+   * KILL to everything, frozen or not; resolves when nothing lives. With a group, the shim's tree
+   * is walked as well: it finds who moved out of the group, and a child that had not yet joined.
+   */
+  async killTree(tree: RunTree): Promise<void> {
+    const { containment } = this;
+    const path = this.#path(tree.run);
+    let gone = true;
+    if (containment.kind === 'cgroup' && path !== undefined) {
+      gone = await killGroup(path, containment.hasKill);
+    }
+    if (path === undefined || tree.shim !== undefined) gone = (await walkKill(tree)) && gone;
+    if (!gone) throw tooLate(tree.run, 'killed');
+  }
+
+  /**
+   * A signal to every process of the tree, once each, like systemd's KillMode=control-group: a
+   * wrapper script does not pass TERM on, and its program would only end at the end of the grace.
+   * `wake` sends CONT after it, so that what is stopped can act on it. Returns how many were told.
+   */
+  async signalTree(tree: RunTree, signal: NodeJS.Signals | number, wake = false): Promise<number> {
+    const told = new Set<string>();
+    for (let look = 0; look < SIGNAL_LOOKS_MAX; look += 1) {
+      const fresh = (await this.#stats(tree)).filter((stat) => !told.has(key(stat)));
+      if (fresh.length === 0) break;
+      for (const stat of fresh) {
+        told.add(key(stat));
+        if (signalSame(stat, signal) && wake) signalSame(stat, 'SIGCONT');
+      }
+    }
+    return told.size;
+  }
+
+  /** Pids of the living processes of the run, the shim excluded. */
+  async members(tree: RunTree): Promise<number[]> {
+    return (await this.#stats(tree)).map((stat) => stat.pid);
+  }
+
+  async #stats(tree: RunTree): Promise<ProcessStat[]> {
+    const path = this.#path(tree.run);
+    if (path === undefined) return walkMembers(tree);
+    const stats = groupMembers(path).map(readStat);
+    return stats.filter((stat) => stat !== undefined && !hasEnded(stat)) as ProcessStat[];
+  }
+
+  #path(run: string): string | undefined {
+    const { containment } = this;
+    if (containment.kind !== 'cgroup') return undefined;
+    if (!/^[A-Za-z0-9_-]+$/.test(run)) throw new LotcError('internal', `no run id: ${run}`);
+    return join(containment.base, run);
+  }
+}
+
+async function onGroup(path: string, act: (path: string) => Promise<boolean>): Promise<boolean> {
+  try {
+    return await act(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    throw new LotcError('not-running', `the control group ${path} is gone`, { cause });
+  }
+}
+
+function key(stat: ProcessStat): string {
+  return `${stat.pid}.${stat.startTicks}`;
+}
+
+function tooLate(run: string, wanted: string): LotcError {
+  return new LotcError('timeout', `not every process of run ${run} could be ${wanted} in time`, {
+    hint: 'a process in state D (waiting for a disk or a network file system) cannot be; see ps -o wide',
+  });
+}
