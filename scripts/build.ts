@@ -75,6 +75,7 @@ async function compile(main: string, directory: string): Promise<string> {
     seaConfig: {
       disableExperimentalSEAWarning: true,
       useCodeCache: true,
+      useSnapshot: false,
       assets: { 'main.cjs': main, shim: join(root, 'build/shim') },
     },
   });

@@ -22,11 +22,17 @@ const roles: Readonly<Record<string, () => Promise<Role>>> = {
   admin: () => import('./roles/admin/commands/index.ts'),
 };
 
+/** Clipanion asks only the environment; a pipe gets no colours whatever that says. */
+function isColored(stream: object): boolean {
+  return 'isTTY' in stream && stream.isTTY === true && Cli.defaultContext.colorDepth > 1;
+}
+
 async function load(words: readonly string[]): Promise<Cli> {
   const cli = new Cli({
     binaryLabel: 'Low Orbit Task Cannon',
     binaryName: 'lotc',
     binaryVersion: build.version,
+    enableColors: isColored(Cli.defaultContext.stdout),
   });
   const wanted = roles[words[0] ?? ''];
   for (const role of wanted === undefined ? Object.values(roles) : [wanted]) {
@@ -68,7 +74,7 @@ export async function runCli(words: readonly string[]): Promise<number> {
   } catch (error) {
     const { exitCode, text } = describeError(error, {
       json: wantsJson(words, env),
-      usage: (fault) => cli.error(fault, { command: command ?? null }),
+      usage: (fault) => cli.error(fault, { command: command ?? null, colored: isColored(stderr) }),
     });
     stderr.write(text);
     return exitCode;

@@ -1,0 +1,64 @@
+/**
+ * dist/lotc needs nothing beside it: copied alone into an empty directory it runs with an empty
+ * environment, says who it is, and prints no warning.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const built = resolve(import.meta.dirname, '../../dist/lotc');
+const bytesMax = 130 * 1024 * 1024;
+let directory = '';
+
+function lotc(...words: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(join(directory, 'lotc'), words, { cwd: directory, env: {}, encoding: 'utf8' });
+}
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'lotc-executable-'));
+  copyFileSync(built, join(directory, 'lotc'));
+});
+
+afterAll(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test('is at most 130 MiB', () => {
+  expect(statSync(built).size).toBeLessThanOrEqual(bytesMax);
+});
+
+test('says version, commit and Node version, and nothing else', () => {
+  const { status, stdout, stderr } = lotc('--version');
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(
+    /^lotc \d+\.\d+\.\d+ \((?:[0-9a-f]{7,}(?:-dirty)?|unknown), node v26\.\d+\.\d+\)\n$/u,
+  );
+  expect(status).toBe(0);
+});
+
+test('helps on stdout, without a warning', () => {
+  const { status, stdout, stderr } = lotc('--help');
+  expect(stderr).toBe('');
+  for (const role of ['lotc server', 'lotc agent', 'lotc admin']) expect(stdout).toContain(role);
+  expect(status).toBe(0);
+});
+
+test('answers a usage error with 2, on stderr', () => {
+  const { status, stdout, stderr } = lotc('cannon');
+  expect(stdout).toBe('');
+  expect(stderr).toContain('cannon');
+  expect(status).toBe(2);
+});
+
+test('answers a usage error as an object where JSON is asked for', () => {
+  const { status, stderr } = lotc('admin', 'cannon', '--json');
+  expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'usage' } });
+  expect(status).toBe(2);
+});
+
+test('leaves nothing beside itself', () => {
+  expect(readdirSync(directory)).toEqual(['lotc']);
+});

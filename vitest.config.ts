@@ -1,0 +1,41 @@
+/**
+ * One project a ring of tests (scripts/run-tests.ts runs them in order): `tidy` judges the
+ * sources' shape, `unit` sits beside the files, `sim` and `wire` need nothing but CPU, `system`
+ * is whatever needs the executable, root, processes or seconds; its files run one at a time.
+ */
+
+import { defineConfig } from 'vitest/config';
+
+const elsewhere = ['tests/tidy.test.ts', 'tests/sim/**', 'tests/wire/**'];
+
+export default defineConfig({
+  test: {
+    slowTestThreshold: 200,
+    projects: [
+      { test: { name: 'tidy', include: ['tests/tidy.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts'],
+          // Its ESM build imports a directory, which only a bundler understands.
+          server: { deps: { inline: ['clipanion'] } },
+        },
+      },
+      {
+        test: { name: 'sim', include: ['tests/sim/**/*.test.ts'], testTimeout: 300_000 },
+      },
+      {
+        test: { name: 'wire', include: ['tests/wire/**/*.test.ts'], testTimeout: 60_000 },
+      },
+      {
+        test: {
+          name: 'system',
+          include: ['tests/**/*.test.ts'],
+          exclude: elsewhere,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
