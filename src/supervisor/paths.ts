@@ -1,0 +1,86 @@
+/**
+ * Where things of a run lie in the agent's data directory. Pure: names only, nothing is touched.
+ *
+ *   DIR                    0711  or another user could not reach its own run directory
+ *   DIR/private            0700  everything of the agent
+ *   DIR/private/runs/RUN   0700  what the agent knows of the run; its creation is the claim
+ *   DIR/private/s/RUN      the shim's control socket: its path has to be short
+ *   DIR/private/trash      0700  run directories on their way out
+ *   DIR/runs               0711
+ *   DIR/runs/RUN           0700  the run's own, owned by its user: `work` (cwd), `tmp` (TMPDIR)
+ *
+ * The order, the exit record, the logs and the sockets lie on the agent's side: a program must not
+ * be able to forge how it ended, or to put a link where root writes.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { limits } from '../base/limits.ts';
+
+export interface RunPaths {
+  /** The agent's record of the run; what the launch writes there names itself. */
+  readonly record: string;
+  /** What was ordered: command, environment, limits. */
+  readonly order: string;
+  /** Written by the shim, durably, when the main process has ended. */
+  readonly exit: string;
+  /** The directory of `stdout`, `stderr` and their `index`. */
+  readonly logs: string;
+  /** The shim's control socket, at most 107 bytes. */
+  readonly socket: string;
+  /** Owned by the run's user. */
+  readonly directory: string;
+  /** The process's working directory; the bundle's content stands at its root. */
+  readonly work: string;
+  readonly temporary: string;
+}
+
+export interface DataPaths {
+  readonly private: string;
+  readonly records: string;
+  readonly sockets: string;
+  readonly trash: string;
+  readonly runs: string;
+}
+
+/** Directories that exist once for a data directory. `dir` has to be absolute. */
+export function dataPaths(dir: string, shortBase = '/run'): DataPaths {
+  const secret = join(dir, 'private');
+  return {
+    private: secret,
+    records: join(secret, 'runs'),
+    sockets: socketDirectory(dir, shortBase),
+    trash: join(secret, 'trash'),
+    runs: join(dir, 'runs'),
+  };
+}
+
+/** `shortBase`: where sockets go when `dir` is too long for them (0700, made by `prepareRuns`). */
+export function paths(dir: string, run: string, shortBase = '/run'): RunPaths {
+  const data = dataPaths(dir, shortBase);
+  const record = join(data.records, run);
+  const directory = join(data.runs, run);
+  return {
+    record,
+    order: join(record, 'order'),
+    exit: join(record, 'exit'),
+    logs: join(record, 'logs'),
+    socket: join(data.sockets, run),
+    directory,
+    work: join(directory, 'work'),
+    temporary: join(directory, 'tmp'),
+  };
+}
+
+/** A run id as a file name: nothing that means something in a path. */
+export function isRunName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/.test(name);
+}
+
+const RUN_NAME_BYTES = 32;
+
+function socketDirectory(dir: string, shortBase: string): string {
+  const usual = join(dir, 'private', 's');
+  if (Buffer.byteLength(usual) + 1 + RUN_NAME_BYTES <= limits.socketPathBytes) return usual;
+  const digest = createHash('sha256').update(dir).digest('hex').slice(0, 12);
+  return join(shortBase, `lotc-${digest}`);
+}
