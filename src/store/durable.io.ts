@@ -62,14 +62,13 @@ export function storageError(cause: unknown, act: string): LotcError {
 
 async function replaceFile(path: string, bytes: Uint8Array | string, mode: number): Promise<void> {
   const temporary = `${path}.tmp`;
-  const flags =
-    constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
   try {
     const handle = await open(temporary, flags, mode);
     try {
       await handle.chmod(mode);
       await handle.writeFile(bytes);
-      await handle.datasync();
+      await handle.sync();
     } finally {
       await handle.close();
     }
