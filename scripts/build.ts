@@ -19,7 +19,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import seaModule from '@yao-pkg/pkg/lib-es5/sea.js';
 import { build as tsup } from 'tsup';
 
@@ -69,15 +69,20 @@ function stripNode(directory: string): string {
 async function compile(main: string, directory: string): Promise<string> {
   const output = join(directory, 'lotc');
   const arch = process.arch;
+  const seaConfig = {
+    // The blob records this path as it is written; pkg works in a directory of its own below
+    // TMPDIR, so that this one is the same wherever LOTC is built.
+    main: join('..', basename(main)),
+    disableExperimentalSEAWarning: true,
+    useCodeCache: true,
+    useSnapshot: false,
+    assets: { 'main.cjs': main, shim: join(root, 'build/shim') },
+  };
+  process.env['TMPDIR'] = directory;
   await seaModule.default(main, {
     targets: [{ platform: 'linux', arch, nodeRange: 'node26', output }],
     nodePath: stripNode(directory),
-    seaConfig: {
-      disableExperimentalSEAWarning: true,
-      useCodeCache: true,
-      useSnapshot: false,
-      assets: { 'main.cjs': main, shim: join(root, 'build/shim') },
-    },
+    seaConfig,
   });
   chmodSync(output, 0o755);
   return output;
