@@ -71,14 +71,26 @@ export function isStill(state: string): boolean {
   return state === 'T' || state === 't' || isDead(state);
 }
 
-/** Every process below `root` (which is not part of it), parents before their children. */
-export function descendants(all: Iterable<ProcessStat>, root: number): ProcessStat[] {
+/** Processes by their parent: made once for a listing in which several trees are looked for. */
+export function byParent(all: Iterable<ProcessStat>): Map<number, ProcessStat[]> {
   const children = new Map<number, ProcessStat[]>();
   for (const stat of all) {
     const siblings = children.get(stat.parent);
     if (siblings === undefined) children.set(stat.parent, [stat]);
     else siblings.push(stat);
   }
+  return children;
+}
+
+/** Every process below `root` (which is not part of it), parents before their children. */
+export function descendants(all: Iterable<ProcessStat>, root: number): ProcessStat[] {
+  return below(byParent(all), root);
+}
+
+export function below(
+  children: ReadonlyMap<number, readonly ProcessStat[]>,
+  root: number,
+): ProcessStat[] {
   const found: ProcessStat[] = [...(children.get(root) ?? [])];
   const seen = new Set<number>([root, ...found.map((stat) => stat.pid)]);
   for (let i = 0; i < found.length; i += 1) {

@@ -11,6 +11,8 @@
 import { limits } from '../base/limits.ts';
 import { isAlive, readAllStats, readStat, readText, sendSignal, threadStates } from './proc.io.ts';
 import {
+  below,
+  byParent,
   descendants,
   hasEnded,
   hasVariable,
@@ -116,10 +118,11 @@ function strays(
   shim: ProcessIdentity | undefined,
 ): ProcessStat[] {
   const found = new Map<number, ProcessStat>();
+  const children = byParent(all.values());
   const mark = (stat: ProcessStat): void => {
     if (found.has(stat.pid) || stat.pid === process.pid) return;
     found.set(stat.pid, stat);
-    for (const below of descendants(all.values(), stat.pid)) found.set(below.pid, below);
+    for (const inner of below(children, stat.pid)) found.set(inner.pid, inner);
   };
   for (const stat of all.values()) {
     const environ = readText(`/proc/${stat.pid}/environ`);
