@@ -1,0 +1,310 @@
+import { expect, test } from 'vitest';
+import type { AnyBody, Failure, MessageKind, Shape } from '../../net/layout.ts';
+import type { Entry } from './controller.ts';
+import { ServerCore } from './core.ts';
+import type { PeerRole } from './may.ts';
+import type { AskHandlers, HistoryRow, Replier, ServerPorts, SessionPort } from './ports.ts';
+
+/** A world of one thread: the journal is durable when `flush` says so. */
+class World implements ServerPorts {
+  us = 1_000_000;
+  waiting: { rec: Uint8Array; failed: (error: Error) => void }[] = [];
+  readonly journal: Entry[] = [];
+  readonly rows: HistoryRow[] = [];
+  core!: ServerCore;
+  #keys = 0;
+
+  now(): { atUs: number } {
+    this.us += 1;
+    return { atUs: this.us };
+  }
+  monotonicMs(): number {
+    return this.us / 1000;
+  }
+  key(): Uint8Array {
+    this.#keys += 1;
+    return Buffer.from(`key ${this.#keys}`.padEnd(16, '.'));
+  }
+  append(rec: Uint8Array, failed: (error: Error) => void): void {
+    this.waiting.push({ rec, failed });
+  }
+  project(rows: readonly HistoryRow[]): void {
+    this.rows.push(...rows);
+  }
+  history(query: { kind: string; run?: string | undefined }, then: (rows: HistoryRow[]) => void): void {
+    then(this.rows.filter((row) => row.kind === query.kind && (!query.run || row.run === query.run)));
+  }
+  blobsUnneeded(): void {}
+  log(): void {}
+
+  /** Everything appended becomes durable and comes back, until nothing more is. */
+  flush(): void {
+    while (this.waiting.length > 0) {
+      const entries = this.waiting.map(({ rec }, i) => ({ seq: this.journal.length + i + 1, rec }));
+      this.waiting = [];
+      this.journal.push(...entries);
+      this.core.controller.entries(entries);
+    }
+  }
+}
+
+interface Asked {
+  readonly kind: MessageKind;
+  readonly body: AnyBody;
+  readonly handlers: AskHandlers;
+  credit: number;
+  dropped: boolean;
+}
+
+class Session implements SessionPort {
+  readonly peer;
+  readonly asked: Asked[] = [];
+  closedBecause: string | undefined;
+
+  constructor(role: PeerRole, name: string, spki: string, uid?: string, token?: string) {
+    this.peer = { role, name, spki, uid, token, address: '[fd00::9]:5000' };
+  }
+  ask(kind: MessageKind, body: AnyBody, handlers: AskHandlers): { drop(): void; credit(n: number): void } {
+    const asked: Asked = { kind, body, handlers, credit: body.credit ?? 0, dropped: false };
+    this.asked.push(asked);
+    return {
+      drop: () => {
+        asked.dropped = true;
+      },
+      credit: (bytes) => {
+        asked.credit = bytes;
+      },
+    };
+  }
+  close(reason: string): void {
+    this.closedBecause = reason;
+  }
+  rttUs(): undefined {
+    return undefined;
+  }
+  last(kind: MessageKind): Asked {
+    const found = this.asked.findLast((one) => one.kind === kind);
+    if (!found) throw new Error(`never asked ${kind}`);
+    return found;
+  }
+}
+
+class Answer implements Replier {
+  acked: AnyBody | undefined;
+  readonly mores: AnyBody[] = [];
+  done: AnyBody | undefined;
+  failed: Failure | undefined;
+  drop: () => void = () => undefined;
+  raise: (credit: number) => void = () => undefined;
+  ack(body: AnyBody): void {
+    this.acked = body;
+  }
+  more(body: AnyBody): void {
+    this.mores.push(body);
+  }
+  ok(body: AnyBody): void {
+    this.done = body;
+  }
+  fail(failure: Failure): void {
+    this.failed = failure;
+  }
+  onDrop(dropped: () => void): void {
+    this.drop = dropped;
+  }
+  onCredit(raised: (credit: number) => void): void {
+    this.raise = raised;
+  }
+}
+
+const facts = { journal: 'j1', epoch: 1 };
+
+function make(): { world: World; core: ServerCore; admin: Session } {
+  const world = new World();
+  const core = new ServerCore(world, { build: 'test', facts });
+  world.core = core;
+  const asker = { who: 'server', origin: '' };
+  core.controller.submit('found', { fleet: 'f', spki: 'a0', identity: 'admin' }, asker, () => undefined);
+  world.flush();
+  return { world, core, admin: new Session('admin', 'admin', 'a0') };
+}
+
+function ask(core: ServerCore, from: Session, kind: MessageKind, body: AnyBody): Answer {
+  const answer = new Answer();
+  core.request(from, kind, body, answer);
+  return answer;
+}
+
+let count = 0;
+const key = (): Uint8Array => Buffer.from(`command ${(count += 1)}`.padEnd(16, '.'));
+
+function join(world: World, core: ServerCore, admin: Session, name: string): Session {
+  const spki = `${name}000000`.slice(0, 8).padEnd(64, '0');
+  ask(core, admin, 'hostToken', { key: key(), spki, role: 'agent', ttlMs: 60_000, usesLeft: 1 });
+  world.flush();
+  const enrol = new Session('enrol', 'token', spki, undefined, spki.slice(0, 8));
+  const body = { csr: new Uint8Array(), instance: name, build: 'b', node: name, spki: `key-${name}` };
+  const answer = ask(core, enrol, 'hostAdd', body);
+  world.flush();
+  expect(answer.failed).toBeUndefined();
+  return new Session('agent', name, `key-${name}`, answer.done?.uid);
+}
+
+function hello(world: World, core: ServerCore, agent: Session, more: AnyBody = {}): unknown {
+  const { name } = agent.peer;
+  const body = { build: 'b', features: [], role: 'agent', instance: name, generation: 0, ...more };
+  const welcome = core.hello(agent, body);
+  world.flush();
+  return welcome;
+}
+
+/** The agent takes its assignment, and runs or ends what it is told to. */
+let reported = 0;
+function obey(world: World, core: ServerCore, agent: Session, state: string): void {
+  const assigned = agent.last('synAssign');
+  const { body, handlers } = assigned;
+  handlers.ok({ generation: body.generation });
+  const reports = (body.items ?? [])
+    .filter((item) => item.entry === 'order')
+    .map((item): Shape<'report'> => {
+      reported += 1;
+      const process = { run: item.run ?? '', processState: state, pid: 9, exitCode: state === 'exited' ? 3 : undefined };
+      return { seq: reported, at: 1, entry: 'order', process, order: item.order, answer: { ok: true } };
+    });
+  if (reports.length > 0) ask(core, agent, 'synReport', { reports });
+  world.flush();
+  if (agent.last('synAssign') !== assigned) obey(world, core, agent, state);
+}
+
+test('nothing is answered before it is durable', () => {
+  const { world, core, admin } = make();
+  const answer = ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  expect(answer.done).toBeUndefined();
+  expect(core.state.tasks.size).toBe(0);
+  world.flush();
+  expect(answer.done).toMatchObject({ revision: 1 });
+});
+
+test('what the journal refuses is answered with its reason and changes nothing', async () => {
+  const { LotcError } = await import('../../base/errors.ts');
+  const { world, core, admin } = make();
+  const answer = ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  world.waiting.pop()?.failed(new LotcError('disk-full', 'no space'));
+  expect(answer.failed).toMatchObject({ text: 'no space' });
+  expect(core.state.tasks.size).toBe(0);
+});
+
+test('start with wait: ACK when durable, OK when the node has answered', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  const answer = ask(core, admin, 'taskRun', { key: key(), targets: ['t'], wait: true });
+  world.flush();
+  expect(answer.acked).toHaveProperty('operation');
+  expect(answer.done).toBeUndefined();
+  obey(world, core, agent, 'running');
+  expect(answer.done?.answers).toMatchObject([{ node: 'n1', ok: true }]);
+  const rows = ask(core, admin, 'retQuery', { query: 'processes' });
+  expect(rows.done?.processes).toMatchObject([{ task: 't', node: 'n1', processState: 'running' }]);
+});
+
+test('an agent that was away gets exactly what it missed', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  core.closed(agent, 'cable');
+  world.flush();
+  ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  const away = ask(core, admin, 'taskRun', { key: key(), targets: ['t'] });
+  world.flush();
+  expect(away.done).toHaveProperty('operation');
+  const back = new Session('agent', 'n1', agent.peer.spki, agent.peer.uid);
+  hello(world, core, back, { generation: 0, journal: 'j1' });
+  expect(back.last('synAssign').body.items).toMatchObject([{ verb: 'start', task: 't' }]);
+});
+
+test('an instance that is not the living one is a copy and is refused', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  const copy = new Session('agent', 'n1', agent.peer.spki, agent.peer.uid);
+  expect(hello(world, core, copy, { instance: 'other' })).toHaveProperty('fail');
+  expect(agent.closedBecause).toBeUndefined();
+  const again = new Session('agent', 'n1', agent.peer.spki, agent.peer.uid);
+  expect(hello(world, core, again)).toHaveProperty('ok');
+  expect(agent.closedBecause).toContain('newer session');
+});
+
+test('a journal that went back commands nothing', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent, { journal: 'j1', seenSeq: 9_999 });
+  const answer = ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  world.flush();
+  expect(answer.failed?.text).toContain('went back');
+  expect(ask(core, admin, 'retQuery', { query: 'nodes' }).done?.nodes).toHaveLength(1);
+});
+
+test('a role may send only what the table says', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  expect(ask(core, agent, 'taskRun', { key: key(), targets: ['t'] }).failed?.text).toContain('may not');
+  expect(ask(core, admin, 'synReport', { reports: [] }).failed?.text).toContain('may not');
+  world.flush();
+  expect(hello(world, core, admin)).toHaveProperty('fail');
+});
+
+test('wait is decided by the run, also one that has ended', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  world.flush();
+  const early = ask(core, admin, 'retWait', { targets: ['t'] });
+  expect(early.done).toBeUndefined();
+  ask(core, admin, 'taskRun', { key: key(), targets: ['t'] });
+  world.flush();
+  obey(world, core, agent, 'exited');
+  expect(early.done?.processes).toMatchObject([{ exitCode: 3 }]);
+  expect(ask(core, admin, 'retWait', { targets: ['t'] }).done?.processes).toHaveLength(1);
+  expect(ask(core, admin, 'retWait', { targets: ['t'], waitFor: 'gone' }).done).toBeDefined();
+});
+
+test('run: output is relayed within the credit, the end follows it, a lost console stops it', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  const exec = { spec: { command: ['x'] }, on: '@all', credit: 100_000 };
+  const answer = ask(core, admin, 'retExec', { key: key(), ...exec });
+  world.flush();
+  const log = agent.last('retLog');
+  expect(log.credit).toBeLessThanOrEqual(100_000);
+  log.handlers.more?.({ stream: 'stdout', data: Buffer.from('hi'), offset: 0 });
+  expect(answer.mores).toMatchObject([{ node: 'n1', stream: 'stdout' }]);
+  obey(world, core, agent, 'exited');
+  expect(answer.done).toBeUndefined();
+  log.handlers.ok({});
+  expect(answer.done?.processes).toMatchObject([{ exitCode: 3, node: 'n1' }]);
+
+  const lost = ask(core, admin, 'retExec', { key: key(), ...exec });
+  world.flush();
+  agent.last('synAssign').handlers.ok({});
+  lost.drop();
+  world.flush();
+  expect(agent.last('synAssign').body.items).toMatchObject([{ verb: 'stop' }]);
+  expect(agent.last('retLog').dropped).toBe(true);
+});
+
+test('replaying the journal makes the same server', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  ask(core, admin, 'taskRun', { key: key(), targets: ['t'] });
+  world.flush();
+  const other = new World();
+  other.core = new ServerCore(other, { build: 'test', facts });
+  other.core.controller.entries(world.journal);
+  expect(other.core.state).toEqual(core.state);
+  expect(other.rows).toEqual(world.rows);
+});

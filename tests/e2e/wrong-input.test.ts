@@ -1,0 +1,192 @@
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Fleet, type Result, until } from './fleet.ts';
+
+let fleet: Fleet;
+beforeAll(async () => {
+  fleet = new Fleet();
+  await fleet.server();
+  await fleet.agent('n1');
+  await fleet.online('n1');
+  await fleet.must(['task', 'create', 'web', '--', 'sleep', '1000']);
+});
+afterAll(() => fleet[Symbol.asyncDispose]());
+
+const admin = (...args: string[]): Promise<Result> => fleet.admin(args);
+
+/** An error names the thing, the reason and the remedy, and prints nothing on stdout. */
+function expectError(result: Result, code: number, ...words: string[]): void {
+  expect(result).toMatchObject({ code, stdout: '' });
+  for (const word of words) expect(result.stderr).toContain(word);
+}
+
+test('usage errors are 2', async () => {
+  expectError(await admin('start'), 2);
+  expectError(await admin('nonsense'), 2);
+  expectError(await admin('start', 'web', '--no-such-option'), 2);
+  expectError(await admin('start', 'UPPER'), 2, 'UPPER');
+  expectError(await admin('task', 'create', 'a/b', '--', 'true'), 2, 'a/b');
+  expectError(await admin('wait', 'web', '--for', 'sideways'), 2, 'sideways');
+  expectError(await admin('start', 'web', '--timeout', 'soon'), 2, 'soon');
+  expectError(await admin('start', 'web', '--every', '1s'), 2);
+  expectError(await admin('task', 'create', 'big', '--', 'echo', 'x'.repeat(131_072)), 2);
+});
+
+test('unknown things are 4', async () => {
+  expectError(await admin('start', 'nope'), 4, 'nope');
+  expectError(await admin('start', 'web@nope'), 4, 'nope');
+  expectError(await admin('start', 'web', '--on', 'zone=z'), 4, 'zone=z');
+  expectError(await admin('task', 'show', 'nope'), 4, 'nope');
+  expectError(await admin('node', 'show', 'nope'), 4, 'nope');
+  expectError(await admin('bundle', 'show', 'nope'), 4, 'nope');
+  expectError(await admin('unload', 'nope'), 4, 'nope');
+  expectError(await admin('task', 'create', 'x', '--bundle', 'nope', '--', 'true'), 4, 'nope');
+  expectError(await admin('operation', 'show', 'O00000000000'), 4, 'O00000000000');
+  expectError(await admin('token', 'rm', 'deadbeef'), 4, 'deadbeef');
+  const json = await admin('task', 'show', 'nope', '--json');
+  expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: 'no-such-task' } });
+});
+
+test('bundles that are wrong', async () => {
+  const dir = fleet.path('bundles');
+  mkdirSync(`${dir}/empty`, { recursive: true });
+  mkdirSync(`${dir}/out`);
+  symlinkSync('../../../etc/passwd', `${dir}/out/leak`);
+  expectError(await admin('load', `${dir}/nope`, '--name', 'b'), 2, 'nope');
+  expectError(await admin('load', `${dir}/empty`, '--name', 'b'), 8, 'empty');
+  expectError(await admin('load', `${dir}/out`, '--name', 'b'), 8, 'leak');
+  writeFileSync(`${dir}/one`, 'one');
+  writeFileSync(`${dir}/two`, 'two');
+  await fleet.must(['load', `${dir}/one`, '--name', 'b', '--wait']);
+  await fleet.must(['load', `${dir}/one`, '--name', 'b', '--wait']);
+  expectError(await admin('load', `${dir}/two`, '--name', 'b'), 8, '--replace');
+  await fleet.must(['load', `${dir}/two`, '--name', 'b', '--replace', '--wait']);
+  await fleet.must(['task', 'create', 'uses-b', '--bundle', 'b', '--', 'cat', 'two']);
+  expectError(await admin('unload', 'b'), 8, 'uses-b');
+  await fleet.must(['start', 'uses-b', '--wait']);
+  expect((await admin('wait', 'uses-b', '--timeout', '10s')).code).toBe(0);
+  expect(await fleet.must(['logs', 'uses-b'])).toBe('two');
+  await fleet.must(['task', 'rm', 'uses-b']);
+  await fleet.must(['unload', 'b', '--wait']);
+});
+
+test('conflicts are 8 and say what to do', async () => {
+  expectError(await admin('task', 'create', 'web', '--', 'other'), 8, 'web', 'task set');
+  await fleet.must(['task', 'create', 'web', '--', 'sleep', '1000']);
+  await fleet.must(['task', 'disable', 'web']);
+  expectError(await admin('start', 'web'), 8, 'disabled', 'enable');
+  await fleet.must(['task', 'enable', 'web']);
+  expectError(await admin('suspend', 'web'), 8, 'not running');
+  expectError(await admin('resume', 'web'), 8);
+  expectError(await admin('kill', 'web'), 8, 'not running');
+  expect((await admin('stop', 'web')).code).toBe(0);
+  await fleet.must(['start', 'web', '--wait']);
+  await fleet.must(['start', 'web', '--wait']);
+  expectError(await admin('task', 'rm', 'web'), 8, '--force');
+  expectError(await admin('node', 'rm', 'n1'), 8, '--force');
+  await fleet.must(['stop', 'web', '--wait']);
+});
+
+interface Row {
+  readonly state: string;
+  readonly reason: string | null;
+  readonly restarts: number;
+}
+
+test.each([
+  ['missing', ['/no/such/program'], [], 'ENOENT'],
+  ['not-executable', ['/etc/passwd'], [], 'EACCES'],
+  ['unknown-user', ['true'], ['--user', 'no-such-user'], 'no-such-user'],
+  ['bad-cwd', ['true'], ['--cwd', '/no/such/directory'], '/no/such/directory'],
+])('a program that cannot start is failed, with the reason in words: %s', async (name, command, options, word) => {
+  await fleet.must(['task', 'create', name, ...options, '--', ...command]);
+  const started = await admin('start', name, '--wait');
+  expect(started.code).toBe(1);
+  expect(started.stderr).toContain(word);
+  const [row] = await fleet.json<Row[]>(['ps', name, '--all']);
+  expect(row).toMatchObject({ state: 'failed', restarts: 0 });
+  expect(row?.reason).toContain(word);
+  expect((await admin('wait', name)).code).toBe(3);
+  await fleet.must(['task', 'rm', name]);
+});
+
+test('a bad interpreter is told apart from a missing program', async () => {
+  const file = fleet.path('bad-interpreter');
+  writeFileSync(file, '#!/no/such/interpreter\n', { mode: 0o755 });
+  await fleet.must(['task', 'create', 'interp', '--', file]);
+  const { code, stderr } = await admin('start', 'interp', '--wait');
+  expect(code).toBe(1);
+  expect(stderr).toContain('interpreter');
+  await fleet.must(['task', 'rm', 'interp']);
+});
+
+test('a timeout that is too short is 124 and names the node', async () => {
+  await fleet.must(['start', 'web', '--wait']);
+  expect((await admin('wait', 'web', '--timeout', '300ms')).code).toBe(124);
+  await fleet.must(['kill', 'web', '--wait']);
+});
+
+test('no server: 5, with every address and both families', async () => {
+  const result = await fleet.admin(['ps', '--server', '[::1]:1', '--server', '127.0.0.1:1']);
+  expectError(result, 5, '[::1]:1', '127.0.0.1:1');
+});
+
+test('no identity, a used token, a truncated token', async () => {
+  expectError(await fleet.admin(['ps'], { env: { LOTC_IDENTITY: '/no/such/identity.json' } }), 6, 'identity');
+  const token = (await fleet.must(['token', 'create', '--role', 'agent', '-o', 'name'])).trim();
+  const place = fleet.place('n2');
+  const start = (data: string, name: string, secret: string) =>
+    fleet.start(place, ['agent', '--data', fleet.path(data), '--name', name, '--token', secret, ...fleet.serverArgs(place)]);
+  const first = start('t1', 'n2', token);
+  await fleet.online('n2');
+  const second = start('t2', 'n3', token);
+  expect(await second.ended()).toBe(6);
+  expect(second.text()).toContain('used');
+  const third = start('t3', 'n3', token.slice(0, -9));
+  expect(await third.ended()).toBe(2);
+  const other = (await fleet.must(['token', 'create', '--role', 'agent', '-o', 'name'])).trim();
+  const taken = start('t4', 'n2', other);
+  expect(await taken.ended()).toBe(8);
+  expect(taken.text()).toContain('n2');
+  await first.stop();
+  expect(await fleet.nodeState('n2')).toBe('offline');
+  await fleet.must(['node', 'rm', 'n2']);
+});
+
+test('a second role on a data directory ends at once and names the first', async () => {
+  const place = fleet.place('srv');
+  const role = fleet.start(place, ['server', '--data', fleet.path('s'), '--listen', '127.0.0.1:0']);
+  expect(await role.ended()).toBe(1);
+  expect(role.text()).toMatch(/pid \d+/);
+});
+
+test('garbage on the port costs its connection and nothing else', async () => {
+  const loopback = fleet.path('plain.ready');
+  const server = fleet.start(fleet.place('srv'), [
+    ...['server', '--data', fleet.path('s2'), '--listen', '127.0.0.1:0', '--ready-file', loopback],
+  ]);
+  await until(() => server.text().includes('"ready"'), 15_000, () => server.text());
+  const rss = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]);
+  expect(rss()).toBeGreaterThan(0);
+  await server.stop();
+  const again = await admin('ps');
+  expect(again.code).toBe(0);
+  void connect;
+});
+
+test('each role ends with 0 on SIGTERM, and processes outlive their agent', async () => {
+  const agent = await fleet.agent('n9');
+  await fleet.online('n9');
+  await fleet.must(['task', 'create', 'lasting', '--on', 'n9', '--', 'sleep', '1000']);
+  await fleet.must(['start', 'lasting', '--wait']);
+  const pid = (await fleet.json<{ pid: number }[]>(['ps', 'lasting']))[0]?.pid ?? 0;
+  expect(await agent.stop()).toBe(0);
+  expect(() => process.kill(pid, 0)).not.toThrow();
+  await until(async () => (await fleet.nodeState('n9')) === 'offline');
+  const back = await fleet.agent('n9');
+  await fleet.online('n9');
+  expect((await fleet.json<{ pid: number }[]>(['ps', 'lasting']))[0]?.pid).toBe(pid);
+  await fleet.must(['kill', 'lasting', '--wait']);
+  expect(await back.stop()).toBe(0);
+});
