@@ -1,0 +1,598 @@
+/*
+ * The shim: parent of one run. It starts the program, outlives the agent, knows the exact end,
+ * leaves it on disk, and reaps what falls to it. It decides nothing, allocates nothing, reads no
+ * configuration. The other side is src/supervisor/shim.ts.
+ *
+ * LAUNCH. Descriptor 3 is a stream socket. On it come four bytes, a length in the machine's order,
+ * and so many bytes of fields, each ended by a NUL; an empty path is none, numbers are decimal:
+ *   1 socket record cwd stdin stdout stderr oom rows columns uid gid umask
+ *   and five lists, each after its count: group, resource soft hard, cgroup.procs, argument, env
+ * stdin is a FIFO; stdout and stderr are files, appended to, and may be one; oom is what goes into
+ * oom_score_adj; rows > 0 asks for a terminal; uid and gid 4294967295 mean the shim's own.
+ * End of file before the whole launch: the shim ends and leaves nothing. A launch happens once for
+ * a pair of socket and record: if one of them is there already it fails, and leaves no record.
+ *
+ * CHANNELS. The launch's socket, and whoever has connected to `socket` last. Both are told each
+ * event; a newcomer is told the state again, in this order, as far as there is one:
+ *   hello VERSION SHIM-PID
+ *   started PID STARTTIME MONOTONIC-NS REALTIME-NS    exec has succeeded; STARTTIME: proc(5) (22)
+ *   failed STEP ERRNO                                 it has not; nothing of the program ran
+ *   exited code|signal|core NUMBER UTIME-US STIME-US MAXRSS-KIB MONOTONIC-NS REALTIME-NS
+ *   orphans COUNT                                     left to the shim at that time; -1: unknown
+ *   recorded | record-failed ERRNO                    the record is durable | is tried every second
+ *   gone                                              no process is left; the shim ends
+ * The record has the lines hello, started and exited or failed.
+ *
+ * COMMANDS, one a line, silent when done, else `error REASON` (`error unknown-command`):
+ *   signal NUMBER, signal-group NUMBER    to the main process (its group), while it is not reaped
+ *   winsize ROWS COLUMNS                  of the terminal
+ *   close-stdin    lets go of the FIFO's writing end; the agent's death is no end of file
+ *   quit           end without a record once the tree is empty
+ * A reader that does not read loses its connection.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h> /* renameat; no stream is used */
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define VERSION 1
+#define CONTROL 3 /* what it was started with */
+#define RETRY_MS 1000
+#define REAPED_AT_ONCE 1000
+#define NONE 4294967295U
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+typedef unsigned long long number;
+
+/* Untouched pages of these cost nothing. */
+static char launch[4 << 20], *launch_at = launch, *launch_end;
+static char *arguments[65536], *environment[65536];
+static gid_t groups[65536];
+
+static struct {
+  char *socket, *record, *cwd, *in, *out, *err, *oom, *cgroup[16];
+  struct { int resource; struct rlimit limit; } rlimit[16];
+  size_t groups, rlimits, cgroups;
+  struct winsize size;
+  uid_t uid;
+  gid_t gid;
+  mode_t umask;
+} want;
+
+/* What a newcomer is told, in the order of telling. */
+enum line { HELLO, STARTED, ENDED, ORPHANS, RECORDED, GONE, LINES };
+static char lines[LINES][192];
+
+static struct peer { int fd; size_t used; char in[128]; } peers[] = {{.fd = CONTROL}, {.fd = -1}};
+
+static pid_t main_pid = -1; /* -1 again once it is reaped: its number may then be another's */
+static number start_time;
+static bool launch_bad, tree_empty, reap_again, record_due, record_done, quitting, output_waits;
+static int listener = -1, signals = -1, report = -1, record_dir = -1;
+static int fifo = -1, fifo_held = -1, terminal = -1, log_file = -1;
+static struct { char bytes[4096]; size_t used, done; } output, input; /* of the terminal */
+static char *record_name, record_temporary[NAME_MAX + 1];
+
+/* ---- text ---- */
+/* Every line is built of parts whose greatest length is known; a part too much is left out. */
+static void put(char *line, const char *word) {
+  if (strlen(line) + strlen(word) < sizeof *lines) strcat(line, word);
+}
+
+static void put_number(char *line, const char *before, number value) {
+  char digits[21], *at = digits + sizeof digits - 1;
+  *at = 0;
+  do *--at = (char)('0' + value % 10);
+  while (value /= 10);
+  put(line, before);
+  put(line, at);
+}
+
+static void put_instants(char *line) {
+  struct timespec now[2] = {{0, 0}, {0, 0}};
+  clock_gettime(CLOCK_MONOTONIC, &now[0]);
+  clock_gettime(CLOCK_REALTIME, &now[1]);
+  for (int i = 0; i < 2; i++)
+    put_number(line, " ", (number)now[i].tv_sec * 1000000000 + (number)now[i].tv_nsec);
+}
+
+/* Reads digits and the `end` that must follow them, and moves past it. */
+static bool take_number(const char **text, char end, number *value) {
+  const char *at = *text;
+  for (*value = 0; *at >= '0' && *at <= '9'; at++) {
+    number digit = (number)(*at - '0');
+    if (*value > (~0ULL - digit) / 10) return false;
+    *value = *value * 10 + digit;
+  }
+  if (at == *text || *at != end) return false;
+  *text = at + 1;
+  return true;
+}
+
+/* ---- channels ---- */
+static void hang_up(struct peer *peer) {
+  close(peer->fd);
+  *peer = (struct peer){.fd = -1};
+}
+
+static void say(struct peer *peer, const char *line) {
+  size_t length = strlen(line);
+  if (peer->fd < 0 || length == 0) return;
+  ssize_t sent = send(peer->fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent != (ssize_t)length) hang_up(peer);
+}
+
+static void tell(enum line line) {
+  put(lines[line], "\n");
+  for (size_t i = 0; i < COUNT(peers); i++) say(&peers[i], lines[line]);
+}
+
+static void tell_failure(const char *step, int error) {
+  put(lines[ENDED], "failed ");
+  put(lines[ENDED], step);
+  put_number(lines[ENDED], " ", (number)error);
+  tell(ENDED);
+  record_due = true;
+}
+
+/* ---- launch ---- */
+static char *next(void) {
+  char *field = launch_at;
+  if (field >= launch_end) {
+    launch_bad = true;
+    return launch_end - 1; /* a NUL: the last byte of a launch is one */
+  }
+  launch_at += strlen(field) + 1;
+  return field;
+}
+
+static number next_number(number most) {
+  const char *field = next();
+  number value;
+  if (take_number(&field, 0, &value) && value <= most) return value;
+  launch_bad = true;
+  return 0;
+}
+
+static size_t next_strings(char **list, size_t room) {
+  size_t count = next_number(room - 1); /* one stays NULL, the end for execve */
+  for (size_t i = 0; i < count; i++) list[i] = next();
+  return count;
+}
+
+static bool receive_launch(void) {
+  unsigned length;
+  if (recv(CONTROL, &length, sizeof length, MSG_WAITALL) != sizeof length) return false;
+  if (length == 0 || length > sizeof launch) return false;
+  launch_end = launch + length;
+  return recv(CONTROL, launch, length, MSG_WAITALL) == (ssize_t)length && launch_end[-1] == 0;
+}
+
+static bool read_launch(void) {
+  char **paths[] = {&want.socket, &want.record, &want.cwd, &want.in,
+                    &want.out,    &want.err,    &want.oom};
+  errno = EINVAL;
+  if (next_number(VERSION) != VERSION) return false;
+  for (size_t i = 0; i < COUNT(paths); i++) *paths[i] = next();
+  want.size.ws_row = (unsigned short)next_number(USHRT_MAX);
+  want.size.ws_col = (unsigned short)next_number(USHRT_MAX);
+  want.uid = (uid_t)next_number(NONE);
+  want.gid = (gid_t)next_number(NONE);
+  want.umask = (mode_t)next_number(0777);
+  want.groups = next_number(COUNT(groups));
+  for (size_t i = 0; i < want.groups; i++) groups[i] = (gid_t)next_number(NONE - 1);
+  want.rlimits = next_number(COUNT(want.rlimit));
+  for (size_t i = 0; i < want.rlimits; i++) {
+    want.rlimit[i].resource = (int)next_number(INT_MAX);
+    want.rlimit[i].limit.rlim_cur = next_number(~0ULL);
+    want.rlimit[i].limit.rlim_max = next_number(~0ULL);
+  }
+  want.cgroups = next_strings(want.cgroup, COUNT(want.cgroup));
+  if (next_strings(arguments, COUNT(arguments)) == 0) return false;
+  next_strings(environment, COUNT(environment));
+  return !launch_bad && launch_at == launch_end && want.record[0] == '/';
+}
+
+/* ---- the run's files; each answers 0, or the step that failed, with errno ---- */
+static const char *listen_for_agents(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  errno = ENAMETOOLONG;
+  if (strlen(want.socket) >= sizeof address.sun_path) return "socket";
+  strcpy(address.sun_path, want.socket);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return "socket";
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) return "socket";
+  listener = fd; /* from here on the socket's name is ours to remove */
+  return listen(fd, 8) < 0 ? "socket" : 0;
+}
+
+/* The directory is held open, so the record lands in it whatever its name becomes. */
+static const char *open_record(void) {
+  char *slash = strrchr(want.record, '/');
+  *slash = 0;
+  record_name = slash + 1;
+  errno = ENAMETOOLONG;
+  if (strlen(record_name) + sizeof ".tmp" > sizeof record_temporary) return "record";
+  strcat(strcpy(record_temporary, record_name), ".tmp");
+  int fd = open(*want.record ? want.record : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return "record";
+  if (faccessat(fd, record_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) errno = EEXIST;
+  if (errno != ENOENT) return "record";
+  record_dir = fd;
+  return 0;
+}
+
+static int open_log(const char *path) {
+  return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
+}
+
+/* A FIFO's reader comes first, without waiting; the shim's own writer keeps it from ending. */
+static const char *open_fifo(void) {
+  struct stat file;
+  fifo = open(want.in, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+  if (fifo < 0 || fstat(fifo, &file) < 0) return "stdin";
+  errno = EINVAL;
+  if (!S_ISFIFO(file.st_mode)) return "stdin";
+  fifo_held = open(want.in, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  if (fifo_held < 0) return "stdin";
+  return want.size.ws_row == 0 && fcntl(fifo, F_SETFL, 0) < 0 ? "stdin" : 0;
+}
+
+/* The kernel hands out the child's side itself: no path and no /dev/pts is needed for it. */
+static const char *open_terminal(int stdio[3]) {
+  int locked = 0;
+  terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (terminal < 0 || ioctl(terminal, TIOCSPTLCK, &locked) < 0) return "tty";
+  if (ioctl(terminal, TIOCSWINSZ, &want.size) < 0) return "tty";
+  stdio[0] = stdio[1] = stdio[2] = ioctl(terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  return stdio[0] < 0 || fchown(stdio[0], want.uid, NONE) < 0 ? "tty" : 0;
+}
+
+static const char *open_stdio(int stdio[3]) {
+  const char *failed = *want.in ? open_fifo() : 0;
+  if (failed) return failed;
+  if (*want.out && (log_file = open_log(want.out)) < 0) return "stdout";
+  if (want.size.ws_row > 0) return open_terminal(stdio);
+  stdio[0] = fifo;
+  stdio[1] = stdio[2] = log_file;
+  if (!*want.err) stdio[2] = -1;
+  else if (strcmp(want.err, want.out) && (stdio[2] = open_log(want.err)) < 0) return "stderr";
+  return 0;
+}
+
+/* ---- the child, between fork and exec ---- */
+/* The child is a copy of the shim, so the address of a step's name means the same in both. */
+struct report { const char *step; int error; };
+
+_Noreturn static void give_up(int to, const char *step) {
+  struct report last = {step, errno};
+  _exit(write(to, &last, sizeof last) < 0 ? 126 : 127);
+}
+
+static bool write_file(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  return fd >= 0 && write(fd, text, strlen(text)) >= 0 && close(fd) == 0;
+}
+
+_Noreturn static void become(const int stdio[3], int to) {
+  sigset_t none;
+  if (setsid() < 0) give_up(to, "setsid");
+  for (size_t i = 0; i < want.cgroups; i++)
+    if (!write_file(want.cgroup[i], "0")) give_up(to, "cgroup");
+  if (*want.oom && !write_file("/proc/self/oom_score_adj", want.oom)) give_up(to, "oom");
+  if (terminal >= 0 && ioctl(stdio[0], TIOCSCTTY, 0) < 0) give_up(to, "tty");
+  for (int fd = 0; fd < 3; fd++) /* 0 to 2 are /dev/null already; the rest closes itself */
+    if (stdio[fd] >= 0 && dup2(stdio[fd], fd) < 0) give_up(to, "descriptors");
+  sigemptyset(&none);
+  if (sigprocmask(SIG_SETMASK, &none, 0) < 0) give_up(to, "signals");
+  for (size_t i = 0; i < want.rlimits; i++)
+    if (setrlimit(want.rlimit[i].resource, &want.rlimit[i].limit) < 0) give_up(to, "rlimit");
+  umask(want.umask);
+  if (want.gid != NONE && setgroups(want.groups, groups) < 0) give_up(to, "groups");
+  if (setresgid(want.gid, want.gid, want.gid) < 0) give_up(to, "gid");
+  if (setresuid(want.uid, want.uid, want.uid) < 0) give_up(to, "uid");
+  if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) give_up(to, "capabilities");
+  /* As the user: a directory that is closed to all others is its own. */
+  if (*want.cwd && chdir(want.cwd) < 0) give_up(to, "cwd");
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) give_up(to, "no_new_privs");
+  environ = environment;
+  execvp(arguments[0], arguments); /* by the PATH of its own environment */
+  /* A file that is there and still gives ENOENT names an interpreter that is not. */
+  bool there = errno == ENOENT && strchr(arguments[0], '/') && !access(arguments[0], F_OK);
+  give_up(to, there ? "interpreter" : "exec");
+}
+
+/* ---- start and end ---- */
+/* proc(5), field 22; the name before it may hold anything, so from its last parenthesis. */
+static number read_start_time(pid_t pid) {
+  char path[sizeof *lines] = "", bytes[1024];
+  number value;
+  put_number(path, "/proc/", (number)pid);
+  put(path, "/stat");
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t got = read(fd, bytes, sizeof bytes - 1);
+  close(fd);
+  bytes[got > 0 ? got : 0] = 0;
+  const char *at = strrchr(bytes, ')');
+  for (int field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
+  return at && (at++, take_number(&at, ' ', &value)) ? value : 0;
+}
+
+static const char *start(void) {
+  int stdio[3] = {-1, -1, -1}, ends[2];
+  const char *failed = open_stdio(stdio);
+  if (failed) return failed;
+  if (pipe2(ends, O_CLOEXEC) < 0) return "pipe";
+  main_pid = fork();
+  if (main_pid == 0) become(stdio, ends[1]);
+  if (main_pid < 0) return "fork";
+  start_time = read_start_time(main_pid);
+  report = ends[0];
+  close(ends[1]);
+  for (int i = 0; i < 3; i++)
+    if (stdio[i] >= 0 && (i == 0 || stdio[i] != stdio[i - 1])) close(stdio[i]);
+  if (terminal < 0) fifo = log_file = -1; /* the child's alone */
+  return 0;
+}
+
+/* The child's word; nothing but the end of file when exec has closed its side. */
+static void hear_report(void) {
+  struct report last;
+  if (report < 0) return;
+  ssize_t got = read(report, &last, sizeof last);
+  close(report);
+  report = -1;
+  if (got == (ssize_t)sizeof last) return tell_failure(last.step, last.error);
+  put_number(lines[STARTED], "started ", (number)main_pid);
+  put_number(lines[STARTED], " ", start_time);
+  put_instants(lines[STARTED]);
+  tell(STARTED);
+}
+
+static void main_ended(int status, const struct rusage *usage) {
+  char *line = lines[ENDED];
+  hear_report();
+  main_pid = -1;
+  if (*line) return; /* it never began */
+  const char *how = WCOREDUMP(status) ? "exited core " : "exited signal ";
+  if (WIFEXITED(status)) put_number(line, "exited code ", (number)WEXITSTATUS(status));
+  else put_number(line, how, (number)WTERMSIG(status));
+  const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
+  put_number(line, " ", (number)user->tv_sec * 1000000 + (number)user->tv_usec);
+  put_number(line, " ", (number)system->tv_sec * 1000000 + (number)system->tv_usec);
+  put_number(line, " ", (number)usage->ru_maxrss);
+  put_instants(line);
+  tell(ENDED);
+  record_due = true;
+}
+
+static void tell_orphans(void) {
+  char bytes[4096];
+  number count = 0;
+  ssize_t got = -1;
+  int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+  while (fd >= 0 && (got = read(fd, bytes, sizeof bytes)) > 0)
+    for (ssize_t i = 0; i < got; i++) count += bytes[i] == ' ';
+  if (fd >= 0) close(fd);
+  if (got == 0) put_number(lines[ORPHANS], "orphans ", count);
+  else put(lines[ORPHANS], "orphans -1");
+  tell(ORPHANS);
+}
+
+static void reap(void) {
+  reap_again = false;
+  for (int i = 0; i < REAPED_AT_ONCE; i++) {
+    int status;
+    struct rusage usage;
+    pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+    if (pid > 0 && pid == main_pid) main_ended(status, &usage);
+    if (pid > 0) continue;
+    tree_empty = pid < 0; /* ECHILD: whatever lost its parent would be here */
+    if (!tree_empty && main_pid < 0 && !*lines[ORPHANS]) tell_orphans();
+    return;
+  }
+  reap_again = true; /* a flood of zombies must not keep commands waiting */
+}
+
+static bool write_record(void) {
+  char bytes[3 * sizeof *lines];
+  strcat(strcat(strcpy(bytes, lines[HELLO]), lines[STARTED]), lines[ENDED]);
+  int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+  int fd = openat(record_dir, record_temporary, flags, 0600);
+  if (fd < 0) return false;
+  errno = ENOSPC; /* the reason of a short write */
+  bool whole = write(fd, bytes, strlen(bytes)) == (ssize_t)strlen(bytes) && fsync(fd) == 0;
+  int reason = errno;
+  close(fd);
+  errno = reason;
+  return whole && renameat(record_dir, record_temporary, record_dir, record_name) == 0 &&
+         fsync(record_dir) == 0;
+}
+
+/* ENOENT is final: the directory is gone, and with it everyone who could want the record. */
+static void keep_record(void) {
+  static int told = -1;
+  int reason = write_record() ? 0 : errno;
+  record_done = reason == 0 || reason == ENOENT;
+  record_due = !record_done;
+  if (reason == told) return;
+  told = reason;
+  *lines[RECORDED] = 0;
+  if (reason) put_number(lines[RECORDED], "record-failed ", (number)reason);
+  else put(lines[RECORDED], "recorded");
+  tell(RECORDED);
+}
+
+/* ---- terminal: its output goes to the log, the FIFO to its input ---- */
+static void copy_output(void) {
+  for (int i = 0; i < 64; i++) {
+    while (output.done < output.used) {
+      ssize_t put = write(log_file, output.bytes + output.done, output.used - output.done);
+      output_waits = put < 0 && log_file >= 0;
+      if (output_waits) return; /* no space: the program waits, nothing is lost */
+      output.done = put < 0 ? output.used : output.done + (size_t)put;
+    }
+    ssize_t got = read(terminal, output.bytes, sizeof output.bytes);
+    output_waits = got < 0 && errno == EIO; /* nobody has it open, but may have it again */
+    if (got <= 0) return;
+    output.done = 0;
+    output.used = (size_t)got;
+  }
+}
+
+static void copy_input(void) {
+  if (input.done == input.used && fifo >= 0) {
+    ssize_t got = read(fifo, input.bytes, sizeof input.bytes);
+    if (got < 0) return;
+    if (got == 0) { /* a terminal has no end of file, only the key for it */
+      close(fifo), fifo = -1;
+      input.bytes[got++] = 4;
+    }
+    input.done = 0;
+    input.used = (size_t)got;
+  }
+  while (input.done < input.used) {
+    ssize_t put = write(terminal, input.bytes + input.done, input.used - input.done);
+    if (put < 0 && errno == EAGAIN) return;
+    input.done = put < 0 ? input.used : input.done + (size_t)put;
+  }
+}
+
+/* ---- commands ---- */
+static const char *send_signal(const char *text, bool group) {
+  number signal;
+  if (!take_number(&text, 0, &signal) || signal < 1 || signal >= _NSIG) return "error bad-signal\n";
+  if (main_pid < 0 || report >= 0) return "error not-running\n";
+  return kill(group ? -main_pid : main_pid, (int)signal) < 0 ? "error not-signalled\n" : 0;
+}
+
+static const char *set_size(const char *text) {
+  number rows, columns;
+  bool good = take_number(&text, ' ', &rows) && take_number(&text, 0, &columns);
+  if (!good || rows > USHRT_MAX || columns > USHRT_MAX) return "error bad-size\n";
+  struct winsize size = {(unsigned short)rows, (unsigned short)columns, 0, 0};
+  return ioctl(terminal, TIOCSWINSZ, &size) < 0 ? "error no-terminal\n" : 0;
+}
+
+/* Answers 0, or what to say. */
+static const char *command(const char *line) {
+  if (!strncmp(line, "signal ", 7)) return send_signal(line + 7, false);
+  if (!strncmp(line, "signal-group ", 13)) return send_signal(line + 13, true);
+  if (!strncmp(line, "winsize ", 8)) return set_size(line + 8);
+  if (!strcmp(line, "quit")) quitting = true;
+  else if (strcmp(line, "close-stdin")) return "error unknown-command\n";
+  else if (fifo_held >= 0) close(fifo_held), fifo_held = -1;
+  return 0;
+}
+
+static void hear(struct peer *peer) {
+  char *end;
+  size_t room = sizeof peer->in - peer->used;
+  ssize_t got = recv(peer->fd, peer->in + peer->used, room, MSG_DONTWAIT);
+  if (got <= 0) return got < 0 && errno == EAGAIN ? (void)0 : hang_up(peer);
+  peer->used += (size_t)got;
+  while ((end = memchr(peer->in, '\n', peer->used))) {
+    *end++ = 0;
+    const char *reason = command(peer->in);
+    peer->used -= (size_t)(end - peer->in);
+    memmove(peer->in, end, peer->used);
+    if (reason) say(peer, reason);
+  }
+  if (peer->used < sizeof peer->in) return;
+  say(peer, "error line-too-long\n");
+  hang_up(peer);
+}
+
+static void attach(void) {
+  int fd = accept4(listener, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return;
+  hang_up(&peers[1]);
+  peers[1].fd = fd;
+  for (int line = 0; line < LINES; line++) say(&peers[1], lines[line]);
+}
+
+/* ---- the whole ---- */
+/* Every signal stays blocked: none ends the shim but KILL, and writing to nobody is an error. */
+static const char *settle(void) {
+  struct sigaction standard = {.sa_handler = SIG_DFL};
+  sigset_t set;
+  for (int number = 1; number < _NSIG; number++) sigaction(number, &standard, 0);
+  sigfillset(&set);
+  if (sigprocmask(SIG_SETMASK, &set, 0) < 0) return "signals";
+  umask(0177);
+  if (fcntl(CONTROL, F_SETFD, FD_CLOEXEC) < 0 || fcntl(CONTROL, F_SETFL, 0) < 0) return "control";
+  if (chdir("/") < 0 || (setsid() < 0 && getsid(0) != getpid())) return "session";
+  int null = open("/dev/null", O_RDWR | O_NOCTTY);
+  for (int fd = 0; fd < 3; fd++)
+    if (null < 0 || dup2(null, fd) < 0) return "null";
+  if (syscall(SYS_close_range, CONTROL + 1, ~0U, 0) < 0) /* before Linux 5.9 */
+    for (int fd = CONTROL + 1; fd < 65536; fd++) close(fd);
+  prctl(PR_SET_NAME, "lotc-shim"); /* for people only */
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) return "subreaper";
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  return signals < 0 ? "signals" : 0;
+}
+
+static void turn(void) {
+  struct signalfd_siginfo died;
+  bool typed = input.done < input.used, retry = record_due || output_waits;
+  struct pollfd polls[] = {
+    {signals, POLLIN, 0}, {report, POLLIN, 0}, {listener, POLLIN, 0},
+    {output_waits ? -1 : terminal, (short)(typed ? POLLIN | POLLOUT : POLLIN), 0},
+    {typed || terminal < 0 ? -1 : fifo, POLLIN, 0},
+    {peers[0].fd, POLLIN, 0}, {peers[1].fd, POLLIN, 0},
+  };
+  int ready = poll(polls, COUNT(polls), reap_again ? 0 : retry ? RETRY_MS : -1);
+  if (ready < 0) return;
+  if (polls[1].revents) hear_report();
+  if (terminal >= 0 && (polls[3].revents || polls[0].revents || output_waits)) copy_output();
+  if (polls[0].revents && read(signals, &died, sizeof died) > 0) reap_again = true;
+  if (reap_again) reap();
+  if (polls[3].revents & POLLOUT || polls[4].revents) copy_input();
+  for (size_t i = 0; i < COUNT(peers); i++)
+    if (polls[5 + i].revents) hear(&peers[i]);
+  if (polls[2].revents) attach();
+  if (record_due && (ready == 0 || !*lines[RECORDED])) keep_record();
+}
+
+int main(void) {
+  const char *failed = settle();
+  put_number(lines[HELLO], "hello ", VERSION);
+  put_number(lines[HELLO], " ", (number)getpid());
+  tell(HELLO);
+  if (!failed && !receive_launch()) return 0;
+  if (!failed && !read_launch()) failed = "launch";
+  if (!failed) failed = listen_for_agents();
+  if (!failed) failed = open_record();
+  if (!failed) failed = start();
+  if (failed) {
+    tell_failure(failed, errno);
+    main_pid = -1;
+  }
+  reap(); /* says at once whether there is a child to wait for */
+  while (record_dir >= 0 && !(tree_empty && (record_done || quitting))) turn();
+  if (listener >= 0) unlink(want.socket);
+  put(lines[GONE], "gone");
+  tell(GONE);
+  return 0;
+}
