@@ -84,6 +84,8 @@ export const limits = {
   uploadsAtOnce: 8,
   /** MAX_ARG_STRLEN of Linux (execve(2)): one string of argv or the environment, NUL included. */
   argumentBytes: 131_072,
+  /** Arguments and environment together, as the shim holds them; execve(2) itself takes 6 MiB. */
+  launchBytes: 4 * MiB,
 
   // --- work ---
   stopGraceMs: 10_000,
