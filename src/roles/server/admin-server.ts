@@ -5,6 +5,7 @@
  * with `wait` ACK then, and OK when every target has answered.
  */
 import { errorCodes, LotcError } from '../../base/errors.ts';
+import { isRunId } from '../../base/ids.ts';
 import type { AnyBody, MessageKind, Req } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
 import { type Asker, type Controller, failureOf } from './controller.ts';
@@ -12,7 +13,6 @@ import { Executions } from './exec.ts';
 import { Logs } from './logs.ts';
 import { Refusal } from './model/change.ts';
 import type { CommandBody, CommandKind } from './model/command.ts';
-import { isRunId } from './model/ids.ts';
 import { nodeNamed, selectNodes } from './model/resolve.ts';
 import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';

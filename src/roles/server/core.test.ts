@@ -31,8 +31,13 @@ class World implements ServerPorts {
   project(rows: readonly HistoryRow[]): void {
     this.rows.push(...rows);
   }
-  history(query: { kind: string; run?: string | undefined }, then: (rows: HistoryRow[]) => void): void {
-    then(this.rows.filter((row) => row.kind === query.kind && (!query.run || row.run === query.run)));
+  history(
+    query: { kind: string; run?: string | undefined },
+    then: (rows: HistoryRow[]) => void,
+  ): void {
+    then(
+      this.rows.filter((row) => row.kind === query.kind && (!query.run || row.run === query.run)),
+    );
   }
   blobsUnneeded(): void {}
   log(): void {}
@@ -64,7 +69,11 @@ class Session implements SessionPort {
   constructor(role: PeerRole, name: string, spki: string, uid?: string, token?: string) {
     this.peer = { role, name, spki, uid, token, address: '[fd00::9]:5000' };
   }
-  ask(kind: MessageKind, body: AnyBody, handlers: AskHandlers): { drop(): void; credit(n: number): void } {
+  ask(
+    kind: MessageKind,
+    body: AnyBody,
+    handlers: AskHandlers,
+  ): { drop(): void; credit(n: number): void } {
     const asked: Asked = { kind, body, handlers, credit: body.credit ?? 0, dropped: false };
     this.asked.push(asked);
     return {
@@ -123,7 +132,12 @@ function make(): { world: World; core: ServerCore; admin: Session } {
   const core = new ServerCore(world, { build: 'test', facts });
   world.core = core;
   const asker = { who: 'server', origin: '' };
-  core.controller.submit('found', { fleet: 'f', spki: 'a0', identity: 'admin' }, asker, () => undefined);
+  core.controller.submit(
+    'found',
+    { fleet: 'f', spki: 'a0', identity: 'admin' },
+    asker,
+    () => undefined,
+  );
   world.flush();
   return { world, core, admin: new Session('admin', 'admin', 'a0') };
 }
@@ -142,7 +156,13 @@ function join(world: World, core: ServerCore, admin: Session, name: string): Ses
   ask(core, admin, 'hostToken', { key: key(), spki, role: 'agent', ttlMs: 60_000, usesLeft: 1 });
   world.flush();
   const enrol = new Session('enrol', 'token', spki, undefined, spki.slice(0, 8));
-  const body = { csr: new Uint8Array(), instance: name, build: 'b', node: name, spki: `key-${name}` };
+  const body = {
+    csr: new Uint8Array(),
+    instance: name,
+    build: 'b',
+    node: name,
+    spki: `key-${name}`,
+  };
   const answer = ask(core, enrol, 'hostAdd', body);
   world.flush();
   expect(answer.failed).toBeUndefined();
@@ -167,8 +187,20 @@ function obey(world: World, core: ServerCore, agent: Session, state: string): vo
     .filter((item) => item.entry === 'order')
     .map((item): Shape<'report'> => {
       reported += 1;
-      const process = { run: item.run ?? '', processState: state, pid: 9, exitCode: state === 'exited' ? 3 : undefined };
-      return { seq: reported, at: 1, entry: 'order', process, order: item.order, answer: { ok: true } };
+      const process = {
+        run: item.run ?? '',
+        processState: state,
+        pid: 9,
+        exitCode: state === 'exited' ? 3 : undefined,
+      };
+      return {
+        seq: reported,
+        at: 1,
+        entry: 'order',
+        process,
+        order: item.order,
+        answer: { ok: true },
+      };
     });
   if (reports.length > 0) ask(core, agent, 'synReport', { reports });
   world.flush();
@@ -177,7 +209,12 @@ function obey(world: World, core: ServerCore, agent: Session, state: string): vo
 
 test('nothing is answered before it is durable', () => {
   const { world, core, admin } = make();
-  const answer = ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  const answer = ask(core, admin, 'taskAdd', {
+    key: key(),
+    task: 't',
+    spec: { command: ['x'] },
+    mode: 'create',
+  });
   expect(answer.done).toBeUndefined();
   expect(core.state.tasks.size).toBe(0);
   world.flush();
@@ -187,7 +224,12 @@ test('nothing is answered before it is durable', () => {
 test('what the journal refuses is answered with its reason and changes nothing', async () => {
   const { LotcError } = await import('../../base/errors.ts');
   const { world, core, admin } = make();
-  const answer = ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  const answer = ask(core, admin, 'taskAdd', {
+    key: key(),
+    task: 't',
+    spec: { command: ['x'] },
+    mode: 'create',
+  });
   world.waiting.pop()?.failed(new LotcError('disk-full', 'no space'));
   expect(answer.failed).toMatchObject({ text: 'no space' });
   expect(core.state.tasks.size).toBe(0);
@@ -239,7 +281,12 @@ test('a journal that went back commands nothing', () => {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');
   hello(world, core, agent, { journal: 'j1', seenSeq: 9_999 });
-  const answer = ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  const answer = ask(core, admin, 'taskAdd', {
+    key: key(),
+    task: 't',
+    spec: { command: ['x'] },
+    mode: 'create',
+  });
   world.flush();
   expect(answer.failed?.text).toContain('went back');
   expect(ask(core, admin, 'retQuery', { query: 'nodes' }).done?.nodes).toHaveLength(1);
@@ -248,7 +295,9 @@ test('a journal that went back commands nothing', () => {
 test('a role may send only what the table says', () => {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');
-  expect(ask(core, agent, 'taskRun', { key: key(), targets: ['t'] }).failed?.text).toContain('may not');
+  expect(ask(core, agent, 'taskRun', { key: key(), targets: ['t'] }).failed?.text).toContain(
+    'may not',
+  );
   expect(ask(core, admin, 'synReport', { reports: [] }).failed?.text).toContain('may not');
   world.flush();
   expect(hello(world, core, admin)).toHaveProperty('fail');

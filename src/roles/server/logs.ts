@@ -4,11 +4,11 @@
  */
 
 import { errorCodes } from '../../base/errors.ts';
+import { isRunId } from '../../base/ids.ts';
 import type { AnyBody, Req, Shape } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
 import type { Controller } from './controller.ts';
 import { Refusal } from './model/change.ts';
-import { isRunId } from './model/ids.ts';
 import { taskNamed } from './model/resolve.ts';
 import type { Replier, ServerPorts } from './ports.ts';
 import { processOf } from './queries.ts';

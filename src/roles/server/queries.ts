@@ -2,12 +2,13 @@
  * Questions about the fleet, answered from the model, from soft state and from history. Nothing
  * here changes anything.
  */
+
+import { isRunId } from '../../base/ids.ts';
 import { matches, namesIn } from '../../base/selector.ts';
 import { decodeShape } from '../../net/codec.ts';
 import type { AnyBody, Req, Shape } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
 import { Refusal } from './model/change.ts';
-import { isRunId } from './model/ids.ts';
 import { bundleNamed, nodeNamed, selectNodes, selectorOf, taskNamed } from './model/resolve.ts';
 import { bundleRow, operationRow, processRow, taskRow, tokenRow } from './model/rows.ts';
 import type { NodeRecord, RunRecord, State } from './model/state.ts';

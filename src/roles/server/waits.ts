@@ -2,10 +2,11 @@
  * Waiting: for an operation's answers, or for processes to reach a state. A waiter looks again
  * only when something it is about has changed.
  */
+
+import { isRunId } from '../../base/ids.ts';
 import type { Shape } from '../../net/layout.ts';
 import type { Controller } from './controller.ts';
 import { Refusal } from './model/change.ts';
-import { isRunId } from './model/ids.ts';
 import { nodeNamed, selectNodes, taskNamed } from './model/resolve.ts';
 import { operationRow, processRow } from './model/rows.ts';
 import { latestRun } from './model/runs.ts';

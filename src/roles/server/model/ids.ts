@@ -18,9 +18,3 @@ export function makeId(
   for (let i = 0; i < 11; i += 1) id += ALPHABET.charAt((bytes[i] ?? 0) % 32);
   return id;
 }
-
-const ID = /^[RON][0-9A-HJKMNP-TV-Z]{11}$/;
-
-export function isRunId(text: string): boolean {
-  return text.startsWith('R') && ID.test(text);
-}

@@ -5,9 +5,9 @@
  * task's own selection; a node named by the admin that lies outside it is refused by name.
  */
 import { LotcError } from '../../../base/errors.ts';
+import { isRunId } from '../../../base/ids.ts';
 import { matches, namesIn, parseSelector, type Selector } from '../../../base/selector.ts';
 import { Refusal } from './change.ts';
-import { isRunId } from './ids.ts';
 import { latestRun, liveRuns } from './runs.ts';
 import type { BundleRecord, NodeRecord, RunRecord, State, TaskRecord } from './state.ts';
 
