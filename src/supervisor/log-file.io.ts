@@ -1,0 +1,116 @@
+/**
+ * One stream's file as its readers need it: from an offset on, from its end backwards, and past
+ * what was punched out of its head.
+ *
+ * A log is bounded by freeing blocks at its head (fallocate(2), FALLOC_FL_PUNCH_HOLE): offsets
+ * stay, the freed part reads as zeros. Where the file has fewer blocks than bytes, zeros up to the
+ * end of a block are therefore taken for a hole and passed over; in a file without a hole zeros
+ * are what the program wrote. A file that became shorter is read from its beginning.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import { lastLines, NEWLINE } from './logs.ts';
+
+const READ_BYTES = 64 * 1024;
+const BLOCK_BYTES = 4096;
+
+export class LogFile implements AsyncDisposable {
+  readonly #path: string;
+  #handle: FileHandle | undefined;
+  /** Length at the last `refresh`, and how much of it is not on disk. */
+  sizeBytes = 0;
+  #holeBytes = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Looks how long the file is now; one that is not there yet has no bytes. */
+  async refresh(): Promise<number> {
+    try {
+      this.#handle ??= await open(this.#path, 'r');
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+      throw cause;
+    }
+    const { size, blocks } = await this.#handle.stat();
+    this.sizeBytes = size;
+    this.#holeBytes = Math.max(0, size - blocks * 512);
+    return size;
+  }
+
+  /** At most 64 KiB from `offset` on, not beyond `end`; empty at the end. */
+  async read(offset: number, end: number): Promise<Uint8Array> {
+    const length = Math.min(READ_BYTES, Math.min(end, this.sizeBytes) - offset);
+    if (this.#handle === undefined || length <= 0) return new Uint8Array();
+    const { bytesRead, buffer } = await this.#handle.read({
+      buffer: new Uint8Array(length),
+      position: offset,
+    });
+    return buffer.subarray(0, bytesRead);
+  }
+
+  /** The first offset from here on that is not in a hole. */
+  async skipHole(offset: number): Promise<number> {
+    if (this.#holeBytes === 0) return offset;
+    let at = await this.#afterZeros(offset);
+    if (at === offset) return offset;
+    // With one hole, at the head, this is inside it: a jump over gigabytes.
+    const inside = this.#holeBytes - (this.#holeBytes % BLOCK_BYTES) - BLOCK_BYTES;
+    if (inside > at && (await this.#afterZeros(inside)) > inside) at = inside;
+    for (let next = await this.#afterZeros(at); next > at; next = await this.#afterZeros(at)) {
+      at = next;
+    }
+    return at;
+  }
+
+  /**
+   * Where the last `lines` lines before `end` begin, not before `from`, and how many they are. A line longer than
+   * `lineBytes` counts as several, which bounds what is read: never more than lines × lineBytes.
+   */
+  async tailOffset(
+    range: { readonly from: number; readonly end: number },
+    lines: number,
+    lineBytes: number,
+  ): Promise<{ readonly offset: number; readonly lines: number }> {
+    const floor = Math.max(range.from, range.end - lines * lineBytes);
+    let wanted = lines;
+    for (let end = range.end; end > floor; ) {
+      const start = Math.max(floor, end - READ_BYTES);
+      const bytes = await this.read(start, end);
+      const data = this.#holeBytes > 0 ? zerosAtStart(bytes) : 0;
+      const { start: at, found } = lastLines(bytes.subarray(data), wanted, end === range.end);
+      if (found === wanted) return { offset: start + data + at, lines };
+      wanted -= found;
+      end = start;
+      if (data > 0) return { offset: start + data, lines: lines - wanted + 1 };
+    }
+    return { offset: floor, lines: floor < range.end ? lines - wanted + 1 : 0 };
+  }
+
+  /** Where the line begins that has the byte at `offset`; looks back over `lineBytes` only. */
+  async lineStart(offset: number, lineBytes: number): Promise<number> {
+    const start = Math.max(0, offset - lineBytes);
+    const bytes = await this.read(start, offset);
+    const newline = bytes.lastIndexOf(NEWLINE);
+    return newline < 0 ? offset : start + newline + 1;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle?.close();
+    this.#handle = undefined;
+  }
+
+  /** The end of the last whole block of zeros in a row from `offset` on, within one reading. */
+  async #afterZeros(offset: number): Promise<number> {
+    const bytes = await this.read(offset, Number.MAX_SAFE_INTEGER);
+    const zeros = zerosAtStart(bytes);
+    if (zeros === bytes.length && zeros > 0) return offset + zeros;
+    const end = offset + zeros - ((offset + zeros) % BLOCK_BYTES);
+    return Math.max(offset, end);
+  }
+}
+
+function zerosAtStart(bytes: Uint8Array): number {
+  const at = bytes.findIndex((byte) => byte !== 0);
+  return at < 0 ? bytes.length : at;
+}
