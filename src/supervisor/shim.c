@@ -555,14 +555,14 @@ static const char *settle(void) {
 
 static void turn(void) {
   struct signalfd_siginfo died;
-  bool typed = input.done < input.used, retry = record_due || output_waits;
+  bool typed = input.done < input.used, at_once = reap_again || (record_due && !*lines[RECORDED]);
   struct pollfd polls[] = {
     {signals, POLLIN, 0}, {report, POLLIN, 0}, {listener, POLLIN, 0},
     {output_waits ? -1 : terminal, (short)(typed ? POLLIN | POLLOUT : POLLIN), 0},
     {typed || terminal < 0 ? -1 : fifo, POLLIN, 0},
     {peers[0].fd, POLLIN, 0}, {peers[1].fd, POLLIN, 0},
   };
-  int ready = poll(polls, COUNT(polls), reap_again ? 0 : retry ? RETRY_MS : -1);
+  int ready = poll(polls, COUNT(polls), at_once ? 0 : record_due || output_waits ? RETRY_MS : -1);
   if (ready < 0) return;
   if (polls[1].revents) hear_report();
   if (terminal >= 0 && (polls[3].revents || polls[0].revents || output_waits)) copy_output();

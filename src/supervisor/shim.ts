@@ -180,15 +180,7 @@ function rlimitText(value: number | 'unlimited'): string {
 }
 
 function pack(fields: readonly string[]): Uint8Array {
-  const texts = fields.map((field) => Buffer.from(`${field}\0`));
-  texts.forEach((text, index) => {
-    if (text.indexOf(0) === text.length - 1 && text.length <= limits.argumentBytes) return;
-    const fault = text.length > limits.argumentBytes ? 'is too long' : 'contains a NUL';
-    throw new LotcError(
-      'too-large',
-      `cannot start: "${(fields[index] ?? '').slice(0, 40)}" ${fault}`,
-    );
-  });
+  const texts = fields.map(fieldBytes);
   const body = Buffer.concat(texts);
   if (body.length > limits.launchBytes) {
     throw new LotcError('too-large', `cannot start: ${body.length} bytes of arguments`, {
@@ -199,6 +191,20 @@ function pack(fields: readonly string[]): Uint8Array {
   whole.writeUInt32LE(body.length);
   whole.set(body, LENGTH_BYTES);
   return whole;
+}
+
+function fieldBytes(field: string): Uint8Array {
+  const beginning = JSON.stringify(field.slice(0, 40));
+  const bytes = Buffer.from(`${field}\0`);
+  if (bytes.length > limits.argumentBytes) {
+    throw new LotcError('too-large', `cannot start: ${beginning}… has ${bytes.length - 1} bytes`, {
+      hint: `one argument or variable has at most ${limits.argumentBytes - 1} bytes`,
+    });
+  }
+  if (field.includes('\0')) {
+    throw new LotcError('usage', `cannot start: ${beginning} contains a NUL`);
+  }
+  return bytes;
 }
 
 export function encodeCommand(command: ShimCommand): string {
