@@ -35,7 +35,7 @@ export interface WalkContainment {
 export type Containment = GroupContainment | WalkContainment;
 
 export interface DetectOptions {
-  /** Short id of this agent's data directory: the same after a restart, or nothing is found again. */
+  /** Short id of the data directory: another after a restart, and no group is found again. */
   readonly instance: string;
   /** Where to look; default: the cgroup2 mounts of this process. */
   readonly mounts?: readonly string[] | undefined;

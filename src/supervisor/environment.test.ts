@@ -25,7 +25,7 @@ test('exactly the documented variables, and nothing of the agent', () => {
   ]);
 });
 
-test('the task may change what is usual, the start what the task set, nobody which run it is', () => {
+test('the task may change the usual, the start the task, nobody which run it is', () => {
   const variables = [
     { PATH: '/opt', DEPTH: '1', LOTC_RUN: 'R9', LOTC_SPOOF: 'x', __proto__x: 'y' },
     { DEPTH: '2', EMPTY: '', EQUALS: 'a=b' },

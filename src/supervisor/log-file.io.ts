@@ -64,7 +64,8 @@ export class LogFile implements AsyncDisposable {
   }
 
   /**
-   * Where the last `lines` lines before `end` begin, not before `from`, and how many they are. A line longer than
+   * Where the last `lines` lines before `end` begin, not before `from`, and how many they are.
+   * A line longer than
    * `lineBytes` counts as several, which bounds what is read: never more than lines × lineBytes.
    */
   async tailOffset(

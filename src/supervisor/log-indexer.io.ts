@@ -22,7 +22,7 @@ import {
 } from './logs.ts';
 import { sleep } from './until.io.ts';
 
-/** One pass takes some 0.1 ms: with this a thousand busy runs cost no more than one core's tenth. */
+/** A look takes some 0.1 ms: with this any number of busy runs costs a tenth of a core at most. */
 const PACE_MS_PER_BUSY = 1;
 
 /** The indexers of one agent, which share a pace. */

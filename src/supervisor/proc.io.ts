@@ -25,7 +25,7 @@ export function readStat(pid: number): ProcessStat | undefined {
   return text === undefined ? undefined : parseStat(text);
 }
 
-/** Gives the loop to others once it was held for a slice. `const breathe = slices(); …; await breathe();` */
+/** A function that gives the loop to others once it was held for a slice: await what it returns. */
 export function slices(): () => Promise<void> | undefined {
   let until = performance.now() + SLICE_MS;
   return () => {

@@ -20,7 +20,7 @@ interface Top {
   hung: number;
 }
 
-/** Removes `name` in `parent` (a directory only the agent can write to); nothing there is success. */
+/** Removes `name` in `parent`, which only the agent can write to; nothing there is success. */
 export async function removeTree(parent: string, name: string): Promise<void> {
   await using handle = await open(parent, FLAGS);
   const top: Top = { path: `/proc/self/fd/${handle.fd}`, pending: [name], hung: 0 };

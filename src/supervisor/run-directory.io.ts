@@ -120,7 +120,7 @@ async function isOnlyName(path: string): Promise<boolean> {
   return (await lstat(path)).nlink === 1;
 }
 
-/** A directory of ours: made now or before, never a link, never another's, with exactly this mode. */
+/** A directory of ours, made now or before: no link, nobody else's, with exactly this mode. */
 function own(path: string, mode: number): void {
   try {
     mkdirSync(path, { mode });

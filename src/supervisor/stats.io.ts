@@ -161,7 +161,7 @@ function readIo(pid: number): ProcessReading['io'] {
   return text === undefined ? undefined : parseIo(text);
 }
 
-/** Since Linux 6.2 the size of the directory is the count (proc(5)); before, it has to be listed. */
+/** Since Linux 6.2 the directory's size is the count (proc(5)); before, it has to be listed. */
 function countOpenFiles(pid: number): number | undefined {
   try {
     const { size } = statSync(`/proc/${pid}/fd`);

@@ -108,7 +108,7 @@ test('counters never fall, whatever is read', () => {
   );
 });
 
-test('memory: the group, else PSS when all have it, else RSS; a run without processes has none', () => {
+test('memory: the group, else PSS when all have it, else RSS; without processes none', () => {
   const both = [process({ own: 0, pss: 100 }), process({ own: 0, pss: 50 })];
   expect(sampleRun(reading(both, { groupMemoryBytes: 7 }), undefined)?.sample).toMatchObject({
     memoryBytes: 7,

@@ -12,7 +12,7 @@
  */
 import { type ProcessStat, TICKS_PER_SECOND } from './tree.ts';
 
-/** How a run's memory was counted: proportional share, resident pages, or the group's own figure. */
+/** How memory was counted: the group's own figure, proportional share, or resident pages. */
 export type MemoryKind = 'cgroup' | 'pss' | 'rss';
 
 /** One run, as `lotc admin stats` shows it; counters are since its start, over its whole tree. */
@@ -77,7 +77,7 @@ export interface RunReading {
 const US_PER_TICK = 1_000_000 / TICKS_PER_SECOND;
 const MS_PER_TICK = 1_000 / TICKS_PER_SECOND;
 
-/** The sample of a run and the totals for its next one; undefined when no process of it was read. */
+/** The sample of a run and the totals for its next; undefined when no process of it was read. */
 export function sampleRun(
   reading: RunReading,
   previous: Totals | undefined,
@@ -170,7 +170,7 @@ export function parsePageBytes(auxv: Uint8Array): number | undefined {
   return undefined;
 }
 
-/** The number after a name at the start of a line (`write_bytes:`, not `cancelled_write_bytes:`). */
+/** The number after a name that begins a line (`write_bytes:`, not `cancelled_write_bytes:`). */
 function field(text: string, name: string): number | undefined {
   let at = text.startsWith(name) ? 0 : text.indexOf(`\n${name}`);
   if (at < 0) return undefined;

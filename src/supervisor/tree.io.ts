@@ -169,6 +169,6 @@ function key(stat: ProcessStat): string {
 
 function tooLate(run: string, wanted: string): LotcError {
   return new LotcError('timeout', `not every process of run ${run} could be ${wanted} in time`, {
-    hint: 'a process in state D (waiting for a disk or a network file system) cannot be; see ps -o wide',
+    hint: 'a process in state D waits for a disk or a network file system and cannot be',
   });
 }

@@ -125,7 +125,7 @@ export function parsePids(text: string): number[] {
   return pids;
 }
 
-/** A flat keyed file of a control group (`frozen 1`): the value, undefined when it has no such key. */
+/** The value of a key in a flat file of a control group (`frozen 1`), if it has it. */
 export function keyedValue(text: string, key: string): number | undefined {
   for (const line of text.split('\n')) {
     if (!line.startsWith(`${key} `)) continue;

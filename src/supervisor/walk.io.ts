@@ -43,7 +43,7 @@ export async function walkMembers(target: WalkedRun): Promise<ProcessStat[]> {
   return tree.filter((stat) => !hasEnded(stat));
 }
 
-/** True once every thread of every process is stopped; false: it was not in time, and was undone. */
+/** True once every thread of every process is stopped; false: not in time, and undone. */
 export async function walkFreeze(target: WalkedRun): Promise<boolean> {
   let quietLooks = 0;
   const frozen = await until(async () => {

@@ -105,7 +105,7 @@ test('logs that are not there are empty; a line of 1 MB and binary arrive whole'
   for (const chunk of await read()) expect(chunk.data.length).toBeLessThanOrEqual(16_320);
 });
 
-test('lines are timed by the indexer to within its period, over a restart of the agent too', async () => {
+test('lines are timed to within a period, over a restart of the agent too', async () => {
   const indexers = new LogIndexers(nowUs);
   const script =
     'for i in 1 2 3 4; do echo $EPOCHREALTIME; echo $EPOCHREALTIME >&2; sleep 0.06; done';
@@ -136,7 +136,7 @@ test('lines are timed by the indexer to within its period, over a restart of the
   expect(streams.lastIndexOf('stderr')).toBeLessThan(streams.length - 1);
 });
 
-test('a follower gets lines as they come, a prompt after a while, and ends with the run', async () => {
+test('a follower gets lines at once, a prompt after a while, and ends with the run', async () => {
   put('stdout', 'old\n');
   const child = shell('sleep 0.1; echo one; sleep 0.1; printf "name? "; sleep 0.5; printf end >&2');
   const got: { line: string; atMs: number }[] = [];
@@ -195,7 +195,7 @@ test('the punched head of a log is passed over, from either end', async () => {
 
 test('a slow reader survives what is punched and truncated under it', async () => {
   const path = join(directory, 'stdout');
-  put('stdout', `${'0123456\n'.repeat(100_000)}`);
+  put('stdout', '0123456\n'.repeat(100_000));
   const reader = readLogs({ directory, nowUs, follow: true, ended: sleep(300) });
   let seen = text((await reader.next()).value?.data ?? new Uint8Array());
   execFileSync('fallocate', ['--punch-hole', '--offset', '0', '--length', '409600', path]);

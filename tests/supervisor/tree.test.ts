@@ -1,6 +1,6 @@
 /** Real trees of processes under both means of containment. Needs root and gcc; takes seconds. */
 
-import { existsSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Containment, detectContainment } from '../../src/supervisor/containment.io.ts';
@@ -113,7 +113,7 @@ describe.each(['cgroup', 'walk'] as const)('%s', (kind) => {
     expect(await livingBelow(run.tree.shim.pid)).toBe(0);
   });
 
-  test('TERM reaches all; who ignores it stays until KILL; CONT lets the stopped act on it', async () => {
+  test('TERM reaches all; who ignores it stays; CONT lets the stopped act on it', async () => {
     await using deaf = await begin(kind, 'ignore', 3);
     expect(await deaf.trees.signalTree(deaf.tree, 'SIGTERM')).toBe(4);
     await sleep(50);
@@ -161,7 +161,7 @@ describe.each(['cgroup', 'walk'] as const)('%s', (kind) => {
   });
 });
 
-test('a chain that forks and exits faster than it can be listed is ended all the same', async () => {
+test('a chain that forks and exits faster than it can be listed is ended', async () => {
   await using run = await begin('cgroup', 'comet', 4000);
   await sleep(20);
   await run.trees.killTree(run.tree);
@@ -181,6 +181,23 @@ test('groups are found again by name, and go when nobody is in them', async () =
   expect(await again.removeRunGroup(run.tree.run)).toBe(true);
   expect(existsSync(again.groupPath(run.tree.run) ?? '')).toBe(false);
   await expect(again.freeze(run.tree)).rejects.toMatchObject({ code: 'not-running' });
+});
+
+test('a delegated group holds a tree of its own', async () => {
+  const mount = dirname(dirname(found.kind === 'cgroup' ? found.base : ''));
+  const delegated = `${mount}/test-unit-${process.pid}`;
+  mkdirSync(delegated);
+  try {
+    const inside = await detectContainment({ instance, mounts: ['/proc', delegated] });
+    expect(inside).toMatchObject({ kind: 'cgroup', base: `${delegated}/lotc/${instance}` });
+    const trees = new RunTrees(inside);
+    await using started = await fixture.start('double', 2, await trees.createRunGroup('R1'));
+    expect(await trees.members({ run: 'R1', shim: undefined })).toHaveLength(3);
+    await trees.killTree({ run: 'R1', shim: started.shim });
+    expect(await trees.removeRunGroup('R1')).toBe(true);
+  } finally {
+    for (const path of [`lotc/${instance}`, 'lotc', '']) rmdirSync(`${delegated}/${path}`);
+  }
 });
 
 test('without a writable cgroup v2 the tree is walked, and nothing is left there', async () => {
