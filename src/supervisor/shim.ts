@@ -7,6 +7,7 @@
  * the shim of the same executable; a line that only a newer shim can say reads as `unknown`.
  */
 
+import { unreachable } from '../base/assert.ts';
 import { LotcError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 
@@ -217,6 +218,8 @@ export function encodeCommand(command: ShimCommand): string {
     case 'close-stdin':
     case 'quit':
       return `${command.kind}\n`;
+    default:
+      return unreachable(command);
   }
 }
 
