@@ -65,8 +65,7 @@ export class LogFile implements AsyncDisposable {
 
   /**
    * Where the last `lines` lines before `end` begin, not before `from`, and how many they are.
-   * A line longer than
-   * `lineBytes` counts as several, which bounds what is read: never more than lines × lineBytes.
+   * A line longer than `lineBytes` counts as several, so never more than lines × lineBytes is read.
    */
   async tailOffset(
     range: { readonly from: number; readonly end: number },

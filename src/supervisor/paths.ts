@@ -13,7 +13,6 @@
  * be able to forge how it ended, or to put a link where root writes.
  */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import { limits } from '../base/limits.ts';
 
 export interface RunPaths {
@@ -83,4 +82,8 @@ function socketDirectory(dir: string, shortBase: string): string {
   if (Buffer.byteLength(usual) + 1 + RUN_NAME_BYTES <= limits.socketPathBytes) return usual;
   const digest = createHash('sha256').update(dir).digest('hex').slice(0, 12);
   return join(shortBase, `lotc-${digest}`);
+}
+
+function join(first: string, ...names: readonly string[]): string {
+  return [first.replace(/\/+$/, ''), ...names].join('/');
 }
