@@ -28,6 +28,11 @@ export const limits = {
   /** Credit a receiver grants for one transfer: bounds what lies in sockets before a kill. */
   creditBytes: 256 * KiB,
   handshakeMs: 10_000,
+  /** Parts of long answers that wait for a peer to read on. */
+  bulkQueueBytes: 64 * MiB,
+  /** A request without any sign is repeated after this long, and given up in the end. */
+  answerRepeatMs: 15_000,
+  answerGiveUpMs: 60_000,
   pingEveryMs: 5_000,
   pingMissed: 3,
   connectMs: 10_000,

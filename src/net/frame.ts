@@ -44,6 +44,14 @@ export function sealFrame(
   frame.writeUInt32BE(checksumOf(frame), CHECKSUM_AT);
 }
 
+/** A copy of a frame with more flags. */
+export function reseal(frame: Uint8Array, moreFlags: number): Uint8Array {
+  const copy = Buffer.from(frame);
+  const flags = copy.readUInt16BE(6) | moreFlags;
+  sealFrame(copy, { code: copy[5] ?? 0, flags, id: copy.readUInt32BE(12) });
+  return copy;
+}
+
 /** CRC-32 (zlib) of bytes 0..15 and the body. */
 export function checksumOf(frame: Uint8Array): number {
   return crc32(frame.subarray(limits.headerBytes), crc32(frame.subarray(0, CHECKSUM_AT)));
@@ -124,10 +132,6 @@ export class FrameReader {
 
   push(chunk: Uint8Array): void {
     this.#queue.push(chunk);
-  }
-
-  get bufferedBytes(): number {
-    return this.#queue.length;
   }
 
   /** The next whole frame; undefined until it is there. Throws `ProtocolError`. */
