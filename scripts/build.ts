@@ -76,6 +76,9 @@ async function compile(main: string, directory: string): Promise<string> {
     disableExperimentalSEAWarning: true,
     useCodeCache: true,
     useSnapshot: false,
+    // node:ffi and node:sqlite are what LOTC is built on; their warnings tell users nothing.
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgvExtension: 'none',
     assets: { 'main.cjs': main, shim: join(root, 'build/shim') },
   };
   process.env['TMPDIR'] = directory;

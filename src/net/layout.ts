@@ -7,92 +7,12 @@
  * REQ gets ACK (received, durable) and then OK (done) or ERR (failed), or OK / ERR at once.
  * A request without an answer (id 0) has only a `req` layout.
  */
-import type { KeyName, KeyType, keys, ShapeName } from './registry.ts';
+import { type Fields, shapes } from './shapes.ts';
 
-export interface Fields {
-  readonly must: readonly KeyName[];
-  readonly may: readonly KeyName[];
-}
+export type { Ack, AnyBody, Failure, Ok, Req, Shape } from './bodies.ts';
+export { type Fields, shapes };
 
 const none = { must: [], may: [] } as const satisfies Fields;
-
-/** Nested maps: which keys each must and may hold. */
-export const shapes = {
-  /** What a task is. `on` is a selector's source text; absent: wherever its bundle is, or @all. */
-  spec: {
-    must: ['command'],
-    may: [
-      ...['bundle', 'on', 'user', 'cwd', 'env', 'stopSignal', 'stopGraceMs'],
-      ...['keepRuns', 'keepForMs'],
-    ] as const,
-  },
-  /** A process as everybody sees it: one run on one node (CLI contract, "process"). */
-  process: {
-    must: ['run', 'processState'],
-    may: [
-      ...['task', 'node', 'pid', 'startedAt', 'exitedAt', 'exitCode', 'signal', 'restarts'],
-      ...['bundle', 'status', 'reason', 'createdAt', 'suspendedAt', 'wish', 'operation'],
-      ...['cpuMs', 'maxMemoryBytes', 'errorCode', 'containment', 'command', 'who'],
-    ] as const,
-  },
-  /** One thing a node is assigned: a bundle to hold or an order to carry out (`entry` says). */
-  item: {
-    must: ['item', 'generation', 'entry'],
-    may: [
-      ...['bundle', 'digest', 'sizeBytes', 'order', 'operation', 'verb', 'run', 'task', 'spec'],
-      ...['revision', 'env', 'arguments', 'signal', 'expiresAt', 'previous', 'at', 'who'],
-      ...['stdin', 'tty', 'rows', 'columns', 'live', 'stopGraceMs', 'stopSignal'],
-    ] as const,
-  },
-  /** One thing a node reports: a process's whole row, an order's answer, a bundle's state. */
-  report: {
-    must: ['seq', 'at', 'entry'],
-    may: ['process', 'order', 'answer', 'bundle', 'digest', 'bundleState', 'reason'],
-  },
-  answer: {
-    must: ['ok'],
-    may: ['node', 'task', 'run', 'errorCode', 'text', 'hint', 'unchanged'],
-  },
-  node: {
-    must: ['node', 'nodeState'],
-    may: [
-      ...['uid', 'labels', 'addresses', 'build', 'lastSeen', 'clock', 'running', 'createdAt'],
-      ...['containment', 'boot', 'rttUs'],
-    ] as const,
-  },
-  clock: { must: ['synchronized'], may: ['offsetUs', 'clockErrorUs', 'source', 'stratum'] },
-  task: {
-    must: ['task', 'spec', 'enabled', 'revision'],
-    may: ['createdAt', 'at', 'who'],
-  },
-  bundle: {
-    must: ['bundle', 'digest', 'sizeBytes'],
-    may: ['on', 'presences', 'createdAt', 'at', 'who'],
-  },
-  /** A bundle on a node: `loading`, `loaded` or `failed`. */
-  presence: { must: ['node', 'bundleState'], may: ['reason', 'digest'] },
-  operation: {
-    must: ['operation', 'verb', 'targets', 'at', 'operationState'],
-    may: ['who', 'origin', 'answers', 'nodes', 'expiresAt', 'reason', 'processes'],
-  },
-  event: {
-    must: ['seq', 'at', 'eventKind', 'text'],
-    may: ['clockErrorUs', 'who', 'node', 'task', 'run', 'bundle', 'operation', 'origin'],
-  },
-  token: {
-    must: ['token', 'role', 'usesLeft', 'expiresAt'],
-    may: ['scope', 'node', 'labels', 'createdAt', 'createdBy', 'usedBy'],
-  },
-  /** A reading of statistics; without `run` it is the node's own. */
-  sample: {
-    must: ['at'],
-    may: [
-      ...['node', 'task', 'run', 'cpuPercent', 'memoryBytes', 'memoryKind', 'ioReadBytes'],
-      ...['ioWriteBytes', 'threads', 'openFiles', 'uptimeMs', 'load1', 'memoryTotalBytes'],
-      ...['diskFreeBytes'],
-    ] as const,
-  },
-} as const satisfies Record<ShapeName, Fields>;
 
 export const categories = ['HOST', 'TASK', 'DEP', 'FILE', 'RET', 'SYN', 'PING', 'ERR'] as const;
 export const states = ['REQ', 'ACK', 'OK', 'ERR'] as const;
@@ -371,48 +291,3 @@ export type MessageKind = keyof typeof layouts;
 
 /** ERR category: answers to frames that could not be read. State is always ERR, id 0. */
 export const frameErrors = { HEAD: 0, LGTH: 1, CSUM: 2, TASK: 3, FILE: 4, OTH: 7 } as const;
-
-// ---- types derived from the tables ----
-
-type Scalar<T> = T extends 'uint' | 'int' | 'float' | 'time'
-  ? number
-  : T extends 'text'
-    ? string
-    : T extends 'bytes'
-      ? Uint8Array
-      : T extends 'bool'
-        ? boolean
-        : T extends 'texts'
-          ? readonly string[]
-          : T extends 'uints'
-            ? readonly number[]
-            : T extends 'strmap'
-              ? Readonly<Record<string, string>>
-              : never;
-
-type Value<T extends KeyType> = T extends { readonly map: infer S extends ShapeName }
-  ? Shape<S>
-  : T extends { readonly list: infer S extends ShapeName }
-    ? readonly Shape<S>[]
-    : Scalar<T>;
-
-type Typed<F extends Fields> = {
-  readonly [K in F['must'][number]]: Value<(typeof keys)[K][1]>;
-} & {
-  readonly [K in F['may'][number]]?: Value<(typeof keys)[K][1]> | undefined;
-};
-
-/** A nested map by its shape's name, for instance `Shape<'spec'>`. */
-export type Shape<S extends ShapeName> = Typed<(typeof shapes)[S]>;
-
-/** The body of a message in one of its states. */
-export type Req<K extends MessageKind> = Typed<(typeof layouts)[K]['req']>;
-export type Ack<K extends MessageKind> = (typeof layouts)[K] extends { ack: infer F extends Fields }
-  ? Typed<F>
-  : never;
-export type Ok<K extends MessageKind> = (typeof layouts)[K] extends { ok: infer F extends Fields }
-  ? Typed<F>
-  : never;
-export type Failure = Typed<typeof failure>;
-/** Any map out of the registry's keys. */
-export type AnyBody = { readonly [K in KeyName]?: Value<(typeof keys)[K][1]> | undefined };

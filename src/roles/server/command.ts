@@ -1,7 +1,107 @@
-/**
- * The command line of the server role: what `lotc server` and the words below it do.
- */
+/** `lotc server` and its offline tools: options and their environment twins; no decision. */
+import { Command, type CommandClass, Option, UsageError } from 'clipanion';
+import { optionFlag, optionList, optionText } from '../../base/environment.ts';
 
-import type { CommandClass } from 'clipanion';
+abstract class DataCommand extends Command {
+  data = Option.String('--data', { description: 'the data directory (LOTC_DATA)' });
 
-export const commands: readonly CommandClass[] = [];
+  protected directory(): string {
+    const data = optionText(this.data, 'data', this.context.env);
+    if (data === undefined) throw new UsageError('--data DIR is required (or LOTC_DATA)');
+    return data;
+  }
+}
+
+class Server extends DataCommand {
+  static override paths = [['server']];
+  static override usage = Command.Usage({
+    description: 'The server: keeps the fleet’s state, answers consoles, commands agents.',
+    details: `
+      Keeps everything below --data. At its first start it makes the fleet's certificate
+      authority, its own certificate and \`DIR/admin.json\`, the identity of the first admin.
+      Ends with 0 on SIGTERM or SIGINT; agents and their processes go on without it.
+    `,
+    examples: [
+      ['Start a server on the default port, IPv6 and IPv4', 'lotc server --data /var/lib/lotc'],
+      ['On one address, any free port', 'lotc server --data s --listen "[::1]:0" --ready-file s.ready'],
+    ],
+  });
+
+  listen = Option.Array('--listen', {
+    description: 'an address to listen on, repeatable (LOTC_LISTEN; default [::]:7416 and 0.0.0.0)',
+  });
+  readyFile = Option.String('--ready-file', { description: 'written once ready (LOTC_READY_FILE)' });
+  keylog = Option.String('--keylog', { description: 'TLS secrets for Wireshark (LOTC_KEYLOG)' });
+  plaintext = Option.Boolean('--plaintext', { description: 'no TLS; loopback only (LOTC_PLAINTEXT)' });
+
+  async execute(): Promise<number> {
+    const { env } = this.context;
+    const { runServer } = await import('./server.io.ts');
+    return runServer({
+      data: this.directory(),
+      listen: optionList(this.listen, 'listen', env),
+      readyFile: optionText(this.readyFile, 'ready-file', env),
+      keylog: optionText(this.keylog, 'keylog', env),
+      plaintext: optionFlag(this.plaintext, 'plaintext', env),
+    });
+  }
+}
+
+class Backup extends DataCommand {
+  static override paths = [['server', 'backup']];
+  static override usage = Command.Usage({
+    description: 'Copies a data directory, also while its server runs.',
+    details: 'The copy is consistent and holds the fleet’s keys: keep it as private as the original.',
+    examples: [['Into a new directory', 'lotc server backup --data /var/lib/lotc --to /backup/lotc-1']],
+  });
+  to = Option.String('--to', { required: true, description: 'a directory that does not exist yet' });
+
+  async execute(): Promise<number> {
+    const { backup } = await import('./offline.io.ts');
+    this.context.stdout.write(await backup(this.directory(), this.to));
+    return 0;
+  }
+}
+
+class Restore extends DataCommand {
+  static override paths = [['server', 'restore']];
+  static override usage = Command.Usage({
+    description: 'Puts a backup in place, or accepts that a journal went back.',
+    details: `
+      What happened after the backup is gone. The journal goes on as a new history, so that agents
+      that have seen more are told, and nothing of the old one is taken for the new.
+    `,
+    examples: [
+      ['A backup into a new directory', 'lotc server restore --data /var/lib/lotc --from /backup/lotc-1'],
+      ['Accept what is left of a damaged one', 'lotc server restore --data /var/lib/lotc --accept-loss'],
+    ],
+  });
+  from = Option.String('--from', { description: 'a directory made by lotc server backup' });
+  acceptLoss = Option.Boolean('--accept-loss', false, { description: 'go on from what is there' });
+
+  async execute(): Promise<number> {
+    if (this.from === undefined && !this.acceptLoss) {
+      throw new UsageError('--from DIR or --accept-loss is required');
+    }
+    const { restore } = await import('./offline.io.ts');
+    this.context.stdout.write(await restore(this.directory(), this.from));
+    return 0;
+  }
+}
+
+class Check extends DataCommand {
+  static override paths = [['server', 'check']];
+  static override usage = Command.Usage({
+    description: 'Reads the whole journal, its checksums, snapshots and blobs, and reports.',
+    examples: [['Check', 'lotc server check --data /var/lib/lotc']],
+  });
+
+  async execute(): Promise<number> {
+    const { check } = await import('./offline.io.ts');
+    const { ok, report } = await check(this.directory());
+    this.context.stdout.write(report);
+    return ok ? 0 : 1;
+  }
+}
+
+export const commands: readonly CommandClass[] = [Server, Backup, Restore, Check];

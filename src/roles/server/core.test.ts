@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { AnyBody, Failure, MessageKind, Shape } from '../../net/layout.ts';
+import type { AnyBody, Failure, MessageKind, Req, Shape } from '../../net/layout.ts';
 import type { Entry } from './controller.ts';
 import { ServerCore } from './core.ts';
 import type { PeerRole } from './may.ts';
@@ -169,7 +169,12 @@ function join(world: World, core: ServerCore, admin: Session, name: string): Ses
   return new Session('agent', name, `key-${name}`, answer.done?.uid);
 }
 
-function hello(world: World, core: ServerCore, agent: Session, more: AnyBody = {}): unknown {
+function hello(
+  world: World,
+  core: ServerCore,
+  agent: Session,
+  more: Partial<Req<'hostHello'>> = {},
+): unknown {
   const { name } = agent.peer;
   const body = { build: 'b', features: [], role: 'agent', instance: name, generation: 0, ...more };
   const welcome = core.hello(agent, body);

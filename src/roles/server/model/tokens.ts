@@ -11,6 +11,9 @@ import type { Reply, TokenRecord } from './state.ts';
 const TTL_MS_MAX = 7 * 86_400_000;
 const USES_MAX = 100_000;
 
+/** A token's id: what people call it by. */
+export const tokenIdOf = (spki: string): string => spki.slice(0, 8);
+
 export function createToken(change: Change, body: CommandBody<'hostToken'>): Reply {
   const { state, command } = change;
   const { spki, role, ttlMs, usesLeft, node, labels } = body;
@@ -28,7 +31,7 @@ export function createToken(change: Change, body: CommandBody<'hostToken'>): Rep
   if (fault !== undefined) throw new Refusal('usage', `"${node}" is no node name: ${fault}`);
   const { at, who } = command;
   const record: TokenRecord = {
-    ...{ token: spki.slice(0, 8), spki, role, usesLeft, node, labels },
+    ...{ token: tokenIdOf(spki), spki, role, usesLeft, node, labels },
     ...{ expiresAt: at + ttlMs * 1000, createdAt: at, createdBy: who, enrolled: [] },
   };
   forgetExpired(change);

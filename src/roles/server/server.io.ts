@@ -1,0 +1,256 @@
+/**
+ * The server in the world: its directory locked, its journal replayed, its doors opened, and in
+ * the end everything closed in reverse order. No decision is taken here; the core takes them.
+ */
+import { randomBytes } from 'node:crypto';
+import { build } from '../../base/build.ts';
+import { LotcError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
+import { type Log, openLog } from '../../base/log.io.ts';
+import { announceReady, notify } from '../../base/ready.io.ts';
+import { listen } from '../../net/listen.io.ts';
+import { openClock } from '../../scheduler/clock.io.ts';
+import { type BlobStore, openBlobs } from '../../store/blobs.io.ts';
+import type { ServerJournal } from '../../store/journal.ts';
+import { lockDirectory } from '../../store/lock.io.ts';
+import { openJournal } from '../../store/sqlite.io.ts';
+import { ServerCore } from './core.ts';
+import { type Credentials, openCredentials, publishAddresses, serverFiles } from './data.io.ts';
+import { Doors } from './door.io.ts';
+import { neededDigests } from './model/bundles.ts';
+import { encodeEntries, freeze, loadEntries } from './model/snapshot.ts';
+import type { State } from './model/state.ts';
+import { makePorts } from './ports.io.ts';
+
+export interface ServerOptions {
+  readonly data: string;
+  readonly listen: readonly string[];
+  readonly readyFile?: string | undefined;
+  readonly keylog?: string | undefined;
+  readonly plaintext: boolean;
+}
+
+/** Runs until it is told to stop; the exit code. */
+export async function runServer(options: ServerOptions): Promise<number> {
+  const log = openLog('server');
+  try {
+    await serve(options, log);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof LotcError)) throw error;
+    log('error', error.message, { code: error.code, hint: error.hint });
+    return error.exitCode;
+  }
+}
+
+async function serve(options: ServerOptions, log: Log): Promise<void> {
+  const stopped = stopSignal();
+  await using stack = new AsyncDisposableStack();
+  stack.use(await lockDirectory(options.data, 'server'));
+  const credentials = await openCredentials(options.data, randomBytes(8).toString('hex'));
+  const files = serverFiles(options.data);
+  const journal = stack.use(
+    await openJournal({
+      path: files.journal,
+      server: 'main',
+      onWarning: (text: string) => log('warn', text),
+    }),
+  );
+  const blobs = await openBlobs(files.blobs);
+  const running = await start({ journal, blobs, credentials, log });
+  const { core } = running;
+  const doors = new Doors({ core, blobs, credentials, log, keylog: options.keylog });
+  const listener = await listen({
+    listen: options.listen,
+    credentials: {
+      authority: credentials.authority.certificate,
+      certificate: credentials.server.certificate,
+      key: credentials.server.key,
+    },
+    plaintext: options.plaintext,
+    keylog: options.keylog,
+    log,
+    onSocket: (socket) => doors.open(socket),
+  });
+  stack.defer(() => listener.close());
+  const published = await publishAddresses(options.data, credentials, listener.addresses);
+  listener.renew({
+    authority: published.authority.certificate,
+    certificate: published.server.certificate,
+    key: published.server.key,
+  });
+  const timer = setInterval(() => core.tick(), 1_000);
+  stack.defer(() => clearInterval(timer));
+  const facts = { listen: listener.addresses, pid: process.pid, version: build.version };
+  await announceReady({ log, file: options.readyFile, facts });
+  const why = await Promise.race([stopped, running.ended]);
+  log('info', 'stopping', { why });
+  await notify('STOPPING=1', log);
+  doors.close('the server stops');
+  await listener.close();
+  await running.snapshot();
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  });
+}
+
+interface Parts {
+  readonly journal: ServerJournal;
+  readonly blobs: BlobStore;
+  readonly credentials: Credentials;
+  readonly log: Log;
+}
+
+interface Running {
+  readonly core: ServerCore;
+  /** Rejects when the journal ends under us. */
+  readonly ended: Promise<string>;
+  snapshot(): Promise<void>;
+}
+
+/** Replays the journal into a core, and keeps it following. */
+async function start({ journal, blobs, credentials, log }: Parts): Promise<Running> {
+  const clock = await openClock();
+  const restored = await restore(journal, log);
+  const sweep = (): Promise<void> => blobs.sweep(neededDigests(core.state));
+  const ports = makePorts({ journal, clock, log, sweep });
+  const facts = { journal: Buffer.from(journal.id).toString('hex'), epoch: journal.writer.epoch };
+  const core = new ServerCore(ports, {
+    build: build.version,
+    facts,
+    state: restored,
+  });
+  const saver = new SnapshotSaver(journal, core, log);
+  const progress = new Replay(journal.head.seq, core.state.seq, log);
+  const follow = async (): Promise<string> => {
+    for await (const entries of journal.follow(core.state.seq)) {
+      core.controller.entries(entries);
+      progress.passed(core.state.seq);
+      await saver.passed(entries);
+    }
+    return 'the journal was closed';
+  };
+  const ended = follow();
+  ended.catch(() => undefined);
+  await Promise.race([progress.done, ended]);
+  await found(core, credentials, journal);
+  return { core, ended, snapshot: () => saver.save() };
+}
+
+async function restore(journal: ServerJournal, log: Log): Promise<State | undefined> {
+  const snapshot = await journal.loadSnapshot();
+  if (!snapshot) return undefined;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of snapshot.body) chunks.push(chunk);
+  const state = loadEntries(Buffer.concat(chunks));
+  if (!state) log('warn', 'the snapshot is of another version; replaying the whole journal');
+  return state;
+}
+
+/** The first record of a journal names the fleet and its first admin; later ones must agree. */
+async function found(core: ServerCore, credentials: Credentials, journal: ServerJournal): Promise<void> {
+  const { fleet, adminSpki } = credentials;
+  if (core.state.fleet === '' && journal.head.seq === 0) {
+    const body = { fleet, spki: adminSpki, identity: 'admin' };
+    const asker = { who: 'server', origin: '' };
+    await new Promise<void>((resolve, reject) => {
+      core.controller.submit('found', body, asker, (reply) => {
+        if (reply.ok) resolve();
+        else reject(new LotcError(reply.code, reply.text, { hint: reply.hint }));
+      });
+    });
+  }
+  if (core.state.fleet !== fleet) {
+    throw new LotcError('damaged', `the journal is of fleet ${core.state.fleet}, the keys are of ${fleet}`, {
+      hint: 'put back the whole data directory from one backup',
+    });
+  }
+}
+
+/** Says how far a long replay is, once a second. */
+class Replay {
+  readonly done: Promise<void>;
+  readonly #end: number;
+  readonly #log: Log;
+  readonly #begunMs = performance.now();
+  #saidMs = performance.now();
+  #resolve: () => void = () => undefined;
+
+  constructor(end: number, from: number, log: Log) {
+    this.#end = end;
+    this.#log = log;
+    this.done = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    if (from >= end) this.#resolve();
+  }
+
+  passed(seq: number): void {
+    const nowMs = performance.now();
+    if (seq >= this.#end) this.#resolve();
+    else if (nowMs - this.#saidMs > 1_000) {
+      this.#saidMs = nowMs;
+      const elapsedMs = Math.round(nowMs - this.#begunMs);
+      this.#log('info', 'replaying the journal', { record: seq, of: this.#end, elapsedMs });
+    }
+  }
+}
+
+class SnapshotSaver {
+  readonly #journal: ServerJournal;
+  readonly #core: ServerCore;
+  readonly #log: Log;
+  #records = 0;
+  #bytes = 0;
+  #crc = 0;
+  #savedSeq: number;
+  #saving: Promise<void> | undefined;
+
+  constructor(journal: ServerJournal, core: ServerCore, log: Log) {
+    this.#journal = journal;
+    this.#core = core;
+    this.#log = log;
+    this.#savedSeq = core.state.seq;
+  }
+
+  async passed(entries: readonly { readonly crc: number; readonly rec: Uint8Array }[]): Promise<void> {
+    for (const { crc, rec } of entries) {
+      this.#crc = crc;
+      this.#records += 1;
+      this.#bytes += rec.length;
+    }
+    const due = this.#records >= limits.snapshotEveryRecords || this.#bytes >= limits.snapshotEveryBytes;
+    if (due && !this.#saving) void this.save();
+  }
+
+  /** What the state is now; it is written while further commands are applied. */
+  async save(): Promise<void> {
+    await this.#saving;
+    const { seq } = this.#core.state;
+    if (this.#records === 0 || seq === this.#savedSeq) return;
+    this.#records = 0;
+    this.#bytes = 0;
+    const entries = freeze(this.#core.state);
+    const body = async function* (): AsyncGenerator<Uint8Array> {
+      for (const slice of encodeEntries(entries)) {
+        yield slice;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    this.#saving = this.#journal
+      .saveSnapshot({ seq, crc: this.#crc }, body())
+      .then(() => {
+        this.#savedSeq = seq;
+      })
+      .catch((error: unknown) => {
+        this.#log('warn', 'snapshot not saved', { reason: (error as Error).message });
+      })
+      .finally(() => {
+        this.#saving = undefined;
+      });
+    await this.#saving;
+  }
+}
