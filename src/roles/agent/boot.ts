@@ -1,0 +1,121 @@
+/**
+ * After a start of the agent: what became of each run meanwhile. The tables say what was known,
+ * the run directories and shims say what is; nothing is guessed. A run that cannot be known to
+ * have ended in some way is `lost`, and what is left of it is killed, which its reason says.
+ */
+import { newProcess } from '../../supervisor/process.ts';
+import { hasEnded, type State } from '../../supervisor/table.ts';
+import type { AgentAction, Found, FoundRun, StoredRun } from './events.ts';
+import type { Runs } from './runs.ts';
+
+/** Stored states that stand for one the run is taken up in; the wish decides the rest. */
+const takenUp: Partial<Record<State, State>> = {
+  pending: 'launching',
+  freezing: 'running',
+  suspended: 'running',
+  thawing: 'running',
+  stopping: 'running',
+  killing: 'running',
+  leaving: 'running',
+  clearing: 'running',
+  losing: 'running',
+};
+
+export interface Adoption {
+  readonly runs: Runs;
+  act(action: AgentAction): void;
+}
+
+export function adoptRuns(
+  adoption: Adoption,
+  stored: readonly StoredRun[],
+  found: readonly FoundRun[],
+): void {
+  const byRun = new Map(found.map((one) => [one.run, one]));
+  for (const run of stored) adoption.runs.load(run);
+  for (const run of stored) {
+    const there = byRun.get(run.process.run);
+    byRun.delete(run.process.run);
+    if (run.removing) adoption.act({ type: 'remove', run: run.process.run });
+    else if (!hasEnded(run.process.state)) adopt(adoption, run, there?.found);
+    else if (there?.found.kind === 'alive') adoption.act({ type: 'attach', run: run.process.run });
+  }
+  for (const { run, found: what, order } of byRun.values()) {
+    // Never launched, or nobody's: the order, if it still stands, comes or is stored again.
+    if (order === undefined || what.kind === 'unlaunched') {
+      adoption.act({ type: 'remove', run });
+      continue;
+    }
+    const { spec, at = 0 } = order;
+    const rule = { signal: spec?.stopSignal, graceMs: spec?.stopGraceMs };
+    const made: StoredRun = { process: newProcess(run, at, rule), order };
+    adopt(adoption, made, what);
+  }
+}
+
+function adopt({ runs, act }: Adoption, stored: StoredRun, found: Found | undefined): void {
+  const { process } = stored;
+  const { run } = process;
+  if (found === undefined || found.kind === 'unlaunched') {
+    if (process.state !== 'pending' && process.state !== 'launching') {
+      take(runs, stored);
+      runs.apply(run, { event: 'detached', reason: 'its run directory is gone' });
+      return;
+    }
+    if (found) act({ type: 'remove', run });
+    // Not begun: it waits again for what it needs, and is launched then.
+    runs.replace({ ...stored, process: { ...process, state: 'pending' } });
+    if (process.wish === 'down') runs.apply(run, { event: 'want-stop' });
+    return;
+  }
+  take(runs, stored);
+  switch (found.kind) {
+    case 'alive':
+      act({ type: 'attach', run });
+      resume(runs, stored, found.frozen);
+      break;
+    case 'recorded': {
+      if (found.started) runs.apply(run, { event: 'started', started: found.started });
+      else if (process.startedAt === undefined) runs.apply(run, { event: 'started' });
+      runs.apply(run, { event: 'ended-leaving', end: found.end });
+      // Its shim is gone: nobody would tell when the rest has ended.
+      runs.apply(run, { event: 'detached' });
+      break;
+    }
+    case 'not-started': {
+      const { reason, errorCode } = found;
+      const launching: StoredRun = { ...stored, process: { ...process, state: 'launching' } };
+      runs.replace(launching);
+      runs.apply(run, { event: 'launch-failed', reason, errorCode });
+      break;
+    }
+    case 'dead':
+      if (process.exitedAt !== undefined) {
+        // How it ended had been seen; only of what it left behind nothing is known.
+        runs.replace({ ...stored, process: { ...process, state: 'leaving' } });
+      }
+      runs.apply(run, { event: 'detached', reason: found.reason });
+      break;
+  }
+}
+
+function take(runs: Runs, stored: StoredRun): void {
+  const { process } = stored;
+  const begun = process.startedAt !== undefined;
+  const state = begun ? (takenUp[process.state] ?? process.state) : 'launching';
+  runs.replace({ ...stored, process: { ...process, state, exitedAt: undefined } });
+}
+
+/** A living run as it was left: suspended stays so, what was being ended goes on being ended. */
+function resume(runs: Runs, stored: StoredRun, frozen: boolean): void {
+  const { process } = stored;
+  const { run, wish, state } = process;
+  const now = runs.get(run);
+  if (!now) return;
+  if (frozen && now.process.state === 'running') {
+    runs.replace({ ...now, process: { ...now.process, state: 'suspended' } });
+  }
+  if (wish !== 'down') return;
+  const hard = state === 'killing' || state === 'clearing';
+  runs.apply(run, { event: hard ? 'want-kill' : 'want-stop' });
+}

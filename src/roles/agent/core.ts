@@ -1,0 +1,254 @@
+/**
+ * The agent's heart: decides everything, touches nothing. Events with their time go in, actions
+ * come out; between two events it does not exist. The edge (agent.io.ts) carries the actions out,
+ * and so does the simulator, which may crash it between any two steps and boot it again from what
+ * had been committed.
+ *
+ * The parts: `Assignment` and `Orders` (what the server wants, once), `Runs` (processes over the
+ * table), `Bundles` (code), `Reports` (what the server shall know), all over one `Ledger` (what is
+ * durable). Here they are put together, and their deadlines become one.
+ */
+import { Assignment, numberOf, type Standing } from './assignment.ts';
+import { adoptRuns } from './boot.ts';
+import { Bundles } from './bundles.ts';
+import type {
+  AgentAction,
+  AgentEvent,
+  Report,
+  RunEvent,
+  StoredItem,
+  StoredRun,
+  Time,
+} from './events.ts';
+import { Ledger } from './ledger.ts';
+import { Orders } from './orders.ts';
+import { Reports } from './reports.ts';
+import { Runs } from './runs.ts';
+
+/** What may travel with a later commit does so within this time; a failed one is tried again. */
+const LAZY_MS = 1_000;
+const RETENTION_EVERY_MS = 3_600_000;
+
+export class AgentCore {
+  #time: Time = { nowMs: 0, atUs: 0 };
+  #actions: AgentAction[] = [];
+  readonly #ledger = new Ledger();
+  readonly #reports = new Reports(this.#ledger);
+  readonly #runs: Runs;
+  readonly #bundles: Bundles;
+  readonly #orders: Orders;
+  readonly #assignment: Assignment;
+  #deadlineMs: number | undefined;
+  #lazyMs: number | undefined;
+  #retentionMs: number | undefined;
+
+  constructor() {
+    const act = (action: AgentAction): void => this.#push(action);
+    const time = (): Time => this.#time;
+    const ledger = this.#ledger;
+    const common = { ledger, reports: this.#reports, act, time };
+    this.#runs = new Runs({
+      ...common,
+      bundles: () => this.#bundles,
+      settled: (run) => this.#orders.settled(run),
+    });
+    this.#bundles = new Bundles({
+      ...common,
+      inUse: () => this.#runs.digestsInUse(),
+      changed: () => this.#runs.evaluatePending(),
+    });
+    this.#orders = new Orders({ ...common, runs: () => this.#runs });
+    const [orders, bundles] = [this.#orders, this.#bundles];
+    this.#assignment = new Assignment({ ledger, orders, bundles, act });
+  }
+
+  /** What is to be done because of `event`, in this order. */
+  step(event: AgentEvent): readonly AgentAction[] {
+    this.#time = event.time;
+    this.#actions = [];
+    this.#handle(event);
+    this.#runs.retain();
+    this.#push(this.#ledger.flush(event.type === 'tick' && this.#isLazyDue()));
+    this.#push(this.#reports.send(event.time.nowMs));
+    this.#setDeadline();
+    return this.#actions;
+  }
+
+  get standing(): Standing & { readonly seq: number } {
+    return { ...this.#assignment.standing, seq: this.#reports.last };
+  }
+
+  run(run: string): StoredRun | undefined {
+    return this.#runs.get(run);
+  }
+
+  row(run: string): ReturnType<Runs['row']> {
+    return this.#runs.row(run);
+  }
+
+  /** Runs that have not ended. */
+  liveRuns(): readonly StoredRun[] {
+    return [...this.#runs.live()];
+  }
+
+  runs(): readonly StoredRun[] {
+    return [...this.#runs.all()];
+  }
+
+  /** Reports that the server has not acknowledged. */
+  get unreported(): number {
+    return this.#reports.waiting;
+  }
+
+  #handle(event: AgentEvent): void {
+    switch (event.type) {
+      case 'boot':
+        this.#boot(event);
+        break;
+      case 'connected':
+        this.#assignment.connected(event.welcome);
+        // A journal that knows nothing of this node cannot have its reports.
+        this.#reports.connected(event.welcome.after ?? 0);
+        break;
+      case 'disconnected':
+        this.#assignment.disconnected();
+        this.#reports.disconnected();
+        break;
+      case 'assign':
+        this.#assignment.take(event.request, event.body);
+        break;
+      case 'reported':
+        this.#reports.acknowledged(event.body.seq);
+        this.#assignment.saw(event.body.seenSeq, event.body.journal);
+        break;
+      case 'report-refused':
+        this.#log('error', `the server refused a report: ${event.failure.text}`);
+        this.#reports.refused(event.time.nowMs);
+        break;
+      case 'committed':
+        this.#ledger.committed(event.commit);
+        break;
+      case 'commit-failed':
+        this.#log('error', `cannot store what happened on this node: ${event.reason}`);
+        this.#ledger.failed(event.commit, event.reason);
+        break;
+      case 'run':
+        this.#runEvent(event.run, event.event);
+        break;
+      case 'bundle-loaded':
+        this.#bundles.loaded(event.digest);
+        break;
+      case 'bundle-removed':
+        this.#bundles.removed(event.digest);
+        break;
+      case 'bundle-failed':
+        this.#bundles.failed(event.digest, event.reason, event.passing);
+        break;
+      case 'stop-all':
+        for (const { process } of this.liveRuns()) {
+          this.#runs.apply(process.run, { event: 'want-stop' });
+        }
+        break;
+      case 'tick':
+        this.#tick();
+        break;
+    }
+  }
+
+  #boot(event: AgentEvent & { readonly type: 'boot' }): void {
+    const { meta, items, reports, runs } = event.tables;
+    this.#assignment.load(meta);
+    this.#reports.load(reports.values() as Iterable<Report>, numberOf(meta, 'reportSeq'));
+    const stored = [...items.values()] as StoredItem[];
+    const kind = (entry: string): StoredItem[] => stored.filter((one) => one.item.entry === entry);
+    this.#bundles.load(kind('bundle'), event.content);
+    this.#orders.load(kind('order'));
+    const act = (action: AgentAction): void => this.#push(action);
+    adoptRuns({ runs: this.#runs, act }, [...runs.values()] as StoredRun[], event.found);
+    this.#bundles.begin();
+    this.#orders.begin();
+    this.#runs.evaluatePending();
+    this.#retentionMs = this.#time.nowMs + RETENTION_EVERY_MS;
+    this.#runs.retain(true);
+  }
+
+  #runEvent(run: string, event: RunEvent): void {
+    switch (event.kind) {
+      case 'started':
+        this.#runs.apply(run, { event: 'started', started: event.started });
+        break;
+      case 'ended':
+        this.#runs.apply(run, { event: event.left ? 'ended-leaving' : 'ended', end: event.end });
+        break;
+      case 'cleared': {
+        const { killed } = event;
+        const reason = killed === 0 ? undefined : `${killed} left behind were killed`;
+        this.#runs.apply(run, { event: 'cleared', reason });
+        break;
+      }
+      case 'launch-failed': {
+        const { kind, reason, errorCode } = event;
+        this.#runs.apply(run, { event: kind, reason, errorCode });
+        break;
+      }
+      case 'gone':
+      case 'frozen':
+      case 'thawed':
+        this.#runs.apply(run, { event: event.kind });
+        break;
+      case 'detached':
+      case 'freeze-failed':
+      case 'thaw-failed':
+      case 'stuck':
+        this.#runs.apply(run, { event: event.kind, reason: event.reason });
+        break;
+      case 'signalled':
+        this.#orders.signalled(event.order, run, event.reason);
+        break;
+      case 'removed':
+        this.#runs.removed(run);
+        break;
+    }
+  }
+
+  #tick(): void {
+    this.#runs.tick();
+    this.#bundles.tick();
+    const { nowMs } = this.#time;
+    if (this.#retentionMs === undefined || nowMs < this.#retentionMs) return;
+    this.#retentionMs = nowMs + RETENTION_EVERY_MS;
+    this.#runs.retain(true);
+  }
+
+  #isLazyDue(): boolean {
+    return this.#lazyMs !== undefined && this.#lazyMs <= this.#time.nowMs;
+  }
+
+  #setDeadline(): void {
+    if (!this.#ledger.hasLazy) this.#lazyMs = undefined;
+    else if (this.#lazyMs === undefined || this.#isLazyDue()) {
+      this.#lazyMs = this.#time.nowMs + LAZY_MS;
+    }
+    let first: number | undefined;
+    for (const at of [
+      this.#runs.deadlineMs,
+      this.#bundles.deadlineMs,
+      this.#reports.retryMs,
+      this.#lazyMs,
+      this.#retentionMs,
+    ]) {
+      if (at !== undefined && (first === undefined || at < first)) first = at;
+    }
+    if (first === this.#deadlineMs) return;
+    this.#deadlineMs = first;
+    this.#push({ type: 'deadline', atMs: first });
+  }
+
+  #log(level: 'info' | 'warn' | 'error', text: string): void {
+    this.#push({ type: 'log', level, text });
+  }
+
+  #push(action: AgentAction | undefined): void {
+    if (action) this.#actions.push(action);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * What goes into the agent's core and what comes out: plain data, so that the edge, the tests and
+ * the simulator are all able to play the world. Time comes with each event: a monotonic reading
+ * for durations, true time with its error for what people mean.
+ */
+import type { ErrorCode } from '../../base/errors.ts';
+import type { AnyBody, Failure, Ok, Req, Shape } from '../../net/layout.ts';
+import type { End, Process } from '../../supervisor/process.ts';
+
+export interface Time {
+  readonly nowMs: number;
+  readonly atUs: number;
+  readonly errorUs?: number | undefined;
+}
+
+// ---- what is stored ----
+
+export const tableNames = ['meta', 'items', 'reports', 'runs'] as const;
+export type TableName = (typeof tableNames)[number];
+
+/** A row of a table put (`value`) or removed (undefined). Values are JSON. */
+export interface Write {
+  readonly table: TableName;
+  readonly key: string;
+  readonly value: unknown;
+}
+
+export type Tables = Readonly<Record<TableName, ReadonlyMap<string, unknown>>>;
+
+export type Item = Shape<'item'>;
+export type Report = Shape<'report'>;
+
+export interface StoredItem {
+  readonly item: Item;
+  /** An order that cannot be repeated (a signal) has been begun: never again. */
+  readonly begun?: true | undefined;
+  /** Its answer is among the reports, or was. */
+  readonly answered?: true | undefined;
+  /** No longer assigned; waits until nothing uses the code. */
+  readonly leaving?: true | undefined;
+}
+
+export interface StoredRun {
+  readonly process: Process;
+  /** The order that made the run: what to launch, and whose it is. */
+  readonly order: Item;
+  /** On its way out by retention. */
+  readonly removing?: true | undefined;
+}
+
+// ---- what is found at start ----
+
+export type Found =
+  /** Its shim answers; after `attach` it tells what happened. */
+  | { readonly kind: 'alive'; readonly frozen: boolean }
+  /** The shim is gone and left this. */
+  | { readonly kind: 'recorded'; readonly started?: Started | undefined; readonly end: End }
+  | { readonly kind: 'not-started'; readonly reason: string; readonly errorCode: ErrorCode }
+  /** Claimed, and never given to a shim. */
+  | { readonly kind: 'unlaunched' }
+  /** Given to a shim that is neither there nor left a word: how it ended cannot be known. */
+  | { readonly kind: 'dead'; readonly reason: string };
+
+export interface FoundRun {
+  readonly run: string;
+  readonly found: Found;
+  /** The order as it lies in the run's directory, for a run no table knows. */
+  readonly order?: Item | undefined;
+}
+
+// ---- events ----
+
+export interface Started {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly atUs: number;
+}
+
+export type RunEvent =
+  | { readonly kind: 'started'; readonly started: Started }
+  | { readonly kind: 'launch-failed'; readonly reason: string; readonly errorCode: ErrorCode }
+  /** `left`: something of the tree still lives. */
+  | { readonly kind: 'ended'; readonly end: End; readonly left: boolean }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'detached'; readonly reason: string }
+  | { readonly kind: 'frozen' | 'thawed' }
+  | { readonly kind: 'freeze-failed' | 'thaw-failed'; readonly reason: string }
+  /** `killed`: how many processes KILL found that nobody else had ended. */
+  | { readonly kind: 'cleared'; readonly killed: number }
+  | { readonly kind: 'stuck'; readonly reason: string }
+  | { readonly kind: 'signalled'; readonly order: string; readonly reason?: string | undefined }
+  | { readonly kind: 'removed' };
+
+export type AgentEvent = { readonly time: Time } & (
+  | {
+      readonly type: 'boot';
+      readonly tables: Tables;
+      readonly found: readonly FoundRun[];
+      /** Digests of content that lies here, verified and unpacked. */
+      readonly content: readonly string[];
+    }
+  | { readonly type: 'connected'; readonly welcome: Ok<'hostHello'> }
+  | { readonly type: 'disconnected' }
+  | { readonly type: 'assign'; readonly request: number; readonly body: Req<'synAssign'> }
+  | { readonly type: 'reported'; readonly body: Ok<'synReport'> }
+  | { readonly type: 'report-refused'; readonly failure: Failure }
+  | { readonly type: 'committed'; readonly commit: number }
+  | { readonly type: 'commit-failed'; readonly commit: number; readonly reason: string }
+  | { readonly type: 'run'; readonly run: string; readonly event: RunEvent }
+  | { readonly type: 'bundle-loaded' | 'bundle-removed'; readonly digest: string }
+  | {
+      readonly type: 'bundle-failed';
+      readonly digest: string;
+      readonly reason: string;
+      /** Worth another try later, for instance when the disk has room again. */
+      readonly passing: boolean;
+    }
+  /** Every run that lives shall stop (`--stop-processes`). */
+  | { readonly type: 'stop-all' }
+  | { readonly type: 'tick' }
+);
+
+// ---- actions ----
+
+export type AgentAction =
+  | { readonly type: 'reply'; readonly request: number; readonly body: Ok<'synAssign'> }
+  | { readonly type: 'refuse'; readonly request: number; readonly failure: Failure }
+  | { readonly type: 'report'; readonly reports: readonly Report[] }
+  | { readonly type: 'commit'; readonly commit: number; readonly writes: readonly Write[] }
+  | {
+      readonly type: 'fetch-bundle';
+      readonly digest: string;
+      readonly bundle: string;
+      readonly sizeBytes: number | undefined;
+    }
+  | { readonly type: 'remove-bundle'; readonly digest: string }
+  | { readonly type: 'launch'; readonly run: string; readonly order: Item }
+  | { readonly type: 'attach'; readonly run: string }
+  | { readonly type: 'freeze' | 'thaw' | 'kill-tree' | 'release' | 'remove'; readonly run: string }
+  | { readonly type: 'terminate'; readonly run: string; readonly signal: string }
+  | {
+      readonly type: 'signal';
+      readonly run: string;
+      readonly signal: string;
+      readonly order: string;
+    }
+  /** When to send the next tick, on the monotonic clock; a later one replaces it. */
+  | { readonly type: 'deadline'; readonly atMs: number | undefined }
+  /** The run's row has changed, for whoever follows it on this node. */
+  | { readonly type: 'changed'; readonly run: string }
+  | {
+      readonly type: 'log';
+      readonly level: 'info' | 'warn' | 'error';
+      readonly text: string;
+      readonly facts?: AnyBody | undefined;
+    };

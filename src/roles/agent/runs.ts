@@ -1,0 +1,275 @@
+/**
+ * The runs of this node: each a `Process` driven over the table, stored and reported at every
+ * change, and forgotten when its task's retention says so.
+ *
+ * It knows no orders: whoever waits for a run hears that it changed. What a pending run waits for
+ * (its bundle, the end of the run it replaces) is looked at again whenever one of these changes.
+ */
+
+import { errorCodes } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
+import type { Shape } from '../../net/layout.ts';
+import { advance, type Input, newProcess, type Process } from '../../supervisor/process.ts';
+import { type Action, hasEnded, visible } from '../../supervisor/table.ts';
+import type { Bundles } from './bundles.ts';
+import type { AgentAction, Item, StoredRun, Time } from './events.ts';
+import type { Ledger } from './ledger.ts';
+import type { Reports } from './reports.ts';
+
+export interface RunPorts {
+  readonly ledger: Ledger;
+  readonly reports: Reports;
+  act(action: AgentAction): void;
+  time(): Time;
+  bundles(): Bundles;
+  /** The process of a run has changed (or tried to): orders may be answered now. */
+  settled(run: string): void;
+}
+
+const MICROSECONDS = 1_000;
+
+export class Runs {
+  readonly #ports: RunPorts;
+  readonly #runs = new Map<string, StoredRun>();
+  /** What was last reported of each run, so that only changes are. */
+  readonly #told = new Map<string, string>();
+  readonly #pending = new Set<string>();
+  #retentionDue = false;
+
+  constructor(ports: RunPorts) {
+    this.#ports = ports;
+  }
+
+  get(run: string): StoredRun | undefined {
+    return this.#runs.get(run);
+  }
+
+  all(): Iterable<StoredRun> {
+    return this.#runs.values();
+  }
+
+  /** Runs that have not ended. */
+  *live(): Generator<StoredRun> {
+    for (const stored of this.#runs.values()) if (!hasEnded(stored.process.state)) yield stored;
+  }
+
+  liveOf(task: string | undefined): StoredRun[] {
+    if (task === undefined) return [];
+    return [...this.live()].filter((stored) => stored.order.task === task);
+  }
+
+  digestsInUse(): ReadonlySet<string> {
+    const used = new Set<string>();
+    for (const { order } of this.live()) if (order.digest !== undefined) used.add(order.digest);
+    return used;
+  }
+
+  /** A run as it was stored; nothing is done about it. */
+  load(stored: StoredRun): void {
+    const { process } = stored;
+    this.#runs.set(process.run, stored);
+    this.#told.set(process.run, JSON.stringify(rowOf(stored)));
+    if (process.state === 'pending') this.#pending.add(process.run);
+  }
+
+  /** A new run, pending until what it needs is there. */
+  create(order: Item): StoredRun {
+    const run = order.run ?? '';
+    const { spec } = order;
+    const rule = { signal: spec?.stopSignal, graceMs: spec?.stopGraceMs };
+    const stored: StoredRun = { process: newProcess(run, this.#ports.time().atUs, rule), order };
+    this.#pending.add(run);
+    // The server made this run: that it is pending is no news.
+    this.#told.set(run, JSON.stringify(rowOf(stored)));
+    this.#keep(stored);
+    return stored;
+  }
+
+  /** Sets a run to what a restart of the agent found; reported where that is news. */
+  replace(stored: StoredRun): void {
+    this.#keep(stored);
+  }
+
+  apply(run: string, input: Input): void {
+    const stored = this.#runs.get(run);
+    if (!stored) return;
+    const { process: before } = stored;
+    const { process, actions } = advance(before, input, this.#ports.time());
+    if (process !== before) this.#keep({ ...stored, process });
+    for (const action of actions) this.#act(process, stored.order, action);
+    this.#ports.settled(run);
+    if (hasEnded(process.state) && !hasEnded(before.state)) this.#ended(run);
+  }
+
+  /** Looks again at what a pending run waits for; starts it, or ends it, or says what is missing. */
+  evaluate(run: string): void {
+    const stored = this.#runs.get(run);
+    if (stored?.process.state !== 'pending') return;
+    const { order, process } = stored;
+    const bundles = this.#ports.bundles();
+    if (order.digest !== undefined) {
+      bundles.need(order.digest, order.bundle ?? order.digest);
+      const bundle = bundles.judge(order.digest, order.bundle ?? order.digest);
+      if (bundle !== 'loaded') {
+        if (bundle.failed) {
+          const { reason } = bundle;
+          this.apply(run, { event: 'give-up', reason, errorCode: 'bundle-failed' });
+        } else this.#wait(stored, bundle.reason);
+        return;
+      }
+    }
+    const previous = this.#runs.get(order.previous ?? '');
+    if (previous && !hasEnded(previous.process.state)) {
+      this.#wait(stored, `waits for the end of ${previous.process.run}`);
+      return;
+    }
+    if (process.reason !== undefined) {
+      this.#runs.set(run, { ...stored, process: { ...process, reason: undefined } });
+    }
+    this.apply(run, { event: 'go' });
+  }
+
+  evaluatePending(): void {
+    for (const run of [...this.#pending]) this.evaluate(run);
+  }
+
+  /** The earliest deadline of any run. */
+  get deadlineMs(): number | undefined {
+    let first: number | undefined;
+    for (const { process } of this.live()) {
+      const { deadlineMs } = process;
+      if (deadlineMs !== undefined && (first === undefined || deadlineMs < first)) {
+        first = deadlineMs;
+      }
+    }
+    return first;
+  }
+
+  tick(): void {
+    const { nowMs } = this.#ports.time();
+    for (const { process } of [...this.live()]) {
+      if (process.deadlineMs === undefined || process.deadlineMs > nowMs) continue;
+      this.apply(process.run, { event: 'deadline' });
+    }
+  }
+
+  /** Ended runs beyond their task's number or age go, the oldest first. */
+  retain(force = false): void {
+    if (!this.#retentionDue && !force) return;
+    this.#retentionDue = false;
+    const { atUs } = this.#ports.time();
+    const kept = new Map<string, number>();
+    const newestFirst = [...this.#runs.values()].sort(
+      (a, b) => b.process.createdAt - a.process.createdAt,
+    );
+    for (const stored of newestFirst) {
+      const { order, process } = stored;
+      if (!hasEnded(process.state) || stored.removing) continue;
+      const key = order.task ?? '';
+      const count = (kept.get(key) ?? 0) + 1;
+      kept.set(key, count);
+      const { keepRuns = limits.keepRuns, keepForMs = limits.keepForMs } = order.spec ?? {};
+      const ageMs = (atUs - (process.exitedAt ?? process.createdAt)) / MICROSECONDS;
+      if (count <= keepRuns && ageMs <= keepForMs) continue;
+      this.#runs.set(process.run, { ...stored, removing: true });
+      this.#ports.act({ type: 'remove', run: process.run });
+    }
+  }
+
+  /** Its directories are gone: the row may go. */
+  removed(run: string): void {
+    if (!this.#runs.get(run)?.removing) return;
+    this.#runs.delete(run);
+    this.#told.delete(run);
+    this.#ports.ledger.removeLater('runs', run);
+  }
+
+  row(run: string): Shape<'process'> | undefined {
+    const stored = this.#runs.get(run);
+    return stored && rowOf(stored);
+  }
+
+  #wait(stored: StoredRun, reason: string): void {
+    if (stored.process.reason === reason) return;
+    this.#keep({ ...stored, process: { ...stored.process, reason } });
+  }
+
+  #keep(stored: StoredRun): void {
+    const { ledger, reports } = this.#ports;
+    const { run, state } = stored.process;
+    this.#runs.set(run, stored);
+    if (state !== 'pending') this.#pending.delete(run);
+    const { deadlineMs: _, ...process } = stored.process;
+    ledger.put('runs', run, { ...stored, process });
+    const row = rowOf(stored);
+    const text = JSON.stringify(row);
+    if (this.#told.get(run) === text) return;
+    this.#told.set(run, text);
+    reports.process(row, this.#ports.time().atUs);
+    this.#ports.act({ type: 'changed', run });
+  }
+
+  #act(process: Process, order: Item, action: Action): void {
+    const { run } = process;
+    switch (action) {
+      case 'launch':
+        this.#ports.act({ type: 'launch', run, order });
+        break;
+      case 'terminate':
+        this.#ports.act({ type: 'terminate', run, signal: process.stop.signal });
+        break;
+      case 'freeze':
+      case 'thaw':
+      case 'kill-tree':
+      case 'release':
+        this.#ports.act({ type: action, run });
+        break;
+      case 'note-stuck': {
+        const text = `run ${run}: ${process.reason ?? 'the kernel does not let go of a process'}`;
+        this.#ports.act({ type: 'log', level: 'warn', text, facts: { run } });
+        break;
+      }
+      case 'arm-grace':
+      case 'arm-kill':
+      case 'keep-deadline':
+        break;
+    }
+  }
+
+  #ended(run: string): void {
+    this.#retentionDue = true;
+    this.#ports.bundles().sweep();
+    // Who replaces this run was waiting for its end.
+    for (const pending of [...this.#pending]) {
+      if (this.#runs.get(pending)?.order.previous === run) this.evaluate(pending);
+    }
+  }
+}
+
+/** The row as everybody sees it; the server adds the names it knows. */
+export function rowOf({ process, order }: StoredRun): Shape<'process'> {
+  const { errorCode } = process;
+  const over = hasEnded(process.state);
+  return {
+    run: process.run,
+    task: order.task,
+    processState: visible[process.state],
+    pid: over ? undefined : process.pid,
+    startedAt: process.startedAt,
+    exitedAt: over ? process.exitedAt : undefined,
+    exitCode: over ? process.exitCode : undefined,
+    signal: over ? process.signal : undefined,
+    restarts: process.restarts,
+    bundle: order.digest,
+    reason: process.reason,
+    errorCode: errorCode === undefined ? undefined : errorCodes[errorCode].number,
+    createdAt: order.at ?? process.createdAt,
+    suspendedAt: process.suspendedAt,
+    wish: process.wish,
+    operation: order.operation,
+    cpuMs: process.cpuMs,
+    maxMemoryBytes: process.maxMemoryBytes,
+    command: order.spec?.command,
+    who: order.who,
+  };
+}

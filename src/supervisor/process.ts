@@ -1,0 +1,216 @@
+/**
+ * One run driven over the table: facts and events in, the next facts and what to do out.
+ *
+ * Pure, and no more than a fold: `advance` knows no other run, no order and no file. A `Process`
+ * is plain data, so that it can be stored as it is after each step. Which verb may be asked of a
+ * process in which state, and what is answered where there is nothing to do, is the table of the
+ * CLI contract under "Words", written once as `verdicts`.
+ */
+import { assert } from '../base/assert.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
+import { signalName } from '../base/signals.ts';
+import { type Action, type Event, hasEnded, type State, table, visible } from './table.ts';
+
+export interface StopRule {
+  readonly signal: string;
+  readonly graceMs: number;
+}
+
+export interface Process {
+  readonly run: string;
+  readonly state: State;
+  readonly wish: 'up' | 'down';
+  readonly stop: StopRule;
+  readonly restarts: number;
+  readonly createdAt: number;
+  readonly pid?: number | undefined;
+  readonly startTicks?: number | undefined;
+  readonly startedAt?: number | undefined;
+  readonly suspendedAt?: number | undefined;
+  readonly exitedAt?: number | undefined;
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  readonly cpuMs?: number | undefined;
+  readonly maxMemoryBytes?: number | undefined;
+  readonly reason?: string | undefined;
+  readonly errorCode?: ErrorCode | undefined;
+  /** What went wrong with the last freeze or thaw: for the order that asked for it. */
+  readonly fault?: string | undefined;
+  /** Monotonic; means nothing to another life of the agent. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** How the main process ended, as the shim saw it. */
+export interface End {
+  readonly how: 'code' | 'signal' | 'core';
+  readonly value: number;
+  readonly cpuMs: number;
+  readonly maxMemoryBytes: number;
+  readonly atUs: number;
+}
+
+/** An event with what it says; most say nothing more. */
+export interface Input {
+  readonly event: Event;
+  readonly started?: { readonly pid: number; readonly startTicks: number; readonly atUs: number };
+  readonly end?: End | undefined;
+  readonly reason?: string | undefined;
+  readonly errorCode?: ErrorCode | undefined;
+  readonly stop?: Partial<StopRule> | undefined;
+}
+
+export interface Step {
+  readonly process: Process;
+  readonly actions: readonly Action[];
+}
+
+export interface Reading {
+  readonly nowMs: number;
+  readonly atUs: number;
+}
+
+export function newProcess(
+  run: string,
+  createdAt: number,
+  stop: { readonly signal?: string | undefined; readonly graceMs?: number | undefined } = {},
+): Process {
+  const { signal = 'SIGTERM', graceMs = limits.stopGraceMs } = stop;
+  const rule = { signal, graceMs };
+  return { run, state: 'pending', wish: 'up', stop: rule, restarts: 0, createdAt };
+}
+
+export function advance(process: Process, input: Input, now: Reading): Step {
+  const { event } = input;
+  const cell = table[process.state][event];
+  assert(cell !== 'impossible', `${event} of run ${process.run} while ${process.state}`);
+  if (cell === 'ignore') return { process, actions: [] };
+  const [state, ...actions] = cell;
+  const told = facts(process, input);
+  const deadlineMs = actions.includes('keep-deadline') ? process.deadlineMs : undefined;
+  let next: Process = { ...process, ...told, state, deadlineMs };
+  if (state === 'suspended' && process.state === 'freezing') {
+    next = { ...next, suspendedAt: now.atUs };
+  } else if (state === 'running' || hasEnded(state)) next = { ...next, suspendedAt: undefined };
+  if (hasEnded(state)) next = ended(next, now);
+  if (actions.includes('arm-grace')) {
+    next = { ...next, deadlineMs: now.nowMs + next.stop.graceMs };
+  }
+  if (actions.includes('arm-kill')) next = { ...next, deadlineMs: now.nowMs + KILL_AGAIN_MS };
+  return { process: next, actions };
+}
+
+/** A kill that was not seen to work is repeated: forks may outrun it, a disk may hold a process. */
+const KILL_AGAIN_MS = limits.killTreeMs + 1_000;
+
+/** What the event says about the process, whatever state it leads to. */
+function facts(process: Process, input: Input): Partial<Process> {
+  const { event, started, end, reason, errorCode } = input;
+  switch (event) {
+    case 'started':
+      if (!started) return {};
+      return {
+        ...{ pid: started.pid, startTicks: started.startTicks, startedAt: started.atUs },
+        reason: undefined,
+      };
+    case 'ended':
+    case 'ended-leaving':
+      return end ? endFacts(end) : {};
+    case 'want-stop':
+    case 'want-kill': {
+      const stop = { ...process.stop, ...input.stop };
+      const cancelled = process.state === 'pending';
+      return cancelled
+        ? { wish: 'down', stop, reason: 'cancelled', errorCode: 'cancelled' }
+        : { wish: 'down', stop };
+    }
+    case 'want-suspend':
+    case 'want-resume':
+      return { fault: undefined };
+    case 'freeze-failed':
+    case 'thaw-failed':
+      return { fault: reason ?? 'the kernel did not say why' };
+    case 'give-up':
+    case 'launch-failed':
+      return { reason, errorCode: errorCode ?? 'exec-failed' };
+    case 'gone':
+      return process.exitedAt === undefined
+        ? { reason: 'the shim ended without saying how the program did', errorCode: 'lost' }
+        : {};
+    case 'detached':
+      return process.exitedAt === undefined
+        ? { reason: reason ?? 'the shim died', errorCode: 'lost' }
+        : {};
+    case 'stuck':
+      return { reason: reason ?? 'the kernel does not let go of a process' };
+    case 'cleared':
+      if (reason === undefined) return {};
+      return { reason: process.reason === undefined ? reason : `${process.reason}; ${reason}` };
+    case 'deadline':
+      if (process.state === 'stopping' || process.state === 'leaving') {
+        const { signal } = process.stop;
+        const seconds = process.stop.graceMs / 1000;
+        return { reason: `did not end within ${seconds} s of ${signal}; killed` };
+      }
+      return {};
+    default:
+      return {};
+  }
+}
+
+function endFacts(end: End): Partial<Process> {
+  const { cpuMs, maxMemoryBytes, atUs } = end;
+  const how = end.how === 'code' ? { exitCode: end.value } : { signal: signalName(end.value) };
+  return {
+    ...{ ...how, cpuMs, maxMemoryBytes, exitedAt: atUs },
+    ...(end.how === 'core' ? { reason: 'a core was dumped' } : {}),
+  };
+}
+
+function ended(process: Process, now: Reading): Process {
+  const { exitedAt = now.atUs } = process;
+  return { ...process, exitedAt, deadlineMs: undefined, fault: undefined };
+}
+
+// ---- verbs ----
+
+export type Verb = 'start' | 'suspend' | 'resume' | 'stop' | 'kill' | 'signal' | 'restart';
+export type Judged = 'running' | 'suspended' | 'pending' | 'stopping' | 'none';
+
+/** `act`: to be carried out; `done`: already so; else the reason it cannot be. */
+export type Verdict = 'act' | 'done' | ErrorCode;
+
+/** CLI contract, "Words": what a verb answers where there is nothing to do. */
+export const verdicts: Readonly<Record<Verb, Readonly<Record<Judged, Verdict>>>> = {
+  start: {
+    ...{ running: 'done', suspended: 'already-suspended', pending: 'done' },
+    ...{ stopping: 'is-stopping', none: 'act' },
+  },
+  suspend: {
+    ...{ running: 'act', suspended: 'done', pending: 'is-pending' },
+    ...{ stopping: 'is-stopping', none: 'not-running' },
+  },
+  resume: {
+    ...{ running: 'not-suspended', suspended: 'act', pending: 'is-pending' },
+    ...{ stopping: 'is-stopping', none: 'not-running' },
+  },
+  stop: {
+    ...{ running: 'act', suspended: 'act', pending: 'act', stopping: 'done', none: 'done' },
+  },
+  kill: {
+    ...{ running: 'act', suspended: 'act', pending: 'act', stopping: 'act', none: 'not-running' },
+  },
+  signal: {
+    ...{ running: 'act', suspended: 'act', pending: 'is-pending', stopping: 'act' },
+    ...{ none: 'not-running' },
+  },
+  restart: {
+    ...{ running: 'act', suspended: 'act', pending: 'act', stopping: 'act', none: 'act' },
+  },
+};
+
+export function judgedState(process: Process | undefined): Judged {
+  if (!process || hasEnded(process.state)) return 'none';
+  const state = visible[process.state];
+  return state === 'running' || state === 'suspended' || state === 'stopping' ? state : 'pending';
+}

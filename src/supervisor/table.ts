@@ -1,0 +1,243 @@
+/**
+ * The life of one run as data: states × events, every cell written.
+ *
+ * It knows neither pids nor clocks. A cell is `ignore`, `impossible` (our bug: an assertion) or
+ * the next state with what has to be done. Whatever leads to a cell that is not `ignore` replaces
+ * the run's one deadline, so no stale timer ever fires; `keep-deadline` is the one exception.
+ *
+ * The idea of the end: a run is over when nothing of its tree lives. `leaving` has seen the main
+ * process's end and gives the rest TERM and the grace; `clearing` has sent it KILL; `killing` has
+ * sent KILL and awaits the main process's end; `losing` has lost the shim, which alone could have
+ * known the end, so that the run will be `lost`, never guessed. Someone else's SIGSTOP or freeze
+ * is no event here. A run that waits for its instant will be `armed`: named, reached by no event
+ * before there are schedules.
+ *
+ * Reference: style R3; CLI contract, "Run", "States".
+ */
+
+/** What people see (CLI contract, "States"). */
+export type VisibleState =
+  | 'pending'
+  | 'armed'
+  | 'running'
+  | 'suspended'
+  | 'stopping'
+  | 'exited'
+  | 'failed'
+  | 'lost';
+
+export const states = [
+  'pending',
+  'launching',
+  'running',
+  'freezing',
+  'suspended',
+  'thawing',
+  'stopping',
+  'killing',
+  'leaving',
+  'clearing',
+  'losing',
+  'exited',
+  'failed',
+  'lost',
+] as const;
+export type State = (typeof states)[number];
+
+export const visible: Readonly<Record<State, VisibleState>> = {
+  pending: 'pending',
+  launching: 'pending',
+  running: 'running',
+  freezing: 'running',
+  suspended: 'suspended',
+  thawing: 'suspended',
+  stopping: 'stopping',
+  killing: 'stopping',
+  leaving: 'stopping',
+  clearing: 'stopping',
+  losing: 'stopping',
+  exited: 'exited',
+  failed: 'failed',
+  lost: 'lost',
+};
+
+export const events = [
+  /** Everything it waited for is there; or it never will be. */
+  'go',
+  'give-up',
+  /** The program's exec was seen; or it will not be. */
+  'started',
+  'launch-failed',
+  'want-suspend',
+  'want-resume',
+  'want-stop',
+  'want-kill',
+  'frozen',
+  'freeze-failed',
+  'thawed',
+  'thaw-failed',
+  /** The main process has ended: nothing is left of its tree, or something is. */
+  'ended',
+  'ended-leaving',
+  /** The shim says that nothing of the tree lives; it ends. */
+  'gone',
+  /** KILL of the whole tree: seen to be gone, or not in time. */
+  'cleared',
+  'stuck',
+  /** The shim died. */
+  'detached',
+  'deadline',
+] as const;
+export type Event = (typeof events)[number];
+
+export type Action =
+  | 'launch'
+  | 'freeze'
+  | 'thaw'
+  /** Thaw, then the stop signal to the whole tree. */
+  | 'terminate'
+  | 'kill-tree'
+  | 'arm-grace'
+  | 'arm-kill'
+  | 'keep-deadline'
+  | 'note-stuck'
+  /** The run is over: its group and socket go. */
+  | 'release';
+
+export type Cell = readonly [next: State, ...actions: readonly Action[]] | 'ignore' | 'impossible';
+
+const stop: Cell = ['stopping', 'terminate', 'arm-grace'];
+const kill: Cell = ['killing', 'kill-tree', 'arm-kill'];
+const leave: Cell = ['leaving', 'terminate', 'arm-grace'];
+const clear: Cell = ['clearing', 'kill-tree', 'arm-kill'];
+const lose: Cell = ['losing', 'kill-tree', 'arm-kill'];
+const exit: Cell = ['exited', 'release'];
+const fail: Cell = ['failed', 'release'];
+
+/** What can still come in after the end: late results, and a shim's last words told again. */
+const over: Readonly<Record<Event, Cell>> = {
+  ...{ go: 'impossible', 'give-up': 'impossible', started: 'ignore', 'launch-failed': 'ignore' },
+  ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
+  ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
+  ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
+  ...{ ended: 'ignore', 'ended-leaving': 'ignore', gone: 'ignore' },
+  ...{ cleared: 'ignore', stuck: 'ignore', detached: 'ignore', deadline: 'impossible' },
+};
+
+export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
+  pending: {
+    ...{ go: ['launching', 'launch'], 'give-up': fail },
+    ...{ started: 'impossible', 'launch-failed': 'impossible' },
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': fail, 'want-kill': fail },
+    ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
+    ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
+    ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: 'impossible' },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: 'impossible' },
+    ...{ deadline: 'impossible' },
+  },
+  launching: {
+    ...{ go: 'ignore', 'give-up': 'ignore', started: ['running'], 'launch-failed': fail },
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': kill, 'want-kill': kill },
+    ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
+    ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
+    ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: lose },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+  },
+  running: {
+    ...{ go: 'impossible', 'give-up': 'impossible' },
+    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...{ 'want-suspend': ['freezing', 'freeze'], 'want-resume': 'ignore' },
+    ...{ 'want-stop': stop, 'want-kill': kill },
+    ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
+    ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
+    ...{ ended: exit, 'ended-leaving': leave, gone: lose },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+  },
+  freezing: {
+    ...{ go: 'impossible', 'give-up': 'impossible' },
+    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'impossible' },
+    ...{ 'want-stop': stop, 'want-kill': kill },
+    ...{ frozen: ['suspended'], 'freeze-failed': ['running'] },
+    ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
+    ...{ ended: exit, 'ended-leaving': leave, gone: lose },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+  },
+  suspended: {
+    ...{ go: 'impossible', 'give-up': 'impossible' },
+    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...{ 'want-suspend': 'ignore', 'want-resume': ['thawing', 'thaw'] },
+    ...{ 'want-stop': stop, 'want-kill': kill },
+    ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
+    ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
+    ...{ ended: exit, 'ended-leaving': leave, gone: lose },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+  },
+  thawing: {
+    ...{ go: 'impossible', 'give-up': 'impossible' },
+    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...{ 'want-suspend': 'impossible', 'want-resume': 'ignore' },
+    ...{ 'want-stop': stop, 'want-kill': kill },
+    ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
+    ...{ thawed: ['running'], 'thaw-failed': ['suspended'] },
+    ...{ ended: exit, 'ended-leaving': leave, gone: lose },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+  },
+  stopping: {
+    ...{ go: 'impossible', 'give-up': 'impossible' },
+    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
+    ...{ 'want-stop': 'ignore', 'want-kill': kill },
+    ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
+    // The rest had the signal with the main process: its grace goes on, it does not begin anew.
+    ...{ ended: exit, 'ended-leaving': ['leaving', 'keep-deadline'], gone: lose },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: kill },
+  },
+  killing: {
+    // KILL may have come before the program's process was in the tree.
+    ...{ go: 'impossible', 'give-up': 'impossible', started: kill, 'launch-failed': fail },
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
+    ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
+    ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
+    ...{ ended: exit, 'ended-leaving': clear, gone: lose },
+    // Gone from the tree: the shim tells how the main process ended.
+    ...{ cleared: 'ignore', stuck: ['killing', 'note-stuck', 'arm-kill'], detached: lose },
+    ...{ deadline: kill },
+  },
+  leaving: {
+    ...{ go: 'impossible', 'give-up': 'impossible' },
+    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
+    ...{ 'want-stop': 'ignore', 'want-kill': clear },
+    ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
+    ...{ ended: exit, 'ended-leaving': 'ignore', gone: exit },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: clear, deadline: clear },
+  },
+  clearing: {
+    ...{ go: 'impossible', 'give-up': 'impossible' },
+    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
+    ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
+    ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
+    ...{ ended: exit, 'ended-leaving': 'ignore', gone: exit },
+    ...{ cleared: exit, stuck: ['clearing', 'note-stuck', 'arm-kill'], detached: 'ignore' },
+    ...{ deadline: clear },
+  },
+  losing: {
+    ...{ go: 'impossible', 'give-up': 'impossible' },
+    ...{ started: 'ignore', 'launch-failed': 'ignore' },
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
+    ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
+    ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
+    ...{ ended: 'ignore', 'ended-leaving': 'ignore', gone: 'ignore' },
+    ...{ cleared: ['lost', 'release'], stuck: ['losing', 'note-stuck', 'arm-kill'] },
+    ...{ detached: 'ignore', deadline: lose },
+  },
+  exited: over,
+  failed: over,
+  lost: over,
+};
+
+export function hasEnded(state: State): boolean {
+  return state === 'exited' || state === 'failed' || state === 'lost';
+}
