@@ -10,7 +10,10 @@ interface Thread {
   run(): void | Promise<void>;
 }
 
-const threads: Readonly<Record<string, () => Promise<Thread>>> = {};
+const threads: Readonly<Record<string, () => Promise<Thread>>> = {
+  journal: () => import('./store/journal.thread.io.ts'),
+  tables: () => import('./store/tables.thread.io.ts'),
+};
 
 /** Runs the thread `name` until its module lets it end. */
 export async function runThread(name: string): Promise<void> {

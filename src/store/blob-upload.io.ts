@@ -1,0 +1,205 @@
+/** One blob on its way in: gathered into slabs, hashed as it passes, verified at its end. */
+
+import { createHash, type Hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { assert } from '../base/assert.ts';
+import { LotcError } from '../base/errors.ts';
+import { storageError, syncDirectory } from './durable.io.ts';
+
+export const slabBytes = 256 * 1024;
+/** The kernel is told to start writing after so much, so that the last sync is a short one. */
+const flushEveryBytes = 64 << 20;
+
+export interface BlobUpload {
+  /** Bytes that are there: the next chunk begins here. */
+  readonly have: number;
+  /** Resolves when there is room for more: a sender that waits for it is never buffered. */
+  write(offset: number, chunk: Uint8Array): Promise<void>;
+  /** Durable and verified when it resolves; content that does not match is removed. */
+  finish(): Promise<void>;
+  /** Ends without finishing; what is there can be gone on with. */
+  abandon(): Promise<void>;
+}
+
+export interface UploadOptions {
+  readonly path: string;
+  readonly partial: string;
+  readonly digest: string;
+  readonly bytes: number;
+  readonly onEnd: () => void;
+}
+
+export class FileUpload implements BlobUpload {
+  readonly #options: UploadOptions;
+  #hash: Hash = createHash('sha256');
+  #file: FileHandle | undefined;
+  #have = 0;
+  #slab = new Uint8Array(slabBytes);
+  #filled = 0;
+  /** A second slab, so that one is gathered while the other is written. */
+  #spare: Uint8Array<ArrayBuffer> | undefined = new Uint8Array(slabBytes);
+  #written = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #flushing: Promise<void> = Promise.resolve();
+  #flushedBytes = 0;
+  #failure: LotcError | undefined;
+  #ended = false;
+
+  constructor(options: UploadOptions) {
+    this.#options = options;
+  }
+
+  get have(): number {
+    return this.#have;
+  }
+
+  async begin(): Promise<void> {
+    const { path, partial, bytes } = this.#options;
+    const complete = await stat(path).catch(() => undefined);
+    if (complete?.size === bytes) {
+      this.#have = bytes;
+      this.#end();
+      return;
+    }
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+    this.#file = await open(partial, flags, 0o600);
+    try {
+      await this.#resume(this.#file);
+    } catch (error) {
+      await this.#file.close();
+      throw error;
+    }
+  }
+
+  async write(offset: number, chunk: Uint8Array): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    assert(!this.#ended, 'an upload that ended takes no bytes');
+    if (offset !== this.#have || offset + chunk.length > this.#options.bytes) {
+      const text = `bytes ${offset} to ${offset + chunk.length} do not follow byte ${this.#have}`;
+      throw new LotcError('failed', `${this.#options.digest}: ${text} of ${this.#options.bytes}`);
+    }
+    this.#have += chunk.length;
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + slabBytes - this.#filled);
+      this.#slab.set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled === slabBytes) await this.#writeSlab();
+    }
+  }
+
+  async finish(): Promise<void> {
+    const { path, partial, digest, bytes } = this.#options;
+    if (this.#ended) {
+      if (this.#have === bytes && !this.#failure) return;
+      throw this.#failure ?? new LotcError('failed', `the upload of ${digest} was abandoned`);
+    }
+    try {
+      if (this.#have !== bytes) {
+        throw new LotcError('failed', `${digest} has ${this.#have} bytes of ${bytes}`);
+      }
+      await this.#writeSlab();
+      await this.#settled();
+      if (this.#failure) throw this.#failure;
+      const found = this.#hash.digest('hex');
+      if (found !== digest) {
+        await rm(partial, { force: true });
+        throw new LotcError('bad-archive', `the content of ${digest} is ${found}`, {
+          hint: 'send it again',
+        });
+      }
+      await this.#file?.sync();
+      await rename(partial, path);
+      await syncDirectory(dirname(path));
+    } catch (error) {
+      throw storageError(error, `cannot store ${digest}`);
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async abandon(): Promise<void> {
+    if (this.#ended) return;
+    await this.#writeSlab().catch(() => {});
+    await this.#close();
+  }
+
+  async #resume(file: FileHandle): Promise<void> {
+    const there = (await file.stat()).size;
+    if (there > this.#options.bytes) {
+      await file.truncate(0);
+      return;
+    }
+    while (this.#written < there) {
+      const length = Math.min(slabBytes, there - this.#written);
+      const { bytesRead } = await file.read(this.#slab, 0, length, this.#written);
+      if (bytesRead === 0) break;
+      this.#hash.update(this.#slab.subarray(0, bytesRead));
+      this.#written += bytesRead;
+    }
+    this.#have = this.#written;
+  }
+
+  /** Hashes and hands on what is gathered; waits only for the slab before it. */
+  async #writeSlab(): Promise<void> {
+    if (this.#filled === 0) return;
+    const slab = this.#slab;
+    const length = this.#filled;
+    this.#hash.update(slab.subarray(0, length));
+    await this.#writing;
+    if (this.#failure) throw this.#failure;
+    this.#slab = this.#spare ?? new Uint8Array(slabBytes);
+    this.#spare = slab;
+    this.#filled = 0;
+    const at = this.#written;
+    this.#written += length;
+    this.#writing = this.#put(slab, length, at);
+  }
+
+  async #put(slab: Uint8Array, length: number, at: number): Promise<void> {
+    try {
+      for (let done = 0; done < length; ) {
+        const { bytesWritten } = (await this.#file?.write(
+          slab,
+          done,
+          length - done,
+          at + done,
+        )) ?? {
+          bytesWritten: 0,
+        };
+        done += bytesWritten;
+      }
+      if (at + length - this.#flushedBytes >= flushEveryBytes) await this.#flush(at + length);
+    } catch (error) {
+      this.#failure ??= storageError(error, `cannot store ${this.#options.digest}`);
+    }
+  }
+
+  /** One flush at a time: the writer waits when the disk is a whole one behind. */
+  async #flush(upTo: number): Promise<void> {
+    this.#flushedBytes = upTo;
+    await this.#flushing;
+    this.#flushing = (this.#file?.datasync() ?? Promise.resolve()).catch((error: unknown) => {
+      this.#failure ??= storageError(error, `cannot store ${this.#options.digest}`);
+    });
+  }
+
+  async #settled(): Promise<void> {
+    await this.#writing;
+    await this.#flushing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#ended) return;
+    this.#end();
+    await this.#settled();
+    await this.#file?.close();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#options.onEnd();
+  }
+}
