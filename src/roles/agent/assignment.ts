@@ -7,7 +7,7 @@
  * whose journal went back is noticed.
  */
 import { errorCodes } from '../../base/errors.ts';
-import type { Ok, Req } from '../../net/layout.ts';
+import type { Ok, Req } from '../../net/bodies.ts';
 import type { Bundles } from './bundles.ts';
 import type { AgentAction, Item, Tables } from './events.ts';
 import type { Ledger } from './ledger.ts';

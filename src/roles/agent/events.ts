@@ -4,7 +4,7 @@
  * for durations, true time with its error for what people mean.
  */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { AnyBody, Failure, Ok, Req, Shape } from '../../net/layout.ts';
+import type { AnyBody, Failure, Ok, Req, Shape } from '../../net/bodies.ts';
 import type { End, Process } from '../../supervisor/process.ts';
 
 export interface Time {

@@ -10,7 +10,7 @@
  */
 
 import { type ErrorCode, errorCodes } from '../../base/errors.ts';
-import type { Shape } from '../../net/layout.ts';
+import type { Shape } from '../../net/bodies.ts';
 import { judgedState, type Verb, verdicts } from '../../supervisor/process.ts';
 import { hasEnded } from '../../supervisor/table.ts';
 import type { AgentAction, Item, StoredItem, StoredRun, Time } from './events.ts';

@@ -7,7 +7,7 @@
  * under the number it had. So a node that was away for a day tells each run's state once.
  */
 import { limits } from '../../base/limits.ts';
-import type { Shape } from '../../net/layout.ts';
+import type { Shape } from '../../net/bodies.ts';
 import type { AgentAction, Report } from './events.ts';
 import type { Ledger } from './ledger.ts';
 

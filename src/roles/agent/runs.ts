@@ -8,7 +8,7 @@
 
 import { errorCodes } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
-import type { Shape } from '../../net/layout.ts';
+import type { Shape } from '../../net/bodies.ts';
 import { advance, type Input, newProcess, type Process } from '../../supervisor/process.ts';
 import { type Action, hasEnded, visible } from '../../supervisor/table.ts';
 import type { Bundles } from './bundles.ts';
@@ -78,7 +78,6 @@ export class Runs {
     const { spec } = order;
     const rule = { signal: spec?.stopSignal, graceMs: spec?.stopGraceMs };
     const stored: StoredRun = { process: newProcess(run, this.#ports.time().atUs, rule), order };
-    this.#pending.add(run);
     // The server made this run: that it is pending is no news.
     this.#told.set(run, JSON.stringify(rowOf(stored)));
     this.#keep(stored);
@@ -198,7 +197,8 @@ export class Runs {
     const { ledger, reports } = this.#ports;
     const { run, state } = stored.process;
     this.#runs.set(run, stored);
-    if (state !== 'pending') this.#pending.delete(run);
+    if (state === 'pending') this.#pending.add(run);
+    else this.#pending.delete(run);
     const { deadlineMs: _, ...process } = stored.process;
     ledger.put('runs', run, { ...stored, process });
     const row = rowOf(stored);

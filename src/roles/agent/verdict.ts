@@ -4,7 +4,7 @@
  */
 
 import { type ErrorCode, errorCodes } from '../../base/errors.ts';
-import type { Shape } from '../../net/layout.ts';
+import type { Shape } from '../../net/bodies.ts';
 import { judgedState, type Process } from '../../supervisor/process.ts';
 import { hasEnded, type State } from '../../supervisor/table.ts';
 import type { Item } from './events.ts';

@@ -1,0 +1,361 @@
+/**
+ * A node for tests of the agent's core: tables that are durable at a commit and no sooner, run
+ * directories, shims and trees that obey at once or later, a server that takes reports. It can
+ * crash the core at any instant and boot another from what is left. Nothing here is random.
+ */
+import { expect } from 'vitest';
+import type { Failure, Ok, Req } from '../../net/bodies.ts';
+import type { End } from '../../supervisor/process.ts';
+import { AgentCore } from './core.ts';
+import type {
+  AgentAction,
+  AgentEvent,
+  Found,
+  FoundRun,
+  Item,
+  Report,
+  RunEvent,
+  TableName,
+  Write,
+} from './events.ts';
+
+type Bare<T> = T extends { readonly time: unknown } ? Omit<T, 'time'> : never;
+
+const started = { pid: 100, startTicks: 5, atUs: 1_000_000 };
+
+interface Directory {
+  order: Item;
+  main: 'none' | 'alive' | 'ended';
+  shim: 'none' | 'alive' | 'dead' | 'done';
+  frozen: boolean;
+  end?: End | undefined;
+}
+
+export class FakeNode {
+  core = new AgentCore();
+  readonly tables: Record<TableName, Map<string, unknown>> = {
+    meta: new Map(),
+    items: new Map(),
+    reports: new Map(),
+    runs: new Map(),
+  };
+  server = { journal: 'j1', seq: 1, after: 0 };
+  readonly directories = new Map<string, Directory>();
+  readonly content = new Set<string>();
+  readonly journaled: Report[] = [];
+  readonly replies: { request: number; body: Ok<'synAssign'> }[] = [];
+  readonly refusals: { request: number; failure: Failure }[] = [];
+  readonly launches: string[] = [];
+  readonly programs: string[] = [];
+  readonly removals: string[] = [];
+  readonly fetches: string[] = [];
+  readonly signals: string[] = [];
+  readonly treeActs: string[] = [];
+  obeysTerm = true;
+  answersSignals = true;
+  contentComes = true;
+  loseReplies = false;
+  diskFull = false;
+  #nowMs = 1_000;
+  #commits: { commit: number; writes: readonly Write[] }[] = [];
+  #later: (() => void)[] = [];
+  #connected = false;
+  #request = 1;
+
+  step(event: Bare<AgentEvent>): readonly AgentAction[] {
+    const time = { nowMs: this.#nowMs, atUs: this.#nowMs * 1_000, errorUs: 0 };
+    const actions = this.core.step({ ...event, time } as AgentEvent);
+    for (const action of actions) this.#carryOut(action);
+    return actions;
+  }
+
+  boot(found?: readonly FoundRun[]): void {
+    this.core = new AgentCore();
+    const tables = structuredClone(this.tables);
+    const there = found ?? this.#found();
+    this.step({ type: 'boot', tables, found: there, content: [...this.content] });
+  }
+
+  /** The core and all it had not made durable are gone; the processes are not. */
+  crash(): void {
+    this.#commits = [];
+    this.#later = [];
+    this.#connected = false;
+  }
+
+  connect(): void {
+    this.#connected = true;
+    const { journal, seq, after } = this.server;
+    const highest = this.journaled.at(-1)?.seq ?? after;
+    const welcome = { build: 'x', features: [], fleet: 'f', at: 1, heartbeatMs: 5_000 };
+    this.step({ type: 'connected', welcome: { ...welcome, journal, seq, after: highest } });
+  }
+
+  disconnect(): void {
+    this.#connected = false;
+    this.step({ type: 'disconnected' });
+  }
+
+  assign(body: Req<'synAssign'>): void {
+    this.#request += 1;
+    this.step({ type: 'assign', request: this.#request, body });
+  }
+
+  /** Work that is under way while nobody is connected. */
+  assignOffline(): void {
+    this.work();
+  }
+
+  run(run: string, event: RunEvent): void {
+    const directory = this.directories.get(run);
+    if (directory && (event.kind === 'ended' || event.kind === 'gone')) {
+      directory.main = 'ended';
+      if (event.kind === 'ended') directory.end = event.end;
+      if (event.kind === 'gone' || !event.left) directory.shim = 'done';
+    }
+    this.step({ type: 'run', run, event });
+  }
+
+  tick(ms: number): void {
+    this.#nowMs += ms;
+    this.step({ type: 'tick' });
+  }
+
+  row(run: string) {
+    return this.core.row(run);
+  }
+
+  /** One commit becomes durable (or fails). */
+  commit(): void {
+    const next = this.#commits.shift();
+    if (!next) return;
+    if (this.diskFull) {
+      this.step({ type: 'commit-failed', commit: next.commit, reason: 'no space left' });
+      return;
+    }
+    for (const { table, key, value } of next.writes) {
+      const json = value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown);
+      if (json === undefined) this.tables[table].delete(key);
+      else this.tables[table].set(key, json);
+    }
+    this.step({ type: 'committed', commit: next.commit });
+  }
+
+  /** The next thing that the world owes an answer for. */
+  work(): void {
+    this.#later.shift()?.();
+  }
+
+  /** Until nothing is under way. */
+  settle(): void {
+    for (let i = 0; i < 500; i += 1) {
+      if (this.#commits.length === 0 && this.#later.length === 0) return;
+      if (this.diskFull && this.#later.length === 0) {
+        this.commit();
+        return;
+      }
+      this.work();
+      this.commit();
+    }
+    throw new Error('the node does not come to rest');
+  }
+
+  /** The program of some run ends by itself. */
+  endSome(): void {
+    for (const [run, directory] of this.directories) {
+      if (directory.main !== 'alive' || directory.shim !== 'alive' || directory.frozen) continue;
+      this.#end(run, { how: 'code', value: 3 });
+      return;
+    }
+  }
+
+  killShim(): void {
+    for (const [run, directory] of this.directories) {
+      if (directory.shim !== 'alive') continue;
+      directory.shim = 'dead';
+      this.#owe(() => this.run(run, { kind: 'detached', reason: 'the shim died' }));
+      return;
+    }
+  }
+
+  /** The act of giving a run to a shim; a second time for one run is the bug of all bugs. */
+  launch(run: string): void {
+    if (this.programs.includes(run)) throw new Error(`${run} is launched twice`);
+    this.programs.push(run);
+  }
+
+  checkTruth(): void {
+    for (const [run, { main, shim, end }] of this.directories) {
+      const row = this.core.row(run);
+      if (!row) continue;
+      if (row.processState === 'exited') {
+        expect(main, run).toBe('ended');
+        if (end?.how === 'code') expect(row.exitCode, run).toBe(end.value);
+      }
+      if (row.processState === 'running' || row.processState === 'suspended') {
+        expect([run, main, shim]).toEqual([run, 'alive', 'alive']);
+      }
+      const told = this.journaled.filter((report) => report.process?.run === run).at(-1);
+      if (told) expect(told.process?.processState, run).toBe(row.processState);
+    }
+  }
+
+  #found(): FoundRun[] {
+    return [...this.directories].map(([run, directory]) => {
+      const { order, shim, main, end, frozen } = directory;
+      let found: Found = { kind: 'dead', reason: 'the shim died' };
+      if (shim === 'none') found = { kind: 'unlaunched' };
+      else if (shim === 'alive') found = { kind: 'alive', frozen };
+      else if (shim === 'done' && end) found = { kind: 'recorded', started, end };
+      else if (shim === 'done' && main === 'none') {
+        found = { kind: 'not-started', reason: 'no', errorCode: 'exec-failed' };
+      }
+      return { run, found, order };
+    });
+  }
+
+  #owe(work: () => void): void {
+    const { core } = this;
+    this.#later.push(() => {
+      if (core === this.core) work();
+    });
+  }
+
+  #tell(run: string, event: RunEvent): void {
+    this.#owe(() => this.run(run, event));
+  }
+
+  #end(run: string, how: Pick<End, 'how' | 'value'>): void {
+    const directory = this.directories.get(run);
+    if (directory?.main !== 'alive') return;
+    directory.main = 'ended';
+    directory.shim = 'done';
+    directory.frozen = false;
+    const end = { ...how, cpuMs: 1, maxMemoryBytes: 1, atUs: this.#nowMs * 1_000 };
+    directory.end = end;
+    this.#tell(run, { kind: 'ended', end, left: false });
+  }
+
+  #carryOut(action: AgentAction): void {
+    switch (action.type) {
+      case 'commit':
+        this.#commits.push(action);
+        break;
+      case 'reply':
+        this.replies.push(action);
+        break;
+      case 'refuse':
+        this.refusals.push(action);
+        break;
+      case 'report':
+        this.#journal(action.reports);
+        break;
+      case 'fetch-bundle':
+        this.fetches.push(action.digest);
+        if (!this.contentComes) break;
+        this.#owe(() => {
+          this.content.add(action.digest);
+          this.step({ type: 'bundle-loaded', digest: action.digest });
+        });
+        break;
+      case 'remove-bundle':
+        this.#owe(() => {
+          this.content.delete(action.digest);
+          this.step({ type: 'bundle-removed', digest: action.digest });
+        });
+        break;
+      case 'launch':
+        this.launches.push(action.run);
+        this.#launched(action.run, action.order);
+        break;
+      case 'attach':
+        this.#attached(action.run);
+        break;
+      case 'signal': {
+        const { run, order } = action;
+        this.signals.push(`${run} ${action.signal}`);
+        if (this.answersSignals) this.#tell(run, { kind: 'signalled', order });
+        break;
+      }
+      case 'remove':
+        this.removals.push(action.run);
+        this.#owe(() => {
+          if (this.directories.get(action.run)?.shim !== 'alive') {
+            this.directories.delete(action.run);
+          }
+          this.run(action.run, { kind: 'removed' });
+        });
+        break;
+      case 'freeze':
+      case 'thaw':
+      case 'terminate':
+      case 'kill-tree':
+        this.#tree(action.type, action.run);
+        break;
+      case 'release':
+      case 'deadline':
+      case 'changed':
+      case 'log':
+        break;
+    }
+  }
+
+  #launched(run: string, order: Item): void {
+    const directory: Directory = { order, main: 'none', shim: 'none', frozen: false };
+    this.#owe(() => {
+      this.directories.set(run, directory);
+      this.launch(run);
+      directory.shim = 'alive';
+      this.#owe(() => {
+        if (directory.shim !== 'alive') return;
+        directory.main = 'alive';
+        this.run(run, { kind: 'started', started });
+      });
+    });
+  }
+
+  #attached(run: string): void {
+    const directory = this.directories.get(run);
+    this.#owe(() => {
+      if (directory?.shim === 'alive' && directory.main === 'none') directory.main = 'alive';
+      this.run(run, { kind: 'started', started });
+    });
+  }
+
+  #tree(act: 'freeze' | 'thaw' | 'terminate' | 'kill-tree', run: string): void {
+    const directory = this.directories.get(run);
+    this.treeActs.push(`${act} ${run}`);
+    if (act === 'freeze' || act === 'thaw') {
+      this.#owe(() => {
+        if (directory) directory.frozen = act === 'freeze';
+        this.run(run, { kind: act === 'freeze' ? 'frozen' : 'thawed' });
+      });
+    } else if (act === 'terminate') {
+      if (directory) directory.frozen = false;
+      if (this.obeysTerm) this.#owe(() => this.#end(run, { how: 'signal', value: 15 }));
+    } else {
+      this.#owe(() => {
+        const now = this.directories.get(run);
+        if (now?.shim === 'alive') this.#end(run, { how: 'signal', value: 9 });
+        else if (now) now.main = 'ended';
+        this.run(run, { kind: 'cleared', killed: 0 });
+      });
+    }
+  }
+
+  #journal(reports: readonly Report[]): void {
+    if (!this.#connected) return;
+    const { loseReplies } = this;
+    for (const report of reports) {
+      const highest = this.journaled.at(-1)?.seq ?? this.server.after;
+      if (report.seq <= highest) continue;
+      expect(report.seq).toBe(highest + 1);
+      this.journaled.push(report);
+    }
+    if (loseReplies) return;
+    const seq = this.journaled.at(-1)?.seq ?? 0;
+    this.#owe(() => {
+      if (this.#connected) this.step({ type: 'reported', body: { seq, seenSeq: 1 } });
+    });
+  }
+}
