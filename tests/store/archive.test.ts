@@ -166,7 +166,7 @@ const files = fc.dictionary(
   { minKeys: 1, maxKeys: 12 },
 );
 
-test('random trees: directory, tar, gzip and zstd: one digest, and out comes what went in', async () => {
+test('random trees: from directory, tar, gzip and zstd one digest; out comes the same', async () => {
   let round = 0;
   await fc.assert(
     fc.asyncProperty(files, async (wanted) => {
