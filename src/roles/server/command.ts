@@ -23,16 +23,23 @@ class Server extends DataCommand {
     `,
     examples: [
       ['Start a server on the default port, IPv6 and IPv4', 'lotc server --data /var/lib/lotc'],
-      ['On one address, any free port', 'lotc server --data s --listen "[::1]:0" --ready-file s.ready'],
+      [
+        'On one address, any free port',
+        'lotc server --data s --listen "[::1]:0" --ready-file s.ready',
+      ],
     ],
   });
 
   listen = Option.Array('--listen', {
     description: 'an address to listen on, repeatable (LOTC_LISTEN; default [::]:7416 and 0.0.0.0)',
   });
-  readyFile = Option.String('--ready-file', { description: 'written once ready (LOTC_READY_FILE)' });
+  readyFile = Option.String('--ready-file', {
+    description: 'written once ready (LOTC_READY_FILE)',
+  });
   keylog = Option.String('--keylog', { description: 'TLS secrets for Wireshark (LOTC_KEYLOG)' });
-  plaintext = Option.Boolean('--plaintext', { description: 'no TLS; loopback only (LOTC_PLAINTEXT)' });
+  plaintext = Option.Boolean('--plaintext', {
+    description: 'no TLS; loopback only (LOTC_PLAINTEXT)',
+  });
 
   async execute(): Promise<number> {
     const { env } = this.context;
@@ -51,10 +58,16 @@ class Backup extends DataCommand {
   static override paths = [['server', 'backup']];
   static override usage = Command.Usage({
     description: 'Copies a data directory, also while its server runs.',
-    details: 'The copy is consistent and holds the fleet’s keys: keep it as private as the original.',
-    examples: [['Into a new directory', 'lotc server backup --data /var/lib/lotc --to /backup/lotc-1']],
+    details:
+      'The copy is consistent and holds the fleet’s keys: keep it as private as the original.',
+    examples: [
+      ['Into a new directory', 'lotc server backup --data /var/lib/lotc --to /backup/lotc-1'],
+    ],
   });
-  to = Option.String('--to', { required: true, description: 'a directory that does not exist yet' });
+  to = Option.String('--to', {
+    required: true,
+    description: 'a directory that does not exist yet',
+  });
 
   async execute(): Promise<number> {
     const { backup } = await import('./offline.io.ts');
@@ -72,8 +85,14 @@ class Restore extends DataCommand {
       that have seen more are told, and nothing of the old one is taken for the new.
     `,
     examples: [
-      ['A backup into a new directory', 'lotc server restore --data /var/lib/lotc --from /backup/lotc-1'],
-      ['Accept what is left of a damaged one', 'lotc server restore --data /var/lib/lotc --accept-loss'],
+      [
+        'A backup into a new directory',
+        'lotc server restore --data /var/lib/lotc --from /backup/lotc-1',
+      ],
+      [
+        'Accept what is left of a damaged one',
+        'lotc server restore --data /var/lib/lotc --accept-loss',
+      ],
     ],
   });
   from = Option.String('--from', { description: 'a directory made by lotc server backup' });

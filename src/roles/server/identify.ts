@@ -2,8 +2,9 @@
  * Who is at the other end of a connection: the one function that makes a `Peer`. The certificate
  * only carries a key; what that key is, the server's records say. Nothing is read before this.
  */
-import { tokenIdOf } from './model/tokens.ts';
+
 import type { State } from './model/state.ts';
+import { tokenIdOf } from './model/tokens.ts';
 import type { Peer } from './ports.ts';
 
 export interface Door {
@@ -26,7 +27,9 @@ export function identify(state: State, door: Door): Identified {
   if (spki === undefined) return { refused: 'no client certificate' };
   const token = state.tokens.get(tokenIdOf(spki));
   if (token?.spki === spki) {
-    return { peer: { role: 'enrol', name: `token ${token.token}`, spki, token: token.token, address } };
+    return {
+      peer: { role: 'enrol', name: `token ${token.token}`, spki, token: token.token, address },
+    };
   }
   if (!door.authorized) return { refused: 'its key is not known here' };
   const identity = state.identities.get(spki);

@@ -1,4 +1,5 @@
 /** `lotc server backup|restore|check`: tools on a data directory. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import { checkJournal, copyJournal } from '../../store/backup.io.ts';
 import { openBlobs } from '../../store/blobs.io.ts';
 import { syncDirectory } from '../../store/durable.io.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
-import { openJournal } from '../../store/sqlite.io.ts';
+import { openJournal } from '../../store/open-journal.io.ts';
 import { serverFiles } from './data.io.ts';
 
 const keyFiles = ['authority', 'authorityKey', 'certificate', 'key', 'admin', 'fleet'] as const;
@@ -27,9 +28,12 @@ async function copyDirectory(from: string, to: string): Promise<number> {
   for (const file of keyFiles) await copyFile(source[file], target[file]);
   // The journal before the blobs: every blob it names is there already and does not change.
   const { seq } = await copyJournal(source.journal, target.journal);
-  await mkdir(target.blobs, { mode: 0o700 });
-  const names = existsSync(source.blobs) ? await readdir(source.blobs) : [];
-  for (const name of names) {
+  await mkdir(join(target.blobs, 'partial'), { recursive: true, mode: 0o700 });
+  const names = existsSync(source.blobs)
+    ? await readdir(source.blobs, { withFileTypes: true })
+    : [];
+  for (const { name } of names.filter((entry) => entry.isFile())) {
+    // One that is removed meanwhile is needed by no record of the copy.
     await copyFile(join(source.blobs, name), join(target.blobs, name)).catch(() => undefined);
   }
   for (const directory of [target.blobs, join(to, 'private'), to]) await syncDirectory(directory);
@@ -44,7 +48,7 @@ export async function backup(data: string, to: string): Promise<string> {
 /** From a backup, or (undefined) from what is in the directory itself. */
 export async function restore(data: string, from: string | undefined): Promise<string> {
   if (from !== undefined) await copyDirectory(from, data);
-  await using _lock = await lockDirectory(data, 'server restore');
+  using _lock = lockDirectory(data, 'server restore');
   const warnings: string[] = [];
   await using journal = await openJournal({
     path: serverFiles(data).journal,
@@ -57,12 +61,25 @@ export async function restore(data: string, from: string | undefined): Promise<s
   return `${said}${data}: goes on from record ${journal.head.seq} as history ${id}\n`;
 }
 
+async function damagedBlobs(directory: string): Promise<readonly string[]> {
+  await using blobs = openBlobs(directory);
+  const damaged: string[] = [];
+  for (const { digest } of await blobs.list()) {
+    const hash = createHash('sha256');
+    for await (const slice of blobs.stream(digest)) hash.update(slice);
+    if (hash.digest('hex') !== digest) damaged.push(digest);
+  }
+  return damaged;
+}
+
 export async function check(data: string): Promise<{ ok: boolean; report: string }> {
   const files = serverFiles(data);
   const { problems, warnings, head, records, snapshots } = await checkJournal(files.journal);
-  const blobs = await openBlobs(files.blobs);
-  const damaged = await blobs.verify();
-  const all = [...problems, ...damaged.map((digest) => `blob ${digest}: content differs from its digest`)];
+  const damaged = await damagedBlobs(files.blobs);
+  const all = [
+    ...problems,
+    ...damaged.map((digest) => `blob ${digest}: content differs from its digest`),
+  ];
   const lines = [
     `journal: ${records} records up to ${head.seq}, ${snapshots} snapshots`,
     ...warnings.map((warning) => `warning: ${warning}`),

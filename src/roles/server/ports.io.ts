@@ -37,7 +37,9 @@ export function makePorts({ journal, clock, log, sweep }: PortsOptions): ServerP
     blobsUnneeded() {
       sweeping ??= setTimeout(() => {
         sweeping = undefined;
-        sweep().catch((error: unknown) => log('warn', 'blobs not swept', { reason: String(error) }));
+        sweep().catch((error: unknown) =>
+          log('warn', 'blobs not swept', { reason: String(error) }),
+        );
       }, BLOBS_LATER_MS).unref();
     },
     log,

@@ -13,7 +13,7 @@ import { openClock } from '../../scheduler/clock.io.ts';
 import { type BlobStore, openBlobs } from '../../store/blobs.io.ts';
 import type { ServerJournal } from '../../store/journal.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
-import { openJournal } from '../../store/sqlite.io.ts';
+import { openJournal } from '../../store/open-journal.io.ts';
 import { ServerCore } from './core.ts';
 import { type Credentials, openCredentials, publishAddresses, serverFiles } from './data.io.ts';
 import { Doors } from './door.io.ts';
@@ -21,6 +21,10 @@ import { neededDigests } from './model/bundles.ts';
 import { encodeEntries, freeze, loadEntries } from './model/snapshot.ts';
 import type { State } from './model/state.ts';
 import { makePorts } from './ports.io.ts';
+import { Transfers } from './transfers.io.ts';
+
+/** A push that was broken off may be gone on with for so long. */
+const STALE_UPLOAD_MS = 24 * 3_600_000;
 
 export interface ServerOptions {
   readonly data: string;
@@ -45,21 +49,29 @@ export async function runServer(options: ServerOptions): Promise<number> {
 
 async function serve(options: ServerOptions, log: Log): Promise<void> {
   const stopped = stopSignal();
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>();
+  failed.catch(() => undefined);
   await using stack = new AsyncDisposableStack();
-  stack.use(await lockDirectory(options.data, 'server'));
+  stack.use(lockDirectory(options.data, 'server'));
   const credentials = await openCredentials(options.data, randomBytes(8).toString('hex'));
   const files = serverFiles(options.data);
   const journal = stack.use(
     await openJournal({
       path: files.journal,
       server: 'main',
-      onWarning: (text: string) => log('warn', text),
+      onWarning: (text) => log('warn', text),
+      onState: (state, cause) => {
+        log(state === 'open' ? 'info' : 'error', `the journal is ${state}`, {
+          cause: cause?.message,
+        });
+        if (state === 'closed' && cause) fail(cause);
+      },
     }),
   );
-  const blobs = await openBlobs(files.blobs);
+  const blobs = stack.use(openBlobs(files.blobs));
   const running = await start({ journal, blobs, credentials, log });
-  const { core } = running;
-  const doors = new Doors({ core, blobs, credentials, log, keylog: options.keylog });
+  const { core, transfers } = running;
+  const doors = new Doors({ core, transfers, credentials, log });
   const listener = await listen({
     listen: options.listen,
     credentials: {
@@ -83,7 +95,7 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   stack.defer(() => clearInterval(timer));
   const facts = { listen: listener.addresses, pid: process.pid, version: build.version };
   await announceReady({ log, file: options.readyFile, facts });
-  const why = await Promise.race([stopped, running.ended]);
+  const why = await Promise.race([stopped, running.ended, failed]);
   log('info', 'stopping', { why });
   await notify('STOPPING=1', log);
   doors.close('the server stops');
@@ -93,7 +105,8 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
 
 function stopSignal(): Promise<string> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => resolve(signal));
   });
 }
 
@@ -106,6 +119,7 @@ interface Parts {
 
 interface Running {
   readonly core: ServerCore;
+  readonly transfers: Transfers;
   /** Rejects when the journal ends under us. */
   readonly ended: Promise<string>;
   snapshot(): Promise<void>;
@@ -115,7 +129,8 @@ interface Running {
 async function start({ journal, blobs, credentials, log }: Parts): Promise<Running> {
   const clock = await openClock();
   const restored = await restore(journal, log);
-  const sweep = (): Promise<void> => blobs.sweep(neededDigests(core.state));
+  const sweep = (): Promise<void> =>
+    sweepBlobs(blobs, neededDigests(core.state).union(transfers.fresh));
   const ports = makePorts({ journal, clock, log, sweep });
   const facts = { journal: Buffer.from(journal.id).toString('hex'), epoch: journal.writer.epoch };
   const core = new ServerCore(ports, {
@@ -123,6 +138,7 @@ async function start({ journal, blobs, credentials, log }: Parts): Promise<Runni
     facts,
     state: restored,
   });
+  const transfers = new Transfers(blobs, () => core.state);
   const saver = new SnapshotSaver(journal, core, log);
   const progress = new Replay(journal.head.seq, core.state.seq, log);
   const follow = async (): Promise<string> => {
@@ -137,7 +153,7 @@ async function start({ journal, blobs, credentials, log }: Parts): Promise<Runni
   ended.catch(() => undefined);
   await Promise.race([progress.done, ended]);
   await found(core, credentials, journal);
-  return { core, ended, snapshot: () => saver.save() };
+  return { core, transfers, ended, snapshot: () => saver.save() };
 }
 
 async function restore(journal: ServerJournal, log: Log): Promise<State | undefined> {
@@ -150,8 +166,20 @@ async function restore(journal: ServerJournal, log: Log): Promise<State | undefi
   return state;
 }
 
+/** Removes content that no bundle and no live run needs; what is just arriving stays. */
+async function sweepBlobs(blobs: BlobStore, needed: ReadonlySet<string>): Promise<void> {
+  await blobs.removeStale(Date.now() - STALE_UPLOAD_MS);
+  for (const { digest } of await blobs.list()) {
+    if (!needed.has(`sha256:${digest}`)) await blobs.remove(digest);
+  }
+}
+
 /** The first record of a journal names the fleet and its first admin; later ones must agree. */
-async function found(core: ServerCore, credentials: Credentials, journal: ServerJournal): Promise<void> {
+async function found(
+  core: ServerCore,
+  credentials: Credentials,
+  journal: ServerJournal,
+): Promise<void> {
   const { fleet, adminSpki } = credentials;
   if (core.state.fleet === '' && journal.head.seq === 0) {
     const body = { fleet, spki: adminSpki, identity: 'admin' };
@@ -164,9 +192,13 @@ async function found(core: ServerCore, credentials: Credentials, journal: Server
     });
   }
   if (core.state.fleet !== fleet) {
-    throw new LotcError('damaged', `the journal is of fleet ${core.state.fleet}, the keys are of ${fleet}`, {
-      hint: 'put back the whole data directory from one backup',
-    });
+    throw new LotcError(
+      'damaged',
+      `the journal is of fleet ${core.state.fleet}, the keys are of ${fleet}`,
+      {
+        hint: 'put back the whole data directory from one backup',
+      },
+    );
   }
 }
 
@@ -216,13 +248,16 @@ class SnapshotSaver {
     this.#savedSeq = core.state.seq;
   }
 
-  async passed(entries: readonly { readonly crc: number; readonly rec: Uint8Array }[]): Promise<void> {
+  async passed(
+    entries: readonly { readonly crc: number; readonly rec: Uint8Array }[],
+  ): Promise<void> {
     for (const { crc, rec } of entries) {
       this.#crc = crc;
       this.#records += 1;
       this.#bytes += rec.length;
     }
-    const due = this.#records >= limits.snapshotEveryRecords || this.#bytes >= limits.snapshotEveryBytes;
+    const due =
+      this.#records >= limits.snapshotEveryRecords || this.#bytes >= limits.snapshotEveryBytes;
     if (due && !this.#saving) void this.save();
   }
 

@@ -1,0 +1,177 @@
+/**
+ * The door: a connection becomes a peer, a peer a session of the core, or it is told why not.
+ * Everything said to the peer goes through its link; nothing is read before it is known who it is.
+ */
+import { errorCodes, LotcError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.io.ts';
+import { checkRequest, issueForRequest } from '../../net/certificate.io.ts';
+import type { Reply } from '../../net/exchange.ts';
+import type { AnyBody, Failure, Req } from '../../net/layout.ts';
+import { Link } from '../../net/link.io.ts';
+import type { Incoming } from '../../net/listen.io.ts';
+import type { ServerCore } from './core.ts';
+import type { Credentials } from './data.io.ts';
+import { identify } from './identify.ts';
+import type { Asked, AskHandlers, Peer, Replier, SessionPort } from './ports.ts';
+import type { Transfers } from './transfers.io.ts';
+
+class LinkPort implements SessionPort {
+  readonly peer: Peer;
+  readonly link: Link;
+
+  constructor(peer: Peer, link: Link) {
+    this.peer = peer;
+    this.link = link;
+  }
+
+  ask(kind: Parameters<SessionPort['ask']>[0], body: AnyBody, handlers: AskHandlers): Asked {
+    return this.link.ask(kind, body as never, handlers);
+  }
+
+  close(reason: string): void {
+    void this.link.close(reason);
+  }
+
+  rttUs(): number | undefined {
+    const { rttMs } = this.link;
+    return rttMs === undefined ? undefined : Math.round(rttMs * 1000);
+  }
+}
+
+export interface DoorsOptions {
+  readonly core: ServerCore;
+  readonly transfers: Transfers;
+  readonly credentials: Credentials;
+  readonly log: Log;
+}
+
+export class Doors {
+  readonly #options: DoorsOptions;
+  readonly #links = new Set<Link>();
+
+  constructor(options: DoorsOptions) {
+    this.#options = options;
+  }
+
+  open(incoming: Incoming): void {
+    const { core, log } = this.#options;
+    const identified = identify(core.state, incoming);
+    const enrol = !('peer' in identified) || identified.peer.role === 'enrol';
+    const link = new Link({ socket: incoming.socket, side: 'acceptor', enrol });
+    this.#links.add(link);
+    void link.closed.then(() => this.#links.delete(link));
+    if ('refused' in identified) {
+      log('warn', 'refused', { from: incoming.address, reason: identified.refused });
+      refuseAll(link, identified.refused);
+      return;
+    }
+    const port = new LinkPort(identified.peer, link);
+    link.handle({
+      hello: (body) => this.#hello(port, body),
+      request: (kind, body, reply) => {
+        if (kind === 'hostAdd') this.#enrol(port, body as Req<'hostAdd'>, reply);
+        else if (kind === 'filePut') this.#options.transfers.put(body as Req<'filePut'>, reply);
+        else if (kind === 'fileGet') {
+          this.#options.transfers.get(port.peer.uid ?? '', body as Req<'fileGet'>, reply);
+        } else core.request(port, kind, body, reply);
+      },
+      notify: (kind, body) => core.request(port, kind, body, nobody),
+      end: (end) => {
+        if (end.fault !== undefined) {
+          const { name, role, address } = port.peer;
+          log('warn', 'session ended', {
+            name,
+            role,
+            from: address,
+            fault: end.fault,
+            text: end.text,
+          });
+        }
+        core.closed(port, end.text);
+      },
+    });
+  }
+
+  #hello(port: LinkPort, body: Req<'hostHello'>): void {
+    const welcome = this.#options.core.hello(port, body);
+    if ('ok' in welcome) port.link.welcome(welcome.ok as never);
+    else {
+      const { name, address } = port.peer;
+      this.#options.log('warn', 'refused', { name, from: address, reason: welcome.fail.text });
+      port.link.refuse(welcome.fail);
+    }
+  }
+
+  /** The request's own key is what is enrolled; possession is proven by its signature. */
+  #enrol(port: LinkPort, body: Req<'hostAdd'>, reply: Reply): void {
+    const { core, credentials, log } = this.#options;
+    const certify = async (): Promise<void> => {
+      const spki = await checkRequest(body.csr);
+      if (spki === undefined) throw new LotcError('usage', 'the signing request is broken');
+      const granted = await new Promise<AnyBody>((resolve, reject) => {
+        core.request(
+          port,
+          'hostAdd',
+          { ...body, spki },
+          {
+            ...nobody,
+            ok: resolve,
+            fail: (failure) => reject(new Refused(failure)),
+          },
+        );
+      });
+      const { fleet, authority } = credentials;
+      const subject = { fleet, role: 'agent', name: granted.node ?? '' } as const;
+      const certificate = await issueForRequest(authority, subject, body.csr);
+      reply.ok({ ...granted, certificate, authority: authority.certificate, fleet });
+      log('info', 'enrolled', { node: granted.node, from: port.peer.address });
+    };
+    certify().catch((error: unknown) => reply.fail(failureOf(error)));
+  }
+
+  close(reason: string): void {
+    for (const link of this.#links) void link.close(reason);
+  }
+}
+
+class Refused extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure) {
+    super(failure.text);
+    this.failure = failure;
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof Refused) return error.failure;
+  if (error instanceof LotcError) {
+    return { errorCode: errorCodes[error.code].number, text: error.message, hint: error.hint };
+  }
+  return { errorCode: errorCodes.internal.number, text: (error as Error).message };
+}
+
+/** Possession of the key is proven, so its owner is told why it may not come in. */
+function refuseAll(link: Link, why: string): void {
+  const failure: Failure = {
+    errorCode: errorCodes.unauthenticated.number,
+    text: `the server does not know this key: ${why}`,
+    hint: 'make a token for this machine: lotc admin token create',
+  };
+  link.handle({
+    hello: () => link.refuse(failure),
+    request: (_, __, reply) => reply.fail(failure),
+  });
+}
+
+const nothing = (): void => undefined;
+/** For what wants no answer. */
+const nobody: Replier = {
+  ...{
+    ack: nothing,
+    more: nothing,
+    ok: nothing,
+    fail: nothing,
+    onDrop: nothing,
+    onCredit: nothing,
+  },
+};
