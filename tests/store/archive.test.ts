@@ -166,7 +166,7 @@ const files = fc.dictionary(
   { minKeys: 1, maxKeys: 12 },
 );
 
-test('random trees: from directory, tar, gzip and zstd one digest; out comes the same', async () => {
+test('random trees: directory, tar, gzip, zstd have one digest and come out equal', async () => {
   let round = 0;
   await fc.assert(
     fc.asyncProperty(files, async (wanted) => {
