@@ -27,7 +27,7 @@ type X509 = typeof import('@peculiar/x509');
 async function load(): Promise<X509> {
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
-  x509.cryptoProvider.set(webcrypto as unknown as Crypto);
+  x509.cryptoProvider.set(webcrypto);
   return x509;
 }
 
@@ -35,10 +35,7 @@ const pem = (text: string): string => `${text.trimEnd()}\n`;
 const serial = (): string => `00${randomBytes(16).toString('hex')}`;
 
 async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return (await webcrypto.subtle.generateKey(ALGORITHM, true, [
-    'sign',
-    'verify',
-  ])) as webcrypto.CryptoKeyPair;
+  return await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 }
 
 async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
@@ -51,9 +48,7 @@ async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
 
 async function importKey(key: string): Promise<CryptoKey> {
   const der = Buffer.from(key.replace(/-----[^-]+-----|\s/g, ''), 'base64');
-  return (await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, true, [
-    'sign',
-  ])) as webcrypto.CryptoKey;
+  return await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, true, ['sign']);
 }
 
 /** A new fleet's CA. */
@@ -158,9 +153,7 @@ export async function makeRequest(name: string, oldKey?: string): Promise<Signin
 
 async function pairOf(key: string): Promise<webcrypto.CryptoKeyPair> {
   const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
-  const publicKey = (await webcrypto.subtle.importKey('spki', spki, ALGORITHM, true, [
-    'verify',
-  ])) as webcrypto.CryptoKey;
+  const publicKey = await webcrypto.subtle.importKey('spki', spki, ALGORITHM, true, ['verify']);
   return { privateKey: await importKey(key), publicKey };
 }
 
@@ -193,12 +186,8 @@ export async function selfSigned(key: KeyObject): Promise<KeyPair> {
   const der = key.export({ format: 'der', type: 'pkcs8' });
   const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
   const algorithm = { name: 'Ed25519' };
-  const privateKey = (await webcrypto.subtle.importKey('pkcs8', der, algorithm, true, [
-    'sign',
-  ])) as webcrypto.CryptoKey;
-  const publicKey = (await webcrypto.subtle.importKey('spki', spki, algorithm, true, [
-    'verify',
-  ])) as webcrypto.CryptoKey;
+  const privateKey = await webcrypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']);
+  const publicKey = await webcrypto.subtle.importKey('spki', spki, algorithm, true, ['verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: 'CN=LOTC join token',

@@ -1,6 +1,6 @@
 /**
- * What a session is told and tells: its settings, its events, and how it ended. Types only, shared
- * by the parts a session is made of.
+ * What a session is told and tells: its settings, its events, and how it ended. Shared by the
+ * parts a session is made of.
  */
 import type { ProtocolFault } from '../base/errors.ts';
 import type { AnyBody, Failure, MessageKind, Ok, Req } from './layout.ts';
@@ -28,6 +28,11 @@ export interface SessionEnd {
 }
 
 export type ReplyState = 'ACK' | 'OK' | 'ERR';
+
+/** Whether an answer is the last one to its request. */
+export function isLast({ state, more }: { state: ReplyState; more: boolean }): boolean {
+  return state === 'ERR' || (state === 'OK' && !more);
+}
 
 export type SessionEvent =
   /** The peer introduces itself (acceptor): to be answered by `welcome` or `refuse`. */

@@ -18,12 +18,13 @@ import { type FrameSource, Outbox } from './outbox.ts';
 import { Pulse } from './pulse.ts';
 import { Questions } from './questions.ts';
 import { Receiver } from './receiver.ts';
-import type {
-  Chunk,
-  ReplyState,
-  SessionEnd,
-  SessionEvent,
-  SessionOptions,
+import {
+  type Chunk,
+  isLast,
+  type ReplyState,
+  type SessionEnd,
+  type SessionEvent,
+  type SessionOptions,
 } from './session-events.ts';
 
 export class Session {
@@ -53,9 +54,7 @@ export class Session {
       answers: this.#answers,
       send: (frame) => this.#control(frame),
       emit: (event) => this.#emit(event),
-      pong: (sentMs) => {
-        this.#rttMs = this.#nowMs - sentMs;
-      },
+      pong: (sentMs) => void (this.#rttMs = this.#nowMs - sentMs),
     });
   }
 
@@ -63,17 +62,16 @@ export class Session {
     return this.#phase;
   }
 
-  /** The round trip of the last ping, in ms. */
+  /** Of the last ping. */
   get rttMs(): number | undefined {
     return this.#rttMs;
   }
 
-  /** Whether one more request may be made now. */
   get canRequest(): boolean {
     return this.#phase === 'open' && this.#questions.inFlight < limits.requestsInFlight;
   }
 
-  /** Bytes that wait in queues, without what sources would still give. */
+  /** Without what sources would still give. */
   get queuedBytes(): number {
     return this.#outbox.controlBytes + this.#outbox.bulkBytes;
   }
@@ -97,7 +95,7 @@ export class Session {
     return this.#take();
   }
 
-  /** To be called at `deadlineMs()`, and whenever there may be events. */
+  /** At `deadlineMs()`, and whenever there may be events. */
   tick(nowMs: number): readonly SessionEvent[] {
     this.#nowMs = nowMs;
     if (this.#phase === 'hello' && nowMs >= this.#handshakeEndMs) {
@@ -150,7 +148,7 @@ export class Session {
 
   // ---- talking ----
 
-  /** Returns the request's id. `canRequest` has been asked before. */
+  /** Returns its id. */
   request(kind: MessageKind, body: AnyBody, nowMs: number): number {
     assert(this.#phase === 'open', `a ${kind} before WELCOME or after the end`);
     assert(kind === 'ping' || this.canRequest, 'too many requests in flight');
@@ -163,10 +161,10 @@ export class Session {
     if (!working || this.#phase === 'ended') return;
     const frame = encodeFrame({ kind: working.kind, state, id, more, body });
     // What follows a part must not overtake it, so it goes the same way.
-    if (more) working.bulk = true;
+    working.bulk ||= more;
     if (working.bulk) this.#bulk(frame);
     else this.#control(frame);
-    if (state === 'ERR' || (state === 'OK' && !more)) {
+    if (isLast({ state, more })) {
       this.#outbox.detach(id);
       this.#answers.finish(id, frame, this.#nowMs);
     }
@@ -197,9 +195,7 @@ export class Session {
       const chunk = next();
       if (!chunk) return undefined;
       if (chunk.last) this.#outbox.detach(id);
-      const { offset, data, last } = chunk;
-      const body = { offset, data };
-      return encodeFrame({ kind: 'fileChunk', state: 'REQ', id, more: !last, body });
+      XX;
     };
     this.#outbox.attach(id, source);
   }
@@ -210,8 +206,8 @@ export class Session {
   fail(error: ProtocolError): void {
     if (this.#phase === 'ended') return;
     this.#outbox.clearBulk();
-    // A peer that does not read is told nothing.
-    if (error.fault === 'slow-consumer' || error.fault === 'silent') this.#outbox.clear();
+    const deaf = error.fault === 'slow-consumer' || error.fault === 'silent';
+    if (deaf) this.#outbox.clear();
     else this.#outbox.control(encodeErrorFrame(error));
     this.#end({ by: 'us', fault: error.fault, text: error.message });
   }
@@ -242,7 +238,9 @@ export class Session {
     if (event.type === 'welcome') this.#open(event.body.heartbeatMs);
     else if (event.type === 'refused') {
       this.#end({ by: 'peer', fault: undefined, text: event.failure.text });
-    } else if (event.type === 'drop') this.#outbox.detach(event.id);
+    } else if (event.type === 'drop' || (event.type === 'reply' && isLast(event))) {
+      this.#outbox.detach(event.id);
+    }
   }
 
   #take(): readonly SessionEvent[] {

@@ -1,0 +1,127 @@
+/**
+ * The loop around a socket: what it reads goes into a dialogue, what the dialogue has to say goes
+ * out, several frames a write. It holds back while the socket is full, so that control overtakes
+ * bulk in our own queues and not in the kernel's. No decision is taken here.
+ */
+import { appendFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import type { TLSSocket } from 'node:tls';
+import { limits } from '../base/limits.ts';
+import { Dialogue } from './dialogue.ts';
+import type { SessionEnd, SessionOptions } from './session-events.ts';
+
+/** Bytes of one write: a few TLS records. */
+const WRITE_BYTES = 64 * 1024;
+/** The last frame of an ended session has this long to leave. */
+const LINGER_MS = 1_000;
+
+export type LinkOptions = Omit<SessionOptions, 'nowMs'> & { readonly socket: Socket | TLSSocket };
+
+export class Link extends Dialogue implements AsyncDisposable {
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly #socket: Socket | TLSSocket;
+  #timer: NodeJS.Timeout | undefined;
+  #scheduled = false;
+  #full = false;
+
+  constructor({ socket, ...options }: LinkOptions) {
+    super(options, monotonicMs, () => this.#schedule());
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.on('data', (bytes: Buffer) => {
+      this.bytesIn += bytes.length;
+      this.receive(bytes);
+    });
+    socket.on('drain', () => {
+      this.#full = false;
+      this.#schedule();
+    });
+    socket.on('error', (error: Error) => this.over(error.message, 'peer'));
+    socket.on('end', () => this.over('the other side closed the connection', 'peer'));
+    socket.on('close', () => this.over('the connection was closed', 'peer'));
+    void this.closed.then((end) => this.#finish(end));
+    this.#arm();
+  }
+
+  /** Where the other end is: `[fd00::7]:51234`. */
+  get remoteAddress(): string {
+    const { remoteAddress = '', remotePort = 0 } = this.#socket;
+    const host = remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
+    return host.includes(':') ? `[${host}]:${remotePort}` : `${host}:${remotePort}`;
+  }
+
+  /** Sends what is queued as control, then closes. */
+  async close(text = 'closed'): Promise<SessionEnd> {
+    this.over(text, 'us');
+    if (!this.#socket.closed) {
+      await new Promise<void>((resolve) => {
+        this.#socket.once('close', () => resolve());
+      });
+    }
+    return this.closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** One write for all that is said in one turn of the loop. */
+  #schedule(): void {
+    if (this.#scheduled || this.#full) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    while (!this.#full && this.#socket.writable) {
+      const frames = this.takeOutput(WRITE_BYTES);
+      const [first] = frames;
+      if (!first) return;
+      const bytes = frames.length === 1 ? first : Buffer.concat(frames);
+      this.bytesOut += bytes.length;
+      this.#full = !this.#socket.write(bytes);
+    }
+  }
+
+  #arm(): void {
+    const waitMs = Math.min(Math.max(this.deadlineMs - monotonicMs(), 1), limits.timerMs);
+    this.#timer = setTimeout(() => this.#ring(), waitMs);
+  }
+
+  #ring(): void {
+    if (this.end) return;
+    if (monotonicMs() >= this.deadlineMs) this.tick();
+    if (!this.end) this.#arm();
+  }
+
+  #finish(end: SessionEnd): void {
+    clearTimeout(this.#timer);
+    // A full socket has no room for last words.
+    if (this.#full || (end.fault === 'silent' && end.by === 'us')) {
+      this.#socket.destroy();
+      return;
+    }
+    this.#flush();
+    this.#socket.end();
+    const linger = setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
+    this.#socket.once('close', () => clearTimeout(linger));
+  }
+}
+
+function monotonicMs(): number {
+  return performance.now();
+}
+
+/**
+ * Writes the secrets of a TLS connection in NSS format: at once, because a live Wireshark needs
+ * them before the first application byte.
+ */
+export function logKeys(socket: TLSSocket, file: string | undefined): void {
+  if (file === undefined) return;
+  socket.on('keylog', (line: Buffer) => appendFileSync(file, line, { mode: 0o600 }));
+}
