@@ -49,6 +49,12 @@ export const limits = {
   newBurstPerAddress: 64,
   handshakesInFlight: 64,
   badKeysPerMinute: 5,
+  /** Budgets kept for addresses without a socket; a flood of /64s must not cost memory. */
+  addressesRemembered: 4_096,
+  /** A stranger never gets the last descriptors: the journal and the logs need them. */
+  descriptorsReserved: 32,
+  /** RFC 8305 section 8: the next address is tried this long after the last one. */
+  nextAddressMs: 250,
 
   // --- journal and store ---
   journalRecordBytes: 512 * KiB,
