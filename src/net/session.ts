@@ -195,7 +195,8 @@ export class Session {
       const chunk = next();
       if (!chunk) return undefined;
       if (chunk.last) this.#outbox.detach(id);
-      XX;
+      const body = { offset: chunk.offset, data: chunk.data };
+      return encodeFrame({ kind: 'fileChunk', state: 'REQ', id, more: !chunk.last, body });
     };
     this.#outbox.attach(id, source);
   }
