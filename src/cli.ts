@@ -14,6 +14,8 @@ import { groupHelp, helpPath } from './help.ts';
 
 interface Role {
   readonly commands: readonly CommandClass[];
+  /** Those a command line can mean: a parser for all of a role's costs more than most commands. */
+  readonly commandsFor?: ((words: readonly string[]) => readonly CommandClass[]) | undefined;
 }
 
 const roles: Readonly<Record<string, () => Promise<Role>>> = {
@@ -36,7 +38,8 @@ async function load(words: readonly string[]): Promise<Cli> {
   });
   const wanted = roles[words[0] ?? ''];
   for (const role of wanted === undefined ? Object.values(roles) : [wanted]) {
-    for (const command of (await role()).commands) cli.register(command);
+    const { commands, commandsFor } = await role();
+    for (const command of commandsFor?.(words) ?? commands) cli.register(command);
   }
   return cli;
 }

@@ -42,16 +42,18 @@ const MEMBERSHIP = /^([^\s=!()]+)\s+(not\s+)?in\s*\(([^()]*)\)$/;
 
 const usage = (message: string): LotcError =>
   new LotcError('usage', message, {
-    hint: 'a selector is for instance n1,n2 or web-* or n[01-20] or zone=a or "zone in (a,b)" or @all',
+    hint:
+      'a selector is for instance n1,n2 or web-* or n[01-20] or zone=a or "zone in (a,b)" or ' +
+      '@all',
   });
 
 /** Why `key=value` cannot be a label, as the end of a sentence; undefined when it can. */
 export function labelFault(key: string, value: string): string | undefined {
   if (!LABEL_KEY.test(key)) {
-    return `a label's name has 1 to 63 of A-Z a-z 0-9 . _ / - and begins and ends with a letter or digit`;
+    return "a label's name has 1 to 63 of A-Z a-z 0-9 . _ / -, first and last a letter or digit";
   }
   if (!LABEL_VALUE.test(value))
-    return `a label's value has at most 63 of A-Z a-z 0-9 . _ : / @ + -`;
+    return "a label's value has at most 63 of A-Z a-z 0-9 . _ : / @ + -";
   return undefined;
 }
 

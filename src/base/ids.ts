@@ -1,0 +1,7 @@
+/**
+ * Ids of runs: `R` and 11 characters of Crockford's base 32 in upper case, so that none can be
+ * mistaken for a name (names.ts). Those of operations begin with `O`.
+ */
+const RUN = /^R[0-9A-HJKMNP-TV-Z]{11}$/;
+
+export const isRunId = (text: string): boolean => RUN.test(text);

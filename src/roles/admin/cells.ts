@@ -1,0 +1,31 @@
+/** What the views share: how a field reads in JSON and in a table's cell. Pure. */
+import { formatInstant } from '../../base/clock.ts';
+import { roughDurationMs } from '../../base/duration.ts';
+import { roughSizeBytes } from '../../base/size.ts';
+import type { Column } from './table.ts';
+
+export interface View<T> {
+  /** What `-o name` prints. */
+  name(row: T): string;
+  json(row: T, nowUs: number): Record<string, unknown>;
+  readonly columns: readonly Column<T>[];
+}
+
+export const time = (atUs: number | undefined): string | null =>
+  atUs === undefined ? null : formatInstant(atUs);
+export const orNull = <T>(value: T | undefined): T | null => value ?? null;
+export const text = (value: string | number | undefined): string =>
+  value === undefined ? '' : String(value);
+/** To the second: tables are for people. */
+export const second = (atUs: number | undefined): string =>
+  atUs === undefined ? '' : `${formatInstant(atUs).slice(0, 19).replace('T', ' ')}Z`;
+export const age = (atUs: number | undefined, nowUs: number): string =>
+  atUs === undefined ? '' : roughDurationMs(Math.max(0, nowUs - atUs) / 1000);
+export const size = (bytes: number | undefined): string =>
+  bytes === undefined ? '' : roughSizeBytes(bytes);
+export const ms = (us: number | undefined): string =>
+  us === undefined ? '' : `${(us / 1000).toFixed(3)}ms`;
+export const pairs = (map: Readonly<Record<string, string>> | undefined): string =>
+  Object.entries(map ?? {})
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');

@@ -1,0 +1,135 @@
+/**
+ * The real session of a console: identity, addresses, TLS, HELLO. Opened by the first question;
+ * everything that lasts longer than one connection is lasting.ts.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { build } from '../../base/build.ts';
+import { LotcError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
+import { Backoff } from '../../net/backoff.ts';
+import { dial } from '../../net/dial.io.ts';
+import { Link } from '../../net/link.io.ts';
+import type { ConnectSettings } from './client.ts';
+import { readIdentity } from './identity.io.ts';
+import type { Identity } from './identity.ts';
+import { type Connection, LastingAsk } from './lasting.ts';
+
+/** Shorter limits are about the answer, not about reaching the server: they end as a timeout. */
+const LEAST_CONNECT_MS = 1_000;
+/** The dial gives up so long before --timeout, to say which addresses it has tried. */
+const TELL_MS = 100;
+const RETRY_MS_MAX = 1_000;
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export class RealAsk extends LastingAsk {
+  readonly #abort: AbortController;
+
+  constructor(settings: ConnectSettings, env: Env, warn: (text: string) => void) {
+    const abort = new AbortController();
+    const door = new Door(settings, env, warn, abort.signal);
+    super({
+      connect: (again) => (again ? door.openAgain() : door.open()),
+      key: () => randomBytes(16),
+    });
+    this.#abort = abort;
+  }
+
+  override async close(): Promise<void> {
+    this.#abort.abort();
+    await super.close();
+  }
+}
+
+/** A session that ends at once when it is closed: whoever closes it has all answers. */
+class BriskLink extends Link {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    super({ socket, side: 'opener' });
+    this.#socket = socket;
+  }
+
+  override async close(): Promise<never> {
+    this.#socket.destroy();
+    return this.closed as Promise<never>;
+  }
+}
+
+class Door {
+  readonly #settings: ConnectSettings;
+  readonly #env: Env;
+  readonly #warn: (text: string) => void;
+  readonly #signal: AbortSignal;
+  readonly #instance = randomBytes(8).toString('hex');
+  #identity: Identity | undefined;
+
+  constructor(...args: [ConnectSettings, Env, (text: string) => void, AbortSignal]) {
+    [this.#settings, this.#env, this.#warn, this.#signal] = args;
+  }
+
+  async open(): Promise<Connection> {
+    const { keylog, plaintext, servers, timeoutMs = limits.connectMs } = this.#settings;
+    const identity = plaintext && servers.length > 0 ? undefined : this.#identified();
+    const patienceMs = timeoutMs < LEAST_CONNECT_MS ? limits.connectMs : timeoutMs - TELL_MS;
+    const { socket } = await dial({
+      servers: servers.length > 0 ? servers : (identity?.addresses ?? []),
+      credentials: identity,
+      plaintext,
+      keylog,
+      timeoutMs: Math.min(limits.connectMs, patienceMs),
+      signal: this.#signal,
+    });
+    const link = new BriskLink(socket);
+    try {
+      await link.hello({
+        ...{ build: build.version, features: [], role: 'admin', instance: this.#instance },
+      });
+    } catch (error) {
+      socket.destroy();
+      throw turnedAway(error, link);
+    }
+    return link;
+  }
+
+  /** The server may be starting again: tries for as long as connecting may take. */
+  async openAgain(): Promise<Connection> {
+    const endMs = performance.now() + limits.connectMs;
+    const backoff = new Backoff();
+    for (;;) {
+      const waitMs = Math.min(RETRY_MS_MAX, backoff.next(Math.random()));
+      await new Promise((resolve) => void setTimeout(resolve, waitMs));
+      try {
+        return await this.open();
+      } catch (error) {
+        const away = error instanceof LotcError && error.code === 'unreachable';
+        if (!away || this.#signal.aborted || performance.now() > endMs) throw error;
+      }
+    }
+  }
+
+  #identified(): Identity {
+    this.#identity ??= readIdentity(this.#settings.identity, this.#env, this.#warn);
+    return this.#identity;
+  }
+}
+
+/** An end before WELCOME: the server's own words, or what ended the connection. */
+function turnedAway(error: unknown, link: Link): unknown {
+  const { end } = link;
+  const told = error instanceof LotcError && error.code !== 'unresponsive';
+  if (told || end === undefined) return error;
+  if (/alert|certificate/i.test(end.text)) {
+    return new LotcError(
+      'unauthenticated',
+      `the server does not accept this identity: ${end.text}`,
+      {
+        hint: 'use an identity of this fleet: --identity FILE or $LOTC_IDENTITY',
+      },
+    );
+  }
+  return new LotcError('unreachable', `the server ended the connection: ${end.text}`, {
+    hint: 'is that a LOTC server, and is it running?',
+  });
+}

@@ -1,0 +1,109 @@
+/**
+ * `batch`: subcommands from stdin, one a line, over one connection. Each line is parsed and
+ * carried out as if it stood on a command line of its own, in order.
+ */
+import { Cli, Command, Option } from 'clipanion';
+import { AdminCommand, usage } from '../command.ts';
+import type { AdminContext } from '../context.ts';
+import { complaintOf, PARTIAL } from '../outcome.ts';
+import { shellWords } from '../shell-words.ts';
+
+const USAGE = 2;
+
+export class Batch extends AdminCommand {
+  static override paths = [['admin', 'batch']];
+  static override usage = Command.Usage({
+    category: 'Fleet',
+    description: 'Read subcommands from stdin, one a line',
+    details:
+      'One connection for all of them. Quotes and backslashes as in a shell; empty lines and ' +
+      '`#` comments are skipped. Ends at the first line that fails, with its code, unless ' +
+      '`--keep-going`.',
+    examples: [
+      ['Three orders', "printf '%s\\n' 'start web' 'wait web --for running' 'ps' | $0 admin batch"],
+      ['A script of orders', '$0 admin batch --keep-going < orders.txt'],
+    ],
+  });
+
+  keepGoing = Option.Boolean('--keep-going', false, { description: 'Go on after a failure' });
+  protected override defaultTimeoutMs: number | undefined = undefined;
+  readonly #clis = new Map<string, Cli<AdminContext>>();
+
+  /** The limit is each line's own. */
+  protected override timeoutMs(): number | undefined {
+    super.timeoutMs();
+    return undefined;
+  }
+
+  protected override async perform(): Promise<number> {
+    const codes: number[] = [];
+    let number = 0;
+    for await (const line of linesOf(this.context.stdin)) {
+      number += 1;
+      const code = await this.#line(line, number);
+      if (code === undefined) continue;
+      codes.push(code);
+      if (code !== 0 && !this.keepGoing) return code;
+    }
+    const failed = codes.filter((code) => code !== 0);
+    const [first = 0] = failed;
+    const common = failed.length === codes.length && failed.every((code) => code === first);
+    return failed.length === 0 || common ? first : PARTIAL;
+  }
+
+  /** The line's exit code; undefined where there is nothing to do. */
+  async #line(line: string, number: number): Promise<number | undefined> {
+    try {
+      const words = shellWords(line);
+      if (words.length === 0) return undefined;
+      if (words[0] === 'batch') throw usage('batch: a batch within a batch');
+      return await this.#execute(['admin', ...words]);
+    } catch (error) {
+      const { code, message, hint } = complaintOf(error);
+      const parser = error instanceof Error && 'clipanion' in error;
+      const text = parser ? (message.split('\n')[0] ?? '') : message;
+      this.complain([{ code: parser ? 'usage' : code, message: `line ${number}: ${text}`, hint }]);
+      return parser || code === 'usage' ? USAGE : 1;
+    }
+  }
+
+  async #execute(words: readonly string[]): Promise<number> {
+    const { commandsFor } = await import('./index.ts');
+    const key = words.slice(0, 3).join(' ');
+    let cli = this.#clis.get(key);
+    if (cli === undefined) {
+      const chosen = commandsFor(words);
+      cli = Cli.from([...chosen], { binaryName: 'lotc' }) as Cli<AdminContext>;
+      compileOnce(cli);
+      if (this.#clis.size < 1_000) this.#clis.set(key, cli);
+    }
+    const { env, stderr, stdout } = this.context;
+    const lineEnv: Record<string, string | undefined> = { ...env, LOTC_OUTPUT: this.format };
+    if (this.timeout !== undefined) lineEnv['LOTC_TIMEOUT'] = this.timeout;
+    const context = {
+      ...{ stdout, stderr, env: lineEnv, colorDepth: 1, stdin: this.console.noInput() },
+      ...{ ask: this.asker, console: this.console },
+    };
+    return cli.run(cli.process([...words], context), context);
+  }
+}
+
+/** clipanion builds its parser anew for each line; the same commands have the same parser. */
+function compileOnce(cli: unknown): void {
+  const { builder } = cli as { readonly builder: { compile(): unknown } };
+  const compiled = builder.compile();
+  builder.compile = () => compiled;
+}
+
+async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of stream) {
+    rest += typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true });
+    const lines = rest.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  rest += decoder.decode();
+  if (rest !== '') yield rest;
+}

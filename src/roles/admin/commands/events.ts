@@ -1,0 +1,64 @@
+/** `events`: the journal as people read it. */
+import { Command, Option } from 'clipanion';
+import { parseSinceUs } from '../../../base/instant.ts';
+import type { Shape } from '../../../net/layout.ts';
+import type { Draft } from '../client.ts';
+import { AdminCommand, checkOn } from '../command.ts';
+import { JsonList, StreamRenderer } from '../render.ts';
+import { views } from '../views.ts';
+
+export class Events extends AdminCommand {
+  static override paths = [['admin', 'events']];
+  static override usage = Command.Usage({
+    category: 'Fleet',
+    description: 'Show what happened, and who did it',
+    examples: [
+      ['The last hour', '$0 admin events --since 1h'],
+      ['What happens now', '$0 admin events -f'],
+    ],
+  });
+
+  follow = Option.Boolean('-f,--follow', false, { description: 'Go on until interrupted' });
+  since = Option.String('--since', { description: 'An instant (RFC 3339) or so long ago (5m)' });
+  on = Option.String('--on', { description: 'Only of these nodes (a selector)' });
+
+  protected override timeoutMs(): number | undefined {
+    const given = super.timeoutMs();
+    return this.follow && this.timeout === undefined ? undefined : given;
+  }
+
+  protected override async perform(): Promise<number> {
+    const { since } = this;
+    const on = checkOn(this.on);
+    const about = {
+      query: 'events',
+      ...(on === undefined ? {} : { on }),
+      ...(since === undefined ? {} : { since: parseSinceUs(since, this.console.nowUs()) }),
+    };
+    const renderer = new StreamRenderer(views.event, this.format);
+    const told = (events: readonly Shape<'event'>[]): void => {
+      this.write(renderer.rows(events, this.console.nowUs()));
+    };
+    if (!this.follow) return this.#pages(about, told);
+    await this.ask('retWatch', about, { onMore: ({ events = [] }) => told(events) });
+    return 0;
+  }
+
+  /** The journal may be longer than memory likes: a page at a time is printed. */
+  async #pages(
+    about: Draft<'retQuery'>,
+    told: (events: readonly Shape<'event'>[]) => void,
+  ): Promise<number> {
+    const list = this.format === 'json' ? new JsonList() : undefined;
+    let after: number | undefined;
+    do {
+      const page = await this.query({ ...about, ...(after === undefined ? {} : { after }) });
+      const events = page.events ?? [];
+      if (list === undefined) told(events);
+      else this.write(list.items(events.map((event) => views.event.json(event, 0))));
+      after = page.after;
+    } while (after !== undefined);
+    this.write(list?.end() ?? '');
+    return 0;
+  }
+}

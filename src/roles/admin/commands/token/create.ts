@@ -1,0 +1,58 @@
+/**
+ * `token create`: what a new node needs to join. The secret is made here and never crosses the
+ * wire; the server gets the hash of its public half.
+ */
+import { Command, Option } from 'clipanion';
+import { AdminCommand, checkName, countOf, durationOf, usage } from '../../command.ts';
+import { jsonText } from '../../render.ts';
+import { views } from '../../views.ts';
+import { parseLabels } from '../node/label.ts';
+
+const TTL_MS = 3_600_000;
+const TTL_MS_MAX = 7 * 86_400_000;
+
+export class TokenCreate extends AdminCommand {
+  static override paths = [['admin', 'token', 'create']];
+  static override usage = Command.Usage({
+    category: 'Tokens',
+    description: 'Make a join token and print its secret',
+    details:
+      'The secret is printed once, here; the server never has it. One use and one hour, ' +
+      'unless said otherwise.',
+    examples: [
+      ['A token for one node', '$0 admin token create --role agent'],
+      [
+        'Fifty nodes of a zone, for a day',
+        '$0 admin token create --role agent --uses 50 --ttl 1d --label zone=a',
+      ],
+    ],
+  });
+
+  role = Option.String('--role', { required: true, description: 'agent' });
+  ttl = Option.String('--ttl', { description: 'Valid for so long (default 1h, at most 7d)' });
+  uses = Option.String('--uses', { description: 'For so many nodes (default 1)' });
+  name = Option.String('--name', { description: 'The node gets this name' });
+  labels = Option.Array('--label', [], { description: 'K=V: the node gets this label; repeats' });
+
+  protected override async perform(): Promise<number> {
+    if (this.role !== 'agent') throw usage(`--role: "${this.role}" is not agent`);
+    const ttlMs = durationOf(this.ttl, '--ttl') ?? TTL_MS;
+    if (ttlMs < 1 || ttlMs > TTL_MS_MAX) throw usage('--ttl is more than 0 and at most 7d');
+    const usesLeft = countOf(this.uses, '--uses') ?? 1;
+    const labels = parseLabels(this.labels);
+    const node = this.name === undefined ? undefined : checkName(this.name, '--name');
+    const { secret, spki } = await this.console.makeToken(this.settings);
+    const {
+      tokens: [token],
+    } = await this.ask('hostToken', {
+      ...{ spki, role: this.role, ttlMs, usesLeft },
+      ...(node === undefined ? {} : { node }),
+      ...(this.labels.length > 0 ? { labels } : {}),
+    });
+    if (this.format === 'json' && token !== undefined) {
+      const fields = views.token.json(token, this.console.nowUs());
+      this.write(`${jsonText({ ...fields, secret }, 2)}\n`);
+    } else this.write(`${secret}\n`);
+    return 0;
+  }
+}

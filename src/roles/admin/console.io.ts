@@ -1,0 +1,92 @@
+/**
+ * The machine a console runs on: clock, timers, signals, terminal, and what opens a session. What
+ * is costly to load (TLS, tokens, archives) is loaded by the command that uses it.
+ */
+import { tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
+import { limits } from '../../base/limits.ts';
+import { RealAsk } from './client.io.ts';
+import type { Ask, ConnectSettings } from './client.ts';
+import type { AdminContext, Console, MadeToken, Packed, Progress, Terminal } from './context.ts';
+
+const BROKEN_PIPE = 141;
+
+export function realConsole(context: AdminContext): Console {
+  endWithReader(context.stdout);
+  return {
+    nowUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
+    after,
+    onSignal,
+    terminal: () => terminalOf(context),
+    noInput: () => Readable.from([]),
+    connect: (settings: ConnectSettings, warn: (text: string) => void): Ask =>
+      new RealAsk(settings, context.env, warn),
+    makeToken,
+    pack,
+  };
+
+  async function makeToken(settings: ConnectSettings): Promise<MadeToken> {
+    const { readIdentity } = await import('./identity.io.ts');
+    const { createPublicKey, hash, randomBytes, X509Certificate } = await import('node:crypto');
+    const { formatToken, tokenSpki } = await import('../../net/token.ts');
+    const { authority } = readIdentity(settings.identity, context.env, () => undefined);
+    const key = createPublicKey(new X509Certificate(authority).publicKey.export(PEM));
+    const pin = Buffer.from(hash('sha256', key.export({ format: 'der', type: 'spki' }), 'buffer'));
+    const secret = randomBytes(20);
+    return { secret: formatToken({ secret, pin }), spki: tokenSpki({ secret }) };
+  }
+}
+
+const PEM = { format: 'pem', type: 'spki' } as const;
+
+/** Longer than a timer may be: in pieces, by a clock that never steps. */
+function after(ms: number, callback: () => void): () => void {
+  const dueMs = performance.now() + ms;
+  let timer: NodeJS.Timeout | undefined;
+  const arm = (): void => {
+    const left = dueMs - performance.now();
+    timer = setTimeout(left <= limits.timerMs ? callback : arm, Math.min(left, limits.timerMs));
+  };
+  arm();
+  return () => {
+    clearTimeout(timer);
+  };
+}
+
+function onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void {
+  const onInt = (): void => listener('SIGINT');
+  const onTerm = (): void => listener('SIGTERM');
+  process.on('SIGINT', onInt).on('SIGTERM', onTerm);
+  return () => {
+    process.removeListener('SIGINT', onInt).removeListener('SIGTERM', onTerm);
+  };
+}
+
+/** Who reads this output has gone: end as SIGPIPE would have ended us. */
+function endWithReader(stdout: NodeJS.WritableStream): void {
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(BROKEN_PIPE);
+    throw error;
+  });
+}
+
+function terminalOf({ stdin, stdout }: AdminContext): Terminal | undefined {
+  const [input, output] = [stdin as NodeJS.ReadStream, stdout as NodeJS.WriteStream];
+  if (!input.isTTY || !output.isTTY) return undefined;
+  return {
+    raw: (on) => void input.setRawMode(on),
+    size: () => ({ rows: output.rows, columns: output.columns }),
+    onResize: (listener) => {
+      output.on('resize', listener);
+      return () => void output.removeListener('resize', listener);
+    },
+  };
+}
+
+async function pack(path: string, onProgress: Progress): Promise<Packed> {
+  const { packBundle } = await import('../../store/pack.io.ts');
+  return packBundle(path, {
+    tempDirectory: tmpdir(),
+    onProgress: ({ doneBytes, phase, totalBytes }) => onProgress(phase, doneBytes, totalBytes),
+  });
+}

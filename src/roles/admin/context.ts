@@ -1,0 +1,54 @@
+/**
+ * What a command of the console may touch of the machine it runs on. The real one is
+ * console.io.ts, loaded when a command begins; tests and `batch` hand in their own.
+ */
+import type { Readable } from 'node:stream';
+import type { BaseContext } from 'clipanion';
+import type { Ask, ConnectSettings, Upload } from './client.ts';
+
+export interface WindowSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** The terminal a person sits at; absent where stdin or stdout is none. */
+export interface Terminal {
+  raw(on: boolean): void;
+  size(): WindowSize;
+  onResize(listener: () => void): () => void;
+}
+
+export interface MadeToken {
+  readonly secret: string;
+  readonly spki: string;
+}
+
+export interface Packed extends Upload {
+  readonly warnings: readonly string[];
+  dispose(): Promise<void>;
+}
+
+/** `doneBytes` of `totalBytes` in a phase of a long piece of work. */
+export type Progress = (phase: string, doneBytes: number, totalBytes: number) => void;
+
+export interface Console {
+  /** µs since 1970, by this machine. */
+  nowUs(): number;
+  /** Calls back once, after a time; the answer cancels it. */
+  after(ms: number, callback: () => void): () => void;
+  /** Ctrl-C and a polite end, by name; while somebody listens they do not end the console. */
+  onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
+  terminal(): Terminal | undefined;
+  /** A stdin with nothing in it. */
+  noInput(): Readable;
+  connect(settings: ConnectSettings, warn: (text: string) => void): Ask;
+  makeToken(settings: ConnectSettings): Promise<MadeToken>;
+  /** A file, directory or archive as a bundle; reads it once for its digest. */
+  pack(path: string, onProgress: Progress): Promise<Packed>;
+}
+
+export interface AdminContext extends BaseContext {
+  readonly console?: Console | undefined;
+  /** A session that outlives the command: the lines of `batch` share one. */
+  readonly ask?: Ask | undefined;
+}

@@ -1,0 +1,161 @@
+/**
+ * The objects of the CLI contract as people and scripts see them: the fixed fields of each, its
+ * name, and its columns. Pure. In JSON every fixed field is there (absent values are null), times
+ * are RFC 3339 UTC with microseconds, sizes bytes, durations numbers with the unit in the name.
+ */
+import { formatDurationMs } from '../../base/duration.ts';
+import { limits } from '../../base/limits.ts';
+import type { Shape } from '../../net/layout.ts';
+import { age, ms, orNull, pairs, second, size, text, time, type View } from './cells.ts';
+import { placeOf } from './outcome.ts';
+import { eventView, operationView, pingView, statsView, tokenView } from './records.ts';
+
+const nodeView: View<Shape<'node'>> = {
+  name: (row) => row.node,
+  json: (row) => ({
+    name: row.node,
+    state: row.nodeState,
+    labels: row.labels ?? {},
+    addresses: row.addresses ?? [],
+    version: orNull(row.build),
+    lastSeen: time(row.lastSeen),
+    clock: {
+      synchronized: row.clock?.synchronized ?? false,
+      offsetUs: orNull(row.clock?.offsetUs),
+      errorUs: orNull(row.clock?.clockErrorUs),
+      source: orNull(row.clock?.source),
+      stratum: orNull(row.clock?.stratum),
+    },
+    processes: row.running ?? 0,
+    uid: orNull(row.uid),
+    containment: orNull(row.containment),
+    createdAt: time(row.createdAt),
+  }),
+  columns: [
+    { title: 'NAME', text: (row) => row.node },
+    { title: 'STATE', text: (row) => row.nodeState },
+    { title: 'PROCESSES', right: true, text: (row) => text(row.running ?? 0) },
+    { title: 'LABELS', text: (row) => pairs(row.labels) },
+    { title: 'SEEN', right: true, text: (row, now) => age(row.lastSeen, now) },
+    { title: 'VERSION', wide: true, text: (row) => text(row.build) },
+    { title: 'ADDRESSES', wide: true, text: (row) => (row.addresses ?? []).join(',') },
+    { title: 'CLOCK ERROR', wide: true, right: true, text: (row) => ms(row.clock?.clockErrorUs) },
+  ],
+};
+
+const processView: View<Shape<'process'>> = {
+  name: (row) => (row.task === undefined ? row.run : placeOf(row)),
+  json: (row) => ({
+    run: row.run,
+    task: orNull(row.task),
+    node: orNull(row.node),
+    state: row.processState,
+    pid: orNull(row.pid),
+    startedAt: time(row.startedAt),
+    exitedAt: time(row.exitedAt),
+    exitCode: orNull(row.exitCode),
+    signal: orNull(row.signal),
+    restarts: row.restarts ?? 0,
+    bundle: orNull(row.bundle),
+    status: orNull(row.status),
+    reason: orNull(row.reason),
+    command: orNull(row.command),
+    createdAt: time(row.createdAt),
+    suspendedAt: time(row.suspendedAt),
+    cpuMs: orNull(row.cpuMs),
+    maxMemoryBytes: orNull(row.maxMemoryBytes),
+  }),
+  columns: [
+    { title: 'TASK', text: (row) => row.task ?? '' },
+    { title: 'NODE', text: (row) => text(row.node) },
+    { title: 'RUN', text: (row) => row.run },
+    { title: 'STATE', text: (row) => row.processState },
+    { title: 'PID', right: true, text: (row) => text(row.pid) },
+    { title: 'STARTED', right: true, text: (row, now) => age(row.startedAt, now) },
+    { title: 'END', text: (row) => row.signal ?? text(row.exitCode) },
+    { title: 'RESTARTS', wide: true, right: true, text: (row) => text(row.restarts ?? 0) },
+    { title: 'BUNDLE', wide: true, text: (row) => text(row.bundle) },
+    { title: 'CREATED', wide: true, text: (row) => second(row.createdAt) },
+    { title: 'COMMAND', wide: true, text: (row) => (row.command ?? []).join(' ') },
+    { title: 'REASON', text: (row) => row.status ?? text(row.reason) },
+  ],
+};
+
+const bundleView: View<Shape<'bundle'>> = {
+  name: (row) => row.bundle,
+  json: (row) => ({
+    name: row.bundle,
+    digest: row.digest,
+    size: row.sizeBytes,
+    nodes: (row.presences ?? []).map(({ bundleState, node, reason }) => {
+      return { node, state: bundleState, reason: orNull(reason) };
+    }),
+    on: orNull(row.on),
+    createdAt: time(row.createdAt),
+  }),
+  columns: [
+    { title: 'NAME', text: (row) => row.bundle },
+    { title: 'SIZE', right: true, text: (row) => size(row.sizeBytes) },
+    { title: 'DIGEST', text: (row) => row.digest.slice(0, 19) },
+    {
+      title: 'LOADED',
+      right: true,
+      text: ({ presences = [] }) =>
+        `${presences.filter((one) => one.bundleState === 'loaded').length}/${presences.length}`,
+    },
+    {
+      title: 'NODES',
+      wide: true,
+      text: ({ presences = [] }) =>
+        presences.map(({ bundleState, node }) => `${node}:${bundleState}`).join(','),
+    },
+    { title: 'ON', wide: true, text: (row) => text(row.on) },
+    { title: 'CREATED', text: (row) => second(row.createdAt) },
+  ],
+};
+
+const signalWord = (signal: string | undefined): string =>
+  (signal ?? 'SIGTERM').replace(/^SIG/, '');
+
+const taskView: View<Shape<'task'>> = {
+  name: (row) => row.task,
+  json: ({ enabled, revision, spec, task }) => ({
+    name: task,
+    bundle: orNull(spec.bundle),
+    command: spec.command,
+    on: orNull(spec.on),
+    user: orNull(spec.user),
+    env: spec.env ?? {},
+    cwd: orNull(spec.cwd),
+    stop: {
+      signal: signalWord(spec.stopSignal),
+      grace: formatDurationMs(spec.stopGraceMs ?? limits.stopGraceMs),
+    },
+    keepRuns: spec.keepRuns ?? limits.keepRuns,
+    keepFor: formatDurationMs(spec.keepForMs ?? limits.keepForMs),
+    enabled,
+    revision,
+  }),
+  columns: [
+    { title: 'NAME', text: (row) => row.task },
+    { title: 'ENABLED', text: (row) => (row.enabled ? 'yes' : 'no') },
+    { title: 'BUNDLE', text: (row) => text(row.spec.bundle) },
+    { title: 'ON', text: (row) => text(row.spec.on) },
+    { title: 'REVISION', right: true, text: (row) => text(row.revision) },
+    { title: 'USER', wide: true, text: (row) => text(row.spec.user) },
+    { title: 'CHANGED', wide: true, text: (row) => second(row.at) },
+    { title: 'COMMAND', text: (row) => row.spec.command.join(' ') },
+  ],
+};
+
+export const views = {
+  node: nodeView,
+  process: processView,
+  bundle: bundleView,
+  task: taskView,
+  operation: operationView,
+  stats: statsView,
+  event: eventView,
+  token: tokenView,
+  ping: pingView,
+};
