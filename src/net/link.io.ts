@@ -3,7 +3,6 @@
  * out, several frames a write. It holds back while the socket is full, so that control overtakes
  * bulk in our own queues and not in the kernel's. No decision is taken here.
  */
-import { appendFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
@@ -115,13 +114,4 @@ export class Link extends Dialogue implements AsyncDisposable {
 
 function monotonicMs(): number {
   return performance.now();
-}
-
-/**
- * Writes the secrets of a TLS connection in NSS format: at once, because a live Wireshark needs
- * them before the first application byte.
- */
-export function logKeys(socket: TLSSocket, file: string | undefined): void {
-  if (file === undefined) return;
-  socket.on('keylog', (line: Buffer) => appendFileSync(file, line, { mode: 0o600 }));
 }
