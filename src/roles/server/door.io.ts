@@ -8,7 +8,7 @@ import { checkRequest, issueForRequest } from '../../net/certificate.io.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { AnyBody, Failure, Req } from '../../net/layout.ts';
 import { Link } from '../../net/link.io.ts';
-import type { Incoming } from '../../net/listen.io.ts';
+import type { Caller } from '../../net/listen.io.ts';
 import type { ServerCore } from './core.ts';
 import type { Credentials } from './data.io.ts';
 import { identify } from './identify.ts';
@@ -53,7 +53,7 @@ export class Doors {
     this.#options = options;
   }
 
-  open(incoming: Incoming): void {
+  open(incoming: Caller): void {
     const { core, log } = this.#options;
     const identified = identify(core.state, incoming);
     const enrol = !('peer' in identified) || identified.peer.role === 'enrol';
