@@ -73,7 +73,7 @@ test('any IPv6 address is read back', () => {
 
 test('any text is an address or a usage error', () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom(...':.[]%a1f0-/ ') }), (text) => {
+    fc.property(fc.string({ unit: fc.constantFrom(...':.[]%a1f0-/ '.split('')) }), (text) => {
       try {
         expect(parseAddress(text).port).toBeLessThan(65_536);
       } catch (error) {
