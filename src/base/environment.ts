@@ -6,13 +6,21 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 const nameOf = (option: string): string => `LOTC_${option.toUpperCase().replaceAll('-', '_')}`;
 
-export function optionText(given: string | undefined, option: string, env: Env): string | undefined {
+export function optionText(
+  given: string | undefined,
+  option: string,
+  env: Env,
+): string | undefined {
   const value = given ?? env[nameOf(option)];
   return value === '' ? undefined : value;
 }
 
 /** A repeated option: its twin's values are separated by blanks. */
-export function optionList(given: readonly string[] | undefined, option: string, env: Env): readonly string[] {
+export function optionList(
+  given: readonly string[] | undefined,
+  option: string,
+  env: Env,
+): readonly string[] {
   if (given !== undefined && given.length > 0) return given;
   return (env[nameOf(option)] ?? '').split(/\s+/).filter((word) => word !== '');
 }

@@ -108,7 +108,7 @@ export const limits = {
   logReadBytes: 1 * MiB,
   logLineBytes: 16 * KiB,
   watchersPerSession: 64,
-  /** A tree that is not seen frozen, thawed or gone by then is reported, never waited for longer. */
+  /** A tree not seen frozen, thawed or gone by then is reported, never waited for longer. */
   freezeMs: 5_000,
   killTreeMs: 5_000,
   /** A group is busy for a moment after its last process; then it is left to the next start. */

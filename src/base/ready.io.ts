@@ -49,7 +49,7 @@ export async function notify(text: string, log: Log): Promise<void> {
     sendto: { arguments: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'u32'], return: 'i64' },
     close: { arguments: ['i32'], return: 'i32' },
   });
-  const fd = Number(functions['socket']?.(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0));
+  const fd = functions['socket']?.(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
   const data = Buffer.from(text);
   const sent = functions['sendto']?.(fd, data, BigInt(data.length), 0, address, address.length);
   functions['close']?.(fd);

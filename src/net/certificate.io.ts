@@ -6,7 +6,9 @@
  * `@peculiar/x509` takes 110 ms and 25 MB to load: only what makes certificates imports it, when
  * it does. Reading them is Node's own `X509Certificate`.
  */
+
 import { createPublicKey, type KeyObject, randomBytes, webcrypto } from 'node:crypto';
+import type * as x509Module from '@peculiar/x509';
 import { spkiOf } from './token.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
@@ -22,9 +24,7 @@ export interface KeyPair {
   readonly certificate: string;
 }
 
-type X509 = typeof import('@peculiar/x509');
-
-async function load(): Promise<X509> {
+async function load(): Promise<typeof x509Module> {
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
   x509.cryptoProvider.set(webcrypto);
@@ -197,7 +197,7 @@ export async function selfSigned(key: KeyObject): Promise<KeyPair> {
     keys: { privateKey, publicKey },
   });
   return {
-    key: key.export({ format: 'pem', type: 'pkcs8' }).toString(),
+    key: key.export({ format: 'pem', type: 'pkcs8' }),
     certificate: pem(certificate.toString('pem')),
   };
 }

@@ -8,7 +8,15 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,7 +29,8 @@ export interface Result {
   readonly stderr: string;
 }
 
-const sh = (command: string): string => execFileSync('bash', ['-euc', command], { encoding: 'utf8' });
+const sh = (command: string): string =>
+  execFileSync('bash', ['-euc', command], { encoding: 'utf8' });
 
 export type Family = 'ipv4' | 'ipv6' | 'both';
 
@@ -70,7 +79,11 @@ export class Role {
   }
 
   async ended(timeoutMs = 10_000): Promise<number | null> {
-    await until(() => !this.alive, timeoutMs, () => `${this.log} still runs`);
+    await until(
+      () => !this.alive,
+      timeoutMs,
+      () => `${this.log} still runs`,
+    );
     return this.child.exitCode;
   }
 }
@@ -111,7 +124,6 @@ export class Fleet implements AsyncDisposable {
       ip -n ${netns} link set lo up
       ip -n ${this.#switch} link add ${port} type veth peer name eth0 netns ${netns}
       ip -n ${this.#switch} link set ${port} master br0 up
-      ip netns exec ${netns} sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.eth0.accept_dad=0
       ip -n ${netns} link set eth0 up
       ${ipv4 ? `ip -n ${netns} addr add ${ipv4}/24 dev eth0` : ''}
       ${ipv6 ? `ip -n ${netns} addr add ${ipv6}/64 dev eth0 nodad` : ''}
@@ -147,7 +159,14 @@ export class Fleet implements AsyncDisposable {
   async server(place = this.place('srv'), extra: readonly string[] = []): Promise<Role> {
     const ready = this.path('server.ready');
     rmSync(ready, { force: true });
-    const role = this.start(place, ['server', '--data', this.path('s'), '--ready-file', ready, ...extra]);
+    const role = this.start(place, [
+      'server',
+      '--data',
+      this.path('s'),
+      '--ready-file',
+      ready,
+      ...extra,
+    ]);
     await until(
       () => existsSync(ready) || !role.alive,
       15_000,
@@ -256,7 +275,7 @@ export function finish(child: ChildProcess, stdin = '', timeoutMs = 60_000): Pro
   });
 }
 
-/** Ends shims and programs whose files lie below a fleet's directory, found by their /proc entry. */
+/** Ends shims and programs whose files lie below a fleet's directory. */
 function killBelow(directory: string): void {
   for (let round = 0; round < 5; round += 1) {
     const found = processesBelow(directory);
@@ -271,12 +290,22 @@ function killBelow(directory: string): void {
   }
 }
 
-/** Pids whose command line, executable, cwd or environment names the directory. */
+/** Pids whose command line, working directory or environment names the directory. */
 export function processesBelow(directory: string): number[] {
-  const text = sh(`for p in /proc/[0-9]*; do
-      pid=\${p#/proc/}; [ "$pid" = $$ ] && continue
-      if { tr '\\0' ' ' < $p/cmdline; readlink $p/exe; readlink $p/cwd; tr '\\0' ' ' < $p/environ; } 2>/dev/null |
-        grep -qF -- '${directory}'; then echo $pid; fi
-    done`);
-  return text.split('\n').filter(Boolean).map(Number).filter((pid) => pid !== process.pid);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => factsOf(pid).some((fact) => fact.includes(directory)))
+    .map(Number);
+}
+
+/** Nothing where the process ended meanwhile. */
+function factsOf(pid: string): string[] {
+  try {
+    const texts = ['cmdline', 'environ'].map((file) =>
+      readFileSync(`/proc/${pid}/${file}`, 'utf8'),
+    );
+    return [...texts, readlinkSync(`/proc/${pid}/cwd`)];
+  } catch {
+    return [];
+  }
 }

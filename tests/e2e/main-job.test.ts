@@ -30,7 +30,17 @@ describe.each<Family>(['ipv6', 'ipv4'])('the main job over %s', (family) => {
 
   test('load, create, start, freeze, thaw, read, kill, remove', async () => {
     await fleet.must(['load', crawler, '--name', 'crawler', '--wait']);
-    await fleet.must(['task', 'create', 'crawl', '--bundle', 'crawler', '--', './crawl', '--depth', '3']);
+    await fleet.must([
+      'task',
+      'create',
+      'crawl',
+      '--bundle',
+      'crawler',
+      '--',
+      './crawl',
+      '--depth',
+      '3',
+    ]);
     await fleet.must(['start', 'crawl', '--wait']);
     await fleet.must(['wait', 'crawl', '--for', 'running', '--timeout', '10s']);
     const [row] = await ps();
@@ -53,7 +63,10 @@ describe.each<Family>(['ipv6', 'ipv4'])('the main job over %s', (family) => {
     expect(logs).toContain('seed list');
     expect(logs).toContain('page 1\n');
 
-    await until(async () => (await fleet.json<{ run: string | null }[]>(['stats'])).some((s) => s.run), 15_000);
+    await until(
+      async () => (await fleet.json<{ run: string | null }[]>(['stats'])).some((s) => s.run),
+      15_000,
+    );
     const stats = await fleet.json<Record<string, unknown>[]>(['stats', 'crawl']);
     expect(stats[0]).toMatchObject({ node: 'n1', task: 'crawl', run: row?.run });
 
@@ -70,18 +83,31 @@ describe.each<Family>(['ipv6', 'ipv4'])('the main job over %s', (family) => {
 
   test('exit codes come back as they were', async () => {
     for (const code of [0, 1, 42, 255]) {
-      const { code: got } = await fleet.admin(['run', '--on', 'n1', '--', 'sh', '-c', `echo out; echo err >&2; exit ${code}`]);
+      const { code: got } = await fleet.admin([
+        'run',
+        '--on',
+        'n1',
+        '--',
+        'sh',
+        '-c',
+        `echo out; echo err >&2; exit ${code}`,
+      ]);
       expect(got).toBe(code);
     }
-    expect((await fleet.admin(['run', '--on', 'n1', '--', 'sh', '-c', 'kill -9 $$'])).code).toBe(137);
+    expect((await fleet.admin(['run', '--on', 'n1', '--', 'sh', '-c', 'kill -9 $$'])).code).toBe(
+      137,
+    );
     expect((await fleet.admin(['run', '--on', 'n1', '--', '/no/such/program'])).code).toBe(127);
     expect((await fleet.admin(['run', '--on', 'n1', '--', '/etc/passwd'])).code).toBe(126);
   });
 
   test('run passes standard input on, and output back', async () => {
-    const { code, stdout, stderr } = await fleet.admin(['run', '--on', 'n1', '--stdin', '--', 'sh', '-c', 'cat; echo e >&2'], {
-      stdin: 'one\ntwo\n',
-    });
+    const { code, stdout, stderr } = await fleet.admin(
+      ['run', '--on', 'n1', '--stdin', '--', 'sh', '-c', 'cat; echo e >&2'],
+      {
+        stdin: 'one\ntwo\n',
+      },
+    );
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'one\ntwo\n', stderr: 'e\n' });
   });
 });
@@ -129,7 +155,12 @@ describe('three nodes of three kinds', () => {
   });
 
   test('one batch of lines over one connection', async () => {
-    const lines = ['task create b1 -- sleep 100', 'task create b2 -- sleep 100', 'start b1 b2 --wait', 'task rm b1 b2 --force --wait'];
+    const lines = [
+      'task create b1 -- sleep 100',
+      'task create b2 -- sleep 100',
+      'start b1 b2 --wait',
+      'task rm b1 b2 --force --wait',
+    ];
     const { code, stderr } = await fleet.admin(['batch'], { stdin: `${lines.join('\n')}\n` });
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const stopped = await fleet.admin(['batch'], { stdin: 'start nope\ntask create b3 -- true\n' });
@@ -140,9 +171,31 @@ describe('three nodes of three kinds', () => {
   test('a tree goes whole: grandchildren in sessions of their own, and a program that ignores TERM', async () => {
     const marker = `lotc-e2e-tree-${process.pid}`;
     const file = fleet.path('tree.sh');
-    writeFileSync(file, `#!/bin/sh\ntrap '' TERM\nsetsid sh -c "trap '' TERM; while :; do sleep 1; done # ${marker}" &\n(setsid sleep 1000 &)\nwait\nsleep 1000\n`, { mode: 0o755 });
+    writeFileSync(
+      file,
+      [
+        '#!/bin/sh',
+        "trap '' TERM",
+        `setsid sh -c "trap '' TERM; while :; do sleep 1; done # ${marker}" &`,
+        '(setsid sleep 1000 &)',
+        'wait',
+        'sleep 1000',
+        '',
+      ].join('\n'),
+      { mode: 0o755 },
+    );
     await fleet.must(['load', file, '--name', 'tree', '--on', 'n46', '--wait']);
-    await fleet.must(['task', 'create', 'tree', '--bundle', 'tree', '--stop-grace', '300ms', '--', './tree.sh']);
+    await fleet.must([
+      'task',
+      'create',
+      'tree',
+      '--bundle',
+      'tree',
+      '--stop-grace',
+      '300ms',
+      '--',
+      './tree.sh',
+    ]);
     await fleet.must(['start', 'tree', '--wait']);
     await until(() => processesBelow(marker).length > 0);
     await fleet.must(['stop', 'tree', '--wait']);

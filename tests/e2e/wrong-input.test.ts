@@ -99,17 +99,20 @@ test.each([
   ['not-executable', ['/etc/passwd'], [], 'EACCES'],
   ['unknown-user', ['true'], ['--user', 'no-such-user'], 'no-such-user'],
   ['bad-cwd', ['true'], ['--cwd', '/no/such/directory'], '/no/such/directory'],
-])('a program that cannot start is failed, with the reason in words: %s', async (name, command, options, word) => {
-  await fleet.must(['task', 'create', name, ...options, '--', ...command]);
-  const started = await admin('start', name, '--wait');
-  expect(started.code).toBe(1);
-  expect(started.stderr).toContain(word);
-  const [row] = await fleet.json<Row[]>(['ps', name, '--all']);
-  expect(row).toMatchObject({ state: 'failed', restarts: 0 });
-  expect(row?.reason).toContain(word);
-  expect((await admin('wait', name)).code).toBe(3);
-  await fleet.must(['task', 'rm', name]);
-});
+])(
+  'a program that cannot start is failed, with the reason in words: %s',
+  async (name, command, options, word) => {
+    await fleet.must(['task', 'create', name, ...options, '--', ...command]);
+    const started = await admin('start', name, '--wait');
+    expect(started.code).toBe(1);
+    expect(started.stderr).toContain(word);
+    const [row] = await fleet.json<Row[]>(['ps', name, '--all']);
+    expect(row).toMatchObject({ state: 'failed', restarts: 0 });
+    expect(row?.reason).toContain(word);
+    expect((await admin('wait', name)).code).toBe(3);
+    await fleet.must(['task', 'rm', name]);
+  },
+);
 
 test('a bad interpreter is told apart from a missing program', async () => {
   const file = fleet.path('bad-interpreter');
@@ -133,11 +136,24 @@ test('no server: 5, with every address and both families', async () => {
 });
 
 test('no identity, a used token, a truncated token', async () => {
-  expectError(await fleet.admin(['ps'], { env: { LOTC_IDENTITY: '/no/such/identity.json' } }), 6, 'identity');
+  expectError(
+    await fleet.admin(['ps'], { env: { LOTC_IDENTITY: '/no/such/identity.json' } }),
+    6,
+    'identity',
+  );
   const token = (await fleet.must(['token', 'create', '--role', 'agent', '-o', 'name'])).trim();
   const place = fleet.place('n2');
   const start = (data: string, name: string, secret: string) =>
-    fleet.start(place, ['agent', '--data', fleet.path(data), '--name', name, '--token', secret, ...fleet.serverArgs(place)]);
+    fleet.start(place, [
+      'agent',
+      '--data',
+      fleet.path(data),
+      '--name',
+      name,
+      '--token',
+      secret,
+      ...fleet.serverArgs(place),
+    ]);
   const first = start('t1', 'n2', token);
   await fleet.online('n2');
   const second = start('t2', 'n3', token);
@@ -166,8 +182,13 @@ test('garbage on the port costs its connection and nothing else', async () => {
   const server = fleet.start(fleet.place('srv'), [
     ...['server', '--data', fleet.path('s2'), '--listen', '127.0.0.1:0', '--ready-file', loopback],
   ]);
-  await until(() => server.text().includes('"ready"'), 15_000, () => server.text());
-  const rss = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]);
+  await until(
+    () => server.text().includes('"ready"'),
+    15_000,
+    () => server.text(),
+  );
+  const rss = (): number =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]);
   expect(rss()).toBeGreaterThan(0);
   await server.stop();
   const again = await admin('ps');

@@ -76,13 +76,13 @@ export class AdminServer {
       case 'retWatch':
         return this.#watches.watch(body as Req<'retWatch'>, replier);
       case 'retWait':
-        return this.#wait(body as Req<'retWait'>, replier);
+        return this.#wait(body, replier);
       case 'retLog':
         return this.#logs.read(body as Req<'retLog'>, replier);
       case 'retExec':
         return this.executions.start(session, body as Req<'retExec'>, asker, replier);
       case 'retInput':
-        return this.executions.input(body as Req<'retInput'>, asker, replier);
+        return this.executions.input(body, asker, replier);
       case 'pingNode':
         return this.#ping(body as Req<'pingNode'>, replier);
       default:

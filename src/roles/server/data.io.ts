@@ -192,6 +192,6 @@ function full(ipv6: string): string {
   const [head = '', tail] = (ipv6.split('%')[0] ?? '').split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = new Array<string>(8 - left.length - right.length).fill('0');
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0');
   return [...left, ...(tail === undefined ? [] : zeros), ...right].join(':').toUpperCase();
 }

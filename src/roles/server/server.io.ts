@@ -272,20 +272,24 @@ class SnapshotSaver {
     const body = async function* (): AsyncGenerator<Uint8Array> {
       for (const slice of encodeEntries(entries)) {
         yield slice;
-        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise<void>((resolve) => {
+          setImmediate(resolve);
+        });
       }
     };
-    this.#saving = this.#journal
-      .saveSnapshot({ seq, crc: this.#crc }, body())
-      .then(() => {
-        this.#savedSeq = seq;
-      })
-      .catch((error: unknown) => {
-        this.#log('warn', 'snapshot not saved', { reason: (error as Error).message });
-      })
-      .finally(() => {
-        this.#saving = undefined;
-      });
+    this.#saving = this.#write(seq, body());
     await this.#saving;
+  }
+
+  /** A snapshot that cannot be written costs a longer replay, nothing else. */
+  async #write(seq: number, body: AsyncIterable<Uint8Array>): Promise<void> {
+    try {
+      await this.#journal.saveSnapshot({ seq, crc: this.#crc }, body);
+      this.#savedSeq = seq;
+    } catch (error) {
+      this.#log('warn', 'snapshot not saved', { reason: (error as Error).message });
+    } finally {
+      this.#saving = undefined;
+    }
   }
 }

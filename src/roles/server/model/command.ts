@@ -76,7 +76,7 @@ export function encodeCommand(command: Command): Uint8Array {
   const { kind, body, ...rest } = command;
   const layout = fields.get(kind);
   if (!layout) throw new Error(`no layout for command ${kind}`);
-  return encodeBody(layout, { ...body, ...rest, commandKind: kind } as AnyBody);
+  return encodeBody(layout, { ...body, ...rest, commandKind: kind });
 }
 
 /** Throws `ProtocolError` where the record is not a command this version knows. */

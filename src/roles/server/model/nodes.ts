@@ -109,14 +109,17 @@ function checkLabels(labels: Labels): void {
   }
 }
 
+const sortedText = (labels: Labels): string =>
+  JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+
 export function labelNode(change: Change, body: CommandBody<'hostState'>): Reply {
   const { state } = change;
   const node = nodeNamed(state, body.node);
   const labels: Record<string, string> = { ...node.labels, ...body.labels };
   for (const key of body.labelsRemoved ?? []) delete labels[key];
   checkLabels(labels);
-  const before = JSON.stringify(Object.entries(node.labels).sort());
-  const unchanged = before === JSON.stringify(Object.entries(labels).sort());
+  const before = sortedText(node.labels);
+  const unchanged = before === sortedText(labels);
   const changed: NodeRecord = { ...node, labels };
   if (!unchanged) {
     state.nodes.set(node.uid, changed);
