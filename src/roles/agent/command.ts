@@ -1,7 +1,121 @@
-/**
- * The command line of the agent role: what `lotc agent` and the words below it do.
- */
+/** `lotc agent`: options and their environment twins; no decision. */
+import { readFileSync } from 'node:fs';
+import { Command, type CommandClass, Option, UsageError } from 'clipanion';
+import { parseDurationMs } from '../../base/duration.ts';
+import { optionFlag, optionList, optionText } from '../../base/environment.ts';
+import { nameFault } from '../../base/names.ts';
+import type { AgentOptions } from './agent.io.ts';
 
-import type { CommandClass } from 'clipanion';
+class Agent extends Command {
+  static override paths = [['agent']];
+  static override usage = Command.Usage({
+    description: 'The agent of a node: runs and supervises processes there.',
+    details: `
+      Keeps everything below --data. At its first start it needs a token, by which it joins the
+      fleet; from then on its own key is enough. Ends with 0 on SIGTERM or SIGINT: processes go
+      on without it, and the next agent on the same directory takes them up again.
+    `,
+    examples: [
+      ['Join a fleet', 'lotc agent --data /var/lib/lotc --server fleet.example --token lotc1.…'],
+      [
+        'With a name and labels',
+        'lotc agent --data a1 --server "[::1]:7416" --token-file t --name n1 --label zone=a',
+      ],
+      ['Later', 'lotc agent --data /var/lib/lotc --server fleet.example'],
+    ],
+  });
 
-export const commands: readonly CommandClass[] = [];
+  data = Option.String('--data', { description: 'the data directory (LOTC_DATA)' });
+  server = Option.Array('--server', {
+    description: 'an address of the server, repeatable (LOTC_SERVER)',
+  });
+  token = Option.String('--token', {
+    description: 'joins the fleet with this token; - reads it from stdin (LOTC_TOKEN)',
+  });
+  tokenFile = Option.String('--token-file', {
+    description: 'a file with the token (LOTC_TOKEN_FILE)',
+  });
+  name = Option.String('--name', {
+    description: 'the name of the node (LOTC_NAME; default: the short host name)',
+  });
+  label = Option.Array('--label', { description: 'K=V, repeatable (LOTC_LABEL)' });
+  heartbeat = Option.String('--heartbeat', {
+    description: 'how often the server hears of this node (LOTC_HEARTBEAT; default 5s)',
+  });
+  stopProcesses = Option.Boolean('--stop-processes', {
+    description: 'stop every process before ending (LOTC_STOP_PROCESSES)',
+  });
+  readyFile = Option.String('--ready-file', {
+    description: 'written once ready (LOTC_READY_FILE)',
+  });
+  keylog = Option.String('--keylog', { description: 'TLS secrets for Wireshark (LOTC_KEYLOG)' });
+  plaintext = Option.Boolean('--plaintext', {
+    description: 'no TLS; loopback only (LOTC_PLAINTEXT)',
+  });
+
+  async execute(): Promise<number> {
+    const { env } = this.context;
+    // Overwrites what `ps` shows of the command line: a token in it is nobody's business.
+    process.title = 'lotc agent';
+    const options = this.#options(env);
+    delete env['LOTC_TOKEN'];
+    const { runAgent } = await import('./agent.io.ts');
+    return runAgent(options);
+  }
+
+  #options(env: typeof this.context.env): AgentOptions {
+    const data = optionText(this.data, 'data', env);
+    if (data === undefined) throw new UsageError('--data DIR is required (or LOTC_DATA)');
+    const servers = optionList(this.server, 'server', env);
+    if (servers.length === 0) throw new UsageError('--server ADDR is required (or LOTC_SERVER)');
+    const name = optionText(this.name, 'name', env);
+    const fault = name === undefined ? undefined : nameFault(name);
+    if (fault !== undefined) throw new UsageError(`--name "${name}": ${fault}`);
+    const heartbeat = optionText(this.heartbeat, 'heartbeat', env);
+    return {
+      ...{ data, servers, name, token: this.#token(env) },
+      labels: labelsOf(optionList(this.label, 'label', env)),
+      heartbeatMs: heartbeat === undefined ? undefined : heartbeatOf(heartbeat),
+      stopProcesses: optionFlag(this.stopProcesses, 'stop-processes', env),
+      readyFile: optionText(this.readyFile, 'ready-file', env),
+      keylog: optionText(this.keylog, 'keylog', env),
+      plaintext: optionFlag(this.plaintext, 'plaintext', env),
+    };
+  }
+
+  #token(env: typeof this.context.env): string | undefined {
+    const file = optionText(this.tokenFile, 'token-file', env);
+    const given = optionText(this.token, 'token', env);
+    if (this.token !== undefined && this.tokenFile !== undefined) {
+      throw new UsageError('--token and --token-file exclude each other');
+    }
+    if (given === '-') return readFileSync(0, 'utf8').trim();
+    if (given !== undefined || file === undefined) return given;
+    try {
+      return readFileSync(file, 'utf8').trim();
+    } catch (cause) {
+      throw new UsageError(`--token-file ${file}: ${(cause as Error).message}`);
+    }
+  }
+}
+
+function labelsOf(words: readonly string[]): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const word of words) {
+    const at = word.indexOf('=');
+    const key = word.slice(0, at);
+    if (at < 1) throw new UsageError(`--label "${word}" is not K=V`);
+    const fault = nameFault(key);
+    if (fault !== undefined) throw new UsageError(`--label "${word}": ${fault}`);
+    labels[key] = word.slice(at + 1);
+  }
+  return labels;
+}
+
+function heartbeatOf(text: string): number {
+  const ms = parseDurationMs(text, '--heartbeat');
+  if (ms < 100 || ms > 3_600_000) throw new UsageError('--heartbeat is between 100ms and 1h');
+  return ms;
+}
+
+export const commands: readonly CommandClass[] = [Agent];

@@ -1,0 +1,95 @@
+/**
+ * What the agent knows of one run's shim, and what an earlier life of the agent left behind: the
+ * order file, a shim that answers, the record of an exit. Facts only; what follows is boot.ts's.
+ */
+import type { LogIndexer } from '../../supervisor/log-indexer.io.ts';
+import { paths } from '../../supervisor/paths.ts';
+import { bootId } from '../../supervisor/proc.io.ts';
+import type { End } from '../../supervisor/process.ts';
+import { launchFault } from '../../supervisor/reason.ts';
+import { attachShim, readExitRecord, type ShimHandle } from '../../supervisor/shim.io.ts';
+import type { Exited, Failed, ShimEvent, Started } from '../../supervisor/shim.ts';
+import type { ProcessIdentity } from '../../supervisor/tree.ts';
+import type { FoundRun, Item, Started as StartFacts } from './events.ts';
+import { readOrder } from './order-file.io.ts';
+
+export interface Attached {
+  handle: ShimHandle | undefined;
+  shim: ProcessIdentity | undefined;
+  indexer?: LogIndexer | undefined;
+  program: string;
+  cwd: string | undefined;
+  /** The shim has said how it ended, or that it never began. */
+  over: boolean;
+  /** Events wait here until the core asks for them. */
+  held: ShimEvent[] | undefined;
+}
+
+export interface InspectOptions {
+  readonly directory: string;
+  readonly run: string;
+  hear(attached: Attached, event: ShimEvent): void;
+}
+
+/** `attached` where a shim answers; its events are held until somebody asks for them. */
+export async function inspectRun(
+  options: InspectOptions,
+): Promise<{ readonly found: FoundRun; readonly attached?: Attached }> {
+  const { directory, run } = options;
+  const places = paths(directory, run);
+  const file = await readOrder(places.order);
+  if (!file) return { found: { run, found: { kind: 'unlaunched' } } };
+  const { order } = file;
+  const attached = newAttached(order, places.work);
+  attached.held = [];
+  const hear = (event: ShimEvent): void => options.hear(attached, event);
+  attached.handle = await attachShim(places.socket, hear);
+  if (attached.handle) {
+    await said(attached);
+    return { found: { run, order, found: { kind: 'alive', frozen: false } }, attached };
+  }
+  const record = await readExitRecord(places.exit).catch(() => undefined);
+  if (record?.end.kind === 'exited') {
+    const started = record.started && startedOf(record.started);
+    return { found: { run, order, found: { kind: 'recorded', started, end: endOf(record.end) } } };
+  }
+  if (record) {
+    const { text: reason, code: errorCode } = faultOf(record.end as Failed, attached);
+    return { found: { run, order, found: { kind: 'not-started', reason, errorCode } } };
+  }
+  const reason = file.boot === bootId() ? 'the shim died' : 'the node was rebooted';
+  return { found: { run, order, found: { kind: 'dead', reason } } };
+}
+
+const HELLO_MS = 1_000;
+
+/** A shim says its state at once; without its pid the tree could not be found. */
+async function said(attached: Attached): Promise<void> {
+  const until = performance.now() + HELLO_MS;
+  while (attached.shim === undefined && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+export function newAttached(order: Item, cwd: string | undefined): Attached {
+  const program = order.spec?.command[0] ?? '';
+  return { handle: undefined, shim: undefined, program, cwd, over: false, held: undefined };
+}
+
+export function faultOf(event: Failed, { program, cwd }: Attached): ReturnType<typeof launchFault> {
+  return launchFault({ step: event.step, errno: event.errno, program, cwd });
+}
+
+export function startedOf({ pid, startTicks, realUs }: Started): StartFacts {
+  return { pid, startTicks, atUs: realUs };
+}
+
+export function endOf(event: Exited): End {
+  return {
+    how: event.how,
+    value: event.value,
+    cpuMs: Math.round((event.userUs + event.systemUs) / 1000),
+    maxMemoryBytes: event.maxRssKiB * 1024,
+    atUs: event.realUs,
+  };
+}

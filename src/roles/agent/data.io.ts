@@ -1,0 +1,126 @@
+/**
+ * The agent's data directory: which machine it was made on, who this node is, where its things
+ * lie. A directory that was copied to another machine is refused before anything is done with it:
+ * two agents of one identity would fight over the same runs.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LotcError } from '../../base/errors.ts';
+import { removeFileDurably, writeFileDurably } from '../../store/durable.io.ts';
+import { readText } from '../../supervisor/proc.io.ts';
+
+export interface AgentFiles {
+  readonly instance: string;
+  readonly identity: string;
+  readonly key: string;
+  readonly tables: string;
+  readonly blobs: string;
+  /** Outside of `private`: runs of other users read their larger files through it. */
+  readonly bundles: string;
+}
+
+export function agentFiles(data: string): AgentFiles {
+  const secret = join(data, 'private');
+  return {
+    instance: join(secret, 'agent.json'),
+    identity: join(secret, 'identity.json'),
+    key: join(secret, 'node.key'),
+    tables: join(secret, 'tables.db'),
+    blobs: join(secret, 'blobs'),
+    bundles: join(data, 'bundles'),
+  };
+}
+
+/** Who this node is, as the server granted it. */
+export interface NodeIdentity {
+  readonly node: string;
+  readonly uid: string;
+  readonly fleet: string;
+  /** PEM. */
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+interface InstanceFile {
+  readonly instance: string;
+  readonly machine: string;
+  readonly inode: string;
+}
+
+/** The id of this very directory on this very machine; `copied` where it comes from elsewhere. */
+export async function openInstance(data: string): Promise<string> {
+  const files = agentFiles(data);
+  mkdirSync(files.bundles, { recursive: true, mode: 0o711 });
+  const here = {
+    machine: (readText('/etc/machine-id') ?? '').trim(),
+    inode: String(statSync(data, { bigint: true }).ino),
+  };
+  const known = await readJson<InstanceFile>(files.instance);
+  if (known === undefined) {
+    const instance = randomBytes(8).toString('hex');
+    await writeFileDurably(files.instance, JSON.stringify({ instance, ...here }));
+    return instance;
+  }
+  if (known.machine === here.machine && known.inode === here.inode) return known.instance;
+  const what = known.machine === here.machine ? 'to another place' : 'from another machine';
+  throw new LotcError('copied', `the data directory ${data} was copied ${what}`, {
+    hint: `remove it and join as a node of its own: rm -r ${data}; lotc agent --data ${data} --token TOKEN`,
+  });
+}
+
+/** Undefined where this node has not enrolled yet. */
+export async function readIdentity(data: string): Promise<NodeIdentity | undefined> {
+  const files = agentFiles(data);
+  const granted = await readJson<Omit<NodeIdentity, 'key'>>(files.identity);
+  const key = await readIfThere(files.key);
+  if (granted === undefined) return undefined;
+  if (key === undefined) throw damaged(files.key, 'it is missing');
+  return { ...granted, key };
+}
+
+export async function storeIdentity(data: string, identity: NodeIdentity): Promise<void> {
+  const { key: _, ...granted } = identity;
+  await writeFileDurably(agentFiles(data).identity, `${JSON.stringify(granted, null, 2)}\n`);
+}
+
+/** The node's own key, durable before anybody hears of it; kept over attempts. */
+export async function readKey(data: string): Promise<string | undefined> {
+  return readIfThere(agentFiles(data).key);
+}
+
+export async function storeKey(data: string, key: string): Promise<void> {
+  await writeFileDurably(agentFiles(data).key, key);
+}
+
+/** After a refusal: the next token shall not be used with a key that was refused. */
+export async function dropKey(data: string): Promise<void> {
+  await removeFileDurably(agentFiles(data).key);
+}
+
+async function readJson<T>(path: string): Promise<T | undefined> {
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw damaged(path, 'it is no JSON');
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new LotcError('io', `cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function damaged(path: string, why: string): LotcError {
+  return new LotcError('damaged', `${path} is damaged: ${why}`, {
+    hint: 'put the file back from a backup, or remove the data directory and join with a new token',
+  });
+}

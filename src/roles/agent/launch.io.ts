@@ -1,0 +1,100 @@
+/**
+ * From an order to what a shim is told: the claim, the run's directories, its code, its user and
+ * environment, its control group. Everything that can be refused is refused here, with a reason
+ * a person can act on; nothing has run then.
+ */
+import { isAbsolute, join } from 'node:path';
+import { type ErrorCode, LotcError } from '../../base/errors.ts';
+import { materialize } from '../../store/materialize.io.ts';
+import { buildEnvironment } from '../../supervisor/environment.ts';
+import type { RunPaths } from '../../supervisor/paths.ts';
+import { claimRun, giveRun } from '../../supervisor/run-directory.io.ts';
+import type { Launch } from '../../supervisor/shim.ts';
+import type { RunTrees } from '../../supervisor/tree.io.ts';
+import { resolveUser } from '../../supervisor/user.io.ts';
+import type { RunUser } from '../../supervisor/user.ts';
+import type { Item } from './events.ts';
+import { makeFifo } from './fifo.io.ts';
+import { writeOrder } from './order-file.io.ts';
+
+export class LaunchError extends LotcError {}
+
+export interface LaunchOptions {
+  readonly directory: string;
+  readonly run: string;
+  readonly order: Item;
+  readonly node: string;
+  /** The directory of the run's code. */
+  readonly bundle: string | undefined;
+  readonly trees: RunTrees;
+}
+
+/** Files of a program are its user's alone unless it says otherwise. */
+const UMASK = 0o077;
+/** A protected agent must not make what it starts unkillable for the kernel. */
+const OOM_SCORE_ADJ = 0;
+
+export async function prepareLaunch(options: LaunchOptions): Promise<Launch> {
+  try {
+    return await prepare(options);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException & { code?: string };
+    if (error instanceof LotcError) throw new LaunchError(error.code, error.message);
+    const full = code === 'ENOSPC' || code === 'EDQUOT';
+    const known: ErrorCode = full ? 'disk-full' : 'exec-failed';
+    throw new LaunchError(known, `cannot prepare the run: ${full ? 'no space left' : message}`);
+  }
+}
+
+async function prepare({
+  directory,
+  run,
+  order,
+  node,
+  bundle,
+  trees,
+}: LaunchOptions): Promise<Launch> {
+  const { spec, env = {}, digest } = order;
+  const [program, ...rest] = [...(spec?.command ?? []), ...(order.arguments ?? [])];
+  if (!spec || program === undefined) throw new LotcError('exec-failed', 'there is no command');
+  const user = resolveUser(spec.user);
+  const { claimed, paths } = await claimRun(directory, run);
+  if (!claimed) throw new LotcError('exists', `run ${run} was begun before`);
+  if (bundle !== undefined) await materialize(bundle, paths.work);
+  if (spec.user !== undefined) await giveRun(paths, user);
+  const stdin = order.stdin || order.tty ? join(paths.record, 'stdin') : undefined;
+  if (stdin !== undefined) await makeFifo(stdin);
+  const group = await trees.createRunGroup(run);
+  const variables = [spec.env ?? {}, env];
+  const temporary = paths.temporary;
+  const own = digest === undefined ? {} : { LOTC_DIGEST: digest };
+  const environment = buildEnvironment({
+    ...{ node, run, task: order.task ?? null, bundle: order.bundle ?? spec.bundle },
+    ...{ user, temporary, variables, own },
+  });
+  writeOrder(paths.order, order);
+  return {
+    socket: paths.socket,
+    record: paths.exit,
+    argv: [program, ...rest],
+    env: environment,
+    cwd: directoryOf(spec.cwd, paths),
+    user: spec.user === undefined ? undefined : idsOf(user),
+    umask: UMASK,
+    stdout: join(paths.logs, 'stdout'),
+    stderr: join(paths.logs, 'stderr'),
+    stdin,
+    tty: order.tty ? { rows: order.rows ?? 24, columns: order.columns ?? 80 } : undefined,
+    cgroups: group === undefined ? undefined : [group],
+    oomScoreAdj: process.geteuid?.() === 0 ? OOM_SCORE_ADJ : undefined,
+  };
+}
+
+function directoryOf(cwd: string | undefined, { work }: RunPaths): string {
+  if (cwd === undefined) return work;
+  return isAbsolute(cwd) ? cwd : join(work, cwd);
+}
+
+function idsOf({ uid, gid, groups }: RunUser): NonNullable<Launch['user']> {
+  return { uid, gid, groups };
+}

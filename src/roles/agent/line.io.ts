@@ -1,0 +1,159 @@
+/**
+ * The sessions with the server, one after the other, as the rest of the agent sees them: what the
+ * server asks goes to who answers it, reports and replies go out, heartbeats carry samples. What
+ * was asked in one session is never answered in the next.
+ */
+import { build } from '../../base/build.ts';
+import { limits } from '../../base/limits.ts';
+import type { Failure, Ok, Req } from '../../net/bodies.ts';
+import type { Reply } from '../../net/exchange.ts';
+import type { Link } from '../../net/link.io.ts';
+import { bootId } from '../../supervisor/proc.io.ts';
+import { sleep } from '../../supervisor/until.io.ts';
+import type { Standing } from './assignment.ts';
+import { keepConnected } from './connection.io.ts';
+import type { Contents } from './contents.io.ts';
+import type { Report } from './events.ts';
+import type { Inputs } from './inputs.io.ts';
+import type { Happening, NodeOptions } from './node.io.ts';
+import type { Output } from './output.io.ts';
+import type { Samples } from './samples.io.ts';
+
+export interface LineParts {
+  readonly samples: Samples;
+  readonly contents: Contents;
+  readonly inputs: Inputs;
+  readonly output: Output;
+  readonly containment: string;
+  standing(): Standing & { readonly seq: number };
+  feed(event: Happening): void;
+}
+
+const BYE_MS = 1_000;
+
+export class Line {
+  readonly #options: NodeOptions;
+  readonly #parts: LineParts;
+  readonly #over = new AbortController();
+  readonly #replies = new Map<number, Reply>();
+  #running: Promise<void> = Promise.resolve();
+  #link: Link | undefined;
+  #requests = 0;
+  #beat: NodeJS.Timeout | undefined;
+  /** What the server calls this node. */
+  node: string;
+
+  constructor(options: NodeOptions, parts: LineParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.node = options.identity.node;
+  }
+
+  get isOpen(): boolean {
+    return this.#link !== undefined;
+  }
+
+  open(): void {
+    const { servers, identity, plaintext, keylog, log } = this.#options;
+    const { authority, certificate, key, fleet } = identity;
+    this.#running = keepConnected({
+      ...{ servers, plaintext, keylog, log, signal: this.#over.signal },
+      credentials: plaintext ? undefined : { authority, certificate, key, fleet },
+      hello: () => this.#hello(),
+      prepare: (link) => this.#serve(link),
+      opened: (link, welcome) => this.#opened(link, welcome),
+      closed: () => this.#closed(),
+    });
+  }
+
+  reply(request: number, body: Ok<'synAssign'>): void {
+    this.#take(request)?.ok(body);
+  }
+
+  refuse(request: number, failure: Failure): void {
+    this.#take(request)?.fail(failure);
+  }
+
+  report(reports: readonly Report[]): void {
+    const link = this.#link;
+    const { feed } = this.#parts;
+    link?.ask(
+      'synReport',
+      { reports },
+      {
+        ok: (body) => feed({ type: 'reported', body: body as Ok<'synReport'> }),
+        fail: (failure) => {
+          if (!link.end) feed({ type: 'report-refused', failure });
+        },
+      },
+    );
+  }
+
+  /** An orderly goodbye: the server then knows that this node left on purpose. */
+  async bye(reason: string): Promise<void> {
+    const said = this.#link?.request('hostBye', { reason }).catch(() => undefined);
+    await Promise.race([said, sleep(BYE_MS)]);
+  }
+
+  async close(): Promise<void> {
+    this.#over.abort();
+    clearTimeout(this.#beat);
+    await this.#running;
+  }
+
+  #hello(): Req<'hostHello'> {
+    return {
+      ...{ build: build.version, features: [], role: 'agent' },
+      ...{ instance: this.#options.instance, node: this.node, boot: bootId() },
+      ...this.#parts.standing(),
+      containment: this.#parts.containment,
+    };
+  }
+
+  #serve(link: Link): void {
+    const { feed, output, inputs } = this.#parts;
+    link.onRequest('synAssign', (body, reply) => {
+      this.#requests += 1;
+      const request = this.#requests;
+      this.#replies.set(request, reply);
+      feed({ type: 'assign', request, body });
+    });
+    link.onRequest('retLog', (body, reply) => output.read(body, reply));
+    link.onRequest('retInput', (body, reply) => inputs.take(body, reply));
+  }
+
+  #opened(link: Link, welcome: Ok<'hostHello'>): void {
+    this.#link = link;
+    this.node = welcome.node ?? this.node;
+    this.#parts.feed({ type: 'connected', welcome });
+    this.#parts.contents.connected(link);
+    const everyMs = this.#options.heartbeatMs ?? welcome.heartbeatMs ?? limits.statsEveryMs;
+    clearTimeout(this.#beat);
+    void this.#heartbeat(link, everyMs);
+  }
+
+  #closed(): void {
+    this.#link = undefined;
+    clearTimeout(this.#beat);
+    this.#replies.clear();
+    this.#parts.contents.disconnected();
+    this.#parts.feed({ type: 'disconnected' });
+  }
+
+  async #heartbeat(link: Link, everyMs: number): Promise<void> {
+    try {
+      const body = await this.#parts.samples.heartbeat();
+      if (!link.end) link.notify('hostSample', body);
+    } catch (error) {
+      this.#options.log('warn', 'no sample', { reason: String(error) });
+    }
+    if (link.end || this.#link !== link) return;
+    this.#beat = setTimeout(() => void this.#heartbeat(link, everyMs), everyMs);
+  }
+
+  #take(request: number): Reply | undefined {
+    const reply = this.#replies.get(request);
+    this.#replies.delete(request);
+    return reply;
+  }
+}

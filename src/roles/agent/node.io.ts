@@ -1,0 +1,307 @@
+/**
+ * The core with its world around it: events queue up and are given to the core one by one, its
+ * actions go where they belong. Everything that takes time comes back as an event.
+ */
+import { limits } from '../../base/limits.ts';
+import type { Log } from '../../base/log.io.ts';
+import { openClock, type SystemClock } from '../../scheduler/clock.io.ts';
+import { openTables } from '../../store/tables.io.ts';
+import type { TableStore } from '../../store/tables.ts';
+import { detectContainment } from '../../supervisor/containment.io.ts';
+import { LogIndexers } from '../../supervisor/log-indexer.io.ts';
+import { emptyTrash, listRuns, prepareRuns } from '../../supervisor/run-directory.io.ts';
+import { installShim } from '../../supervisor/shim.io.ts';
+import { hasEnded } from '../../supervisor/table.ts';
+import { RunTrees } from '../../supervisor/tree.io.ts';
+import { sleep } from '../../supervisor/until.io.ts';
+import type { AgentOptions } from './agent.io.ts';
+import { Contents } from './contents.io.ts';
+import { AgentCore } from './core.ts';
+import { agentFiles, type NodeIdentity } from './data.io.ts';
+import type { AgentAction, AgentEvent, FoundRun, StoredRun } from './events.ts';
+import { Inputs } from './inputs.io.ts';
+import { Line } from './line.io.ts';
+import { Output } from './output.io.ts';
+import { Runner } from './runner.io.ts';
+import { Samples } from './samples.io.ts';
+import { loadTables, toTableWrites } from './stored.io.ts';
+
+export interface NodeOptions extends AgentOptions {
+  readonly instance: string;
+  readonly identity: NodeIdentity;
+  readonly log: Log;
+}
+
+type Bare<T> = T extends { readonly time: unknown } ? Omit<T, 'time'> : never;
+export type Happening = Bare<AgentEvent>;
+
+const REPORTS_LEAVE_MS = 2_000;
+const INSPECTED_AT_ONCE = 16;
+
+/** Takes up the directory's runs and keeps the line to the server, until disposed of. */
+export async function startNode(options: NodeOptions): Promise<Node> {
+  const { data, log } = options;
+  const files = agentFiles(data);
+  prepareRuns(data);
+  const clock = await openClock();
+  const shim = await installShim(`${data}/private`);
+  const containment = await detectContainment({ instance: options.instance });
+  if (containment.kind === 'walk') {
+    log('warn', 'no control groups: trees of processes are walked', { why: containment.reason });
+  }
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined);
+  const tables = await openTables(files.tables, { onFatal: (error) => failed.reject(error) });
+  const node = new Node(options, {
+    ...{ clock, shim, tables, failed: failed.promise },
+    trees: new RunTrees(containment),
+  });
+  await node.boot();
+  return node;
+}
+
+interface Parts {
+  readonly clock: SystemClock;
+  readonly shim: string;
+  readonly tables: TableStore;
+  readonly trees: RunTrees;
+  readonly failed: Promise<never>;
+}
+
+export class Node implements AsyncDisposable {
+  readonly #options: NodeOptions;
+  readonly #parts: Parts;
+  readonly #core = new AgentCore();
+  readonly #runner: Runner;
+  readonly #contents: Contents;
+  readonly #inputs: Inputs;
+  readonly #output: Output;
+  readonly #line: Line;
+  #events: Happening[] = [];
+  #feeding = false;
+  #timer: NodeJS.Timeout | undefined;
+  #quiet: (() => void)[] = [];
+
+  constructor(options: NodeOptions, parts: Parts) {
+    this.#options = options;
+    this.#parts = parts;
+    const { data: directory, log } = options;
+    const { clock, trees, shim } = parts;
+    const files = agentFiles(directory);
+    const run = (id: string): StoredRun | undefined => this.#core.run(id);
+    const row = (id: string): ReturnType<AgentCore['row']> => this.#core.row(id);
+    const nowUs = (): number => clock.now().atUs;
+    this.#contents = new Contents({
+      ...{ blobs: files.blobs, bundles: files.bundles, log },
+      loaded: (digest) => this.feed({ type: 'bundle-loaded', digest }),
+      removed: (digest) => this.feed({ type: 'bundle-removed', digest }),
+      failed: (digest, reason, passing) => {
+        log('warn', 'a bundle could not be loaded', { digest, reason });
+        this.feed({ type: 'bundle-failed', digest, reason, passing });
+      },
+    });
+    this.#runner = new Runner({
+      ...{ directory, shim, trees, log, indexers: new LogIndexers(nowUs) },
+      bundle: (digest) => this.#contents.path(digest),
+      node: () => this.#line.node,
+      emit: (id, event) => this.feed({ type: 'run', run: id, event }),
+    });
+    this.#inputs = new Inputs({ directory, runner: this.#runner, run });
+    this.#output = new Output({ directory, nowUs, run, row });
+    const liveRuns = (): readonly StoredRun[] => this.#core.liveRuns();
+    const samples = new Samples({ directory, clock, trees, runner: this.#runner, liveRuns });
+    this.#line = new Line(options, {
+      ...{ samples, contents: this.#contents, inputs: this.#inputs, output: this.#output },
+      containment: trees.containment.kind,
+      standing: () => this.#core.standing,
+      feed: (event) => this.feed(event),
+    });
+  }
+
+  get containment(): string {
+    return this.#parts.trees.containment.kind;
+  }
+
+  /** Rejects when the agent cannot go on. */
+  get failed(): Promise<never> {
+    return this.#parts.failed;
+  }
+
+  async boot(): Promise<void> {
+    const { data } = this.#options;
+    const tables = await loadTables(this.#parts.tables);
+    const content = await this.#contents.begin();
+    const ended = (run: string): boolean => {
+      const stored = tables.runs.get(run) as StoredRun | undefined;
+      return stored !== undefined && hasEnded(stored.process.state) && !stored.removing;
+    };
+    const runs = listRuns(data).filter((run) => !ended(run));
+    const found: FoundRun[] = [];
+    for (let at = 0; at < runs.length; at += INSPECTED_AT_ONCE) {
+      const some = runs.slice(at, at + INSPECTED_AT_ONCE);
+      found.push(...(await Promise.all(some.map((run) => this.#runner.inspect(run)))));
+    }
+    this.feed({ type: 'boot', tables, found, content });
+    await this.#sweepGroups();
+    emptyTrash(data).catch((error: unknown) => {
+      this.#options.log('warn', 'the trash was not emptied', { reason: String(error) });
+    });
+    this.#line.open();
+  }
+
+  /** Gives an event to the core, after those that came before it. */
+  feed(event: Happening): void {
+    this.#events.push(event);
+    if (this.#feeding) return;
+    this.#feeding = true;
+    try {
+      for (let next = this.#events.shift(); next; next = this.#events.shift()) {
+        const { atUs, errorUs } = this.#parts.clock.now();
+        const time = { nowMs: this.#parts.clock.monotonicMs(), atUs, errorUs };
+        const actions = this.#core.step({ ...next, time } as AgentEvent);
+        for (const action of actions) this.#carryOut(action);
+      }
+    } finally {
+      this.#feeding = false;
+    }
+    if (this.#quiet.length > 0) for (const look of [...this.#quiet]) look();
+  }
+
+  /** Stops every run, each with its grace; returns when all have ended. */
+  async stopAll(): Promise<void> {
+    this.feed({ type: 'stop-all' });
+    await this.#until(() => this.#core.liveRuns().length === 0);
+  }
+
+  /** Says goodbye: what is to be reported leaves first, if the server takes it soon. */
+  async leave(reason: string): Promise<void> {
+    if (!this.#line.isOpen) return;
+    await Promise.race([this.#until(() => this.#core.unreported === 0), sleep(REPORTS_LEAVE_MS)]);
+    await this.#line.bye(reason);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#line.close();
+    this.#inputs.close();
+    await this.#contents.close();
+    await this.#runner.close();
+    await this.#parts.tables[Symbol.asyncDispose]();
+  }
+
+  // ---- actions ----
+
+  #carryOut(action: AgentAction): void {
+    switch (action.type) {
+      case 'commit':
+        this.#commit(action);
+        break;
+      case 'reply':
+        this.#line.reply(action.request, action.body);
+        break;
+      case 'refuse':
+        this.#line.refuse(action.request, action.failure);
+        break;
+      case 'report':
+        this.#line.report(action.reports);
+        break;
+      case 'fetch-bundle':
+        this.#contents.fetch(action);
+        break;
+      case 'remove-bundle':
+        this.#contents.remove(action.digest);
+        break;
+      case 'deadline':
+        this.#arm(action.atMs);
+        break;
+      case 'changed':
+        this.#inputs.changed(action.run);
+        this.#output.changed(action.run);
+        break;
+      case 'log':
+        this.#options.log(action.level, action.text, action.facts);
+        break;
+      default:
+        this.#onRun(action);
+    }
+  }
+
+  #onRun(action: AgentAction & { readonly run: string }): void {
+    const { run } = action;
+    const runner = this.#runner;
+    switch (action.type) {
+      case 'launch':
+        runner.launch(run, action.order);
+        break;
+      case 'attach':
+        runner.attach(run);
+        break;
+      case 'freeze':
+        runner.freeze(run);
+        break;
+      case 'thaw':
+        runner.thaw(run);
+        break;
+      case 'terminate':
+        runner.terminate(run, action.signal);
+        break;
+      case 'signal':
+        runner.signal(run, action.signal, action.order);
+        break;
+      case 'kill-tree':
+        runner.killTree(run);
+        break;
+      case 'release':
+        runner.release(run);
+        break;
+      case 'remove':
+        runner.remove(run);
+        break;
+      case 'changed':
+        break;
+    }
+  }
+
+  #commit({ commit, writes }: AgentAction & { readonly type: 'commit' }): void {
+    this.#parts.tables.commit(toTableWrites(writes)).then(
+      () => this.feed({ type: 'committed', commit }),
+      (error: Error) => this.feed({ type: 'commit-failed', commit, reason: error.message }),
+    );
+  }
+
+  #arm(atMs: number | undefined): void {
+    clearTimeout(this.#timer);
+    if (atMs === undefined) return;
+    const waitMs = Math.max(0, Math.ceil(atMs - this.#parts.clock.monotonicMs()));
+    this.#timer = setTimeout(
+      () => {
+        // A long wait is made of short ones: timers drift, and overflow.
+        if (this.#parts.clock.monotonicMs() < atMs) this.#arm(atMs);
+        else this.feed({ type: 'tick' });
+      },
+      Math.min(waitMs, limits.timerMs),
+    );
+  }
+
+  #until(isTrue: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!isTrue()) return;
+        this.#quiet = this.#quiet.filter((one) => one !== look);
+        resolve();
+      };
+      this.#quiet.push(look);
+      look();
+    });
+  }
+
+  /** Groups of runs that nobody knows: a crash between making one and claiming it. */
+  async #sweepGroups(): Promise<void> {
+    const { trees } = this.#parts;
+    for (const run of await trees.listRunGroups()) {
+      if (this.#core.run(run)) continue;
+      await trees.killTree({ run, shim: undefined }).catch(() => undefined);
+      await trees.removeRunGroup(run).catch(() => false);
+    }
+  }
+}

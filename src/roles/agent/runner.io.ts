@@ -1,0 +1,297 @@
+/**
+ * Runs in the world: directories, shims and trees of processes. Carries out what the core decided
+ * about a run and tells what became of it. What is asked about one run is done in order; runs do
+ * not wait for each other.
+ *
+ * The order file in a run's directory is written right before the launch is handed to a shim: a
+ * claim without it was never launched, one with it may have been, whatever else is missing.
+ */
+import type { Log } from '../../base/log.io.ts';
+import { signalNumber } from '../../base/signals.ts';
+import type { LogIndexers } from '../../supervisor/log-indexer.io.ts';
+import { paths } from '../../supervisor/paths.ts';
+import { isAlive, processStart } from '../../supervisor/proc.io.ts';
+import { removeRun } from '../../supervisor/run-directory.io.ts';
+import {
+  attachShim,
+  launchShim,
+  readExitRecord,
+  type ShimHandle,
+} from '../../supervisor/shim.io.ts';
+import type { Exited, ShimEvent } from '../../supervisor/shim.ts';
+import type { RunTree, RunTrees } from '../../supervisor/tree.io.ts';
+import type { ProcessIdentity } from '../../supervisor/tree.ts';
+import {
+  type Attached,
+  endOf,
+  faultOf,
+  inspectRun,
+  newAttached,
+  startedOf,
+} from './attached.io.ts';
+import type { FoundRun, Item, RunEvent } from './events.ts';
+import { InOrder } from './in-order.ts';
+import { LaunchError, prepareLaunch } from './launch.io.ts';
+
+export interface RunnerOptions {
+  readonly directory: string;
+  readonly shim: string;
+  readonly trees: RunTrees;
+  readonly log: Log;
+  readonly indexers: LogIndexers;
+  /** Where the content of a digest lies. */
+  bundle(digest: string): string;
+  /** What the server calls this node. */
+  node(): string;
+  emit(run: string, event: RunEvent): void;
+}
+
+export class Runner {
+  readonly #options: RunnerOptions;
+  readonly #attached = new Map<string, Attached>();
+  readonly #turns: InOrder;
+  /** What is told of a run keeps its order, also where something has to be looked up first. */
+  readonly #told: InOrder;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    const failed = (run: string, error: unknown): void => {
+      options.log('error', 'a run was not served', { run, reason: String(error) });
+    };
+    this.#turns = new InOrder(failed);
+    this.#told = new InOrder(failed);
+  }
+
+  /** The run's shim, where it is known: for whoever reads figures of its tree. */
+  shimOf(run: string): ProcessIdentity | undefined {
+    return this.#attached.get(run)?.shim;
+  }
+
+  channel(run: string): ShimHandle | undefined {
+    return this.#attached.get(run)?.handle;
+  }
+
+  launch(run: string, order: Item): void {
+    this.#turns.do(run, async () => {
+      try {
+        await this.#launch(run, order);
+      } catch (error) {
+        const known = error instanceof LaunchError;
+        const reason = (error as Error).message;
+        const errorCode = known ? error.code : 'exec-failed';
+        if (!known) this.#options.log('error', 'launch failed', { run, reason });
+        this.#options.emit(run, { kind: 'launch-failed', reason, errorCode });
+      }
+    });
+  }
+
+  /** From here on events of a shim found by `inspect` are told, first those of the past. */
+  attach(run: string): void {
+    const attached = this.#attached.get(run);
+    if (!attached) return;
+    const held = attached.held ?? [];
+    attached.held = undefined;
+    for (const event of held) this.#hear(run, attached, event);
+    this.#index(run, attached);
+  }
+
+  freeze(run: string): void {
+    this.#onTree(run, 'freeze');
+  }
+
+  thaw(run: string): void {
+    this.#onTree(run, 'thaw');
+  }
+
+  /** What is frozen is thawed first, and what was stopped by anybody is woken. */
+  terminate(run: string, signal: string): void {
+    const { trees, log } = this.#options;
+    this.#turns.do(run, async () => {
+      const tree = this.#tree(run);
+      await trees.thaw(tree).catch(() => undefined);
+      await trees.signalTree(tree, signalNumber(signal) ?? 15, true).catch((error: unknown) => {
+        log('warn', 'a signal could not be sent', { run, signal, reason: String(error) });
+      });
+    });
+  }
+
+  killTree(run: string): void {
+    const { trees, emit } = this.#options;
+    this.#turns.do(run, async () => {
+      const tree = this.#tree(run);
+      try {
+        const killed = (await trees.members(tree).catch(() => [])).length;
+        await trees.killTree(tree);
+        const alive = this.#attached.get(run)?.handle !== undefined;
+        // With its shim there the end is known; what KILL took is then no news.
+        emit(run, { kind: 'cleared', killed: alive ? 0 : killed });
+      } catch (error) {
+        emit(run, { kind: 'stuck', reason: (error as Error).message });
+      }
+    });
+  }
+
+  signal(run: string, signal: string, order: string): void {
+    const handle = this.#attached.get(run)?.handle;
+    const number = signalNumber(signal);
+    if (handle && number !== undefined) handle.send({ kind: 'signal', signal: number });
+    const reason =
+      number === undefined
+        ? `${signal} is no signal`
+        : handle
+          ? undefined
+          : 'the shim cannot be reached';
+    this.#options.emit(run, { kind: 'signalled', order, reason });
+  }
+
+  /** The run is over: its control group goes, its index is complete. */
+  release(run: string): void {
+    this.#turns.do(run, async () => {
+      await this.#attached.get(run)?.indexer?.stop();
+      const { trees, log } = this.#options;
+      if (!(await trees.removeRunGroup(run).catch(() => false))) {
+        log('warn', 'a control group is still busy', { run });
+      }
+    });
+  }
+
+  remove(run: string): void {
+    const { directory, emit, log, trees } = this.#options;
+    this.#turns.do(run, async () => {
+      this.#attached.get(run)?.handle?.close();
+      this.#attached.delete(run);
+      try {
+        await trees.removeRunGroup(run);
+        await removeRun(directory, run);
+        emit(run, { kind: 'removed' });
+      } catch (error) {
+        log('warn', 'a run could not be removed', { run, reason: (error as Error).message });
+      }
+    });
+  }
+
+  /** What is known of a run that an earlier life of this agent began. */
+  async inspect(run: string): Promise<FoundRun> {
+    const { directory, trees } = this.#options;
+    const { found, attached } = await inspectRun({
+      ...{ directory, run },
+      hear: (to, event) => this.#hear(run, to, event),
+    });
+    if (!attached) return found;
+    this.#attached.set(run, attached);
+    const frozen = await trees.isFrozen(this.#tree(run)).catch(() => false);
+    return { ...found, found: { kind: 'alive', frozen } };
+  }
+
+  /** The channels close; shims and processes go on. */
+  async close(): Promise<void> {
+    for (const { handle } of this.#attached.values()) handle?.close();
+    await Promise.allSettled([...this.#attached.values()].map(({ indexer }) => indexer?.stop()));
+  }
+
+  // ---- inside ----
+
+  async #launch(run: string, order: Item): Promise<void> {
+    const { directory, trees, shim } = this.#options;
+    const bundle = order.digest === undefined ? undefined : this.#options.bundle(order.digest);
+    const node = this.#options.node();
+    const launch = await prepareLaunch({ directory, run, order, node, bundle, trees });
+    const attached = newAttached(order, launch.cwd);
+    this.#attached.set(run, attached);
+    attached.handle = launchShim(shim, launch, (event) => this.#hear(run, attached, event));
+    this.#index(run, attached);
+  }
+
+  #index(run: string, attached: Attached): void {
+    const { directory, indexers } = this.#options;
+    attached.indexer ??= indexers.start(paths(directory, run).logs);
+  }
+
+  #tree(run: string): RunTree {
+    return { run, shim: this.#attached.get(run)?.shim };
+  }
+
+  #onTree(run: string, act: 'freeze' | 'thaw'): void {
+    const { trees, emit } = this.#options;
+    this.#turns.do(run, async () => {
+      try {
+        await trees[act](this.#tree(run));
+        emit(run, { kind: act === 'freeze' ? 'frozen' : 'thawed' });
+      } catch (error) {
+        const reason = (error as Error).message;
+        emit(run, { kind: act === 'freeze' ? 'freeze-failed' : 'thaw-failed', reason });
+      }
+    });
+  }
+
+  #hear(run: string, attached: Attached, event: ShimEvent): void {
+    if (attached.held) {
+      if (event.kind === 'hello') attached.shim = processStart(event.shimPid);
+      attached.held.push(event);
+      return;
+    }
+    const { emit, log } = this.#options;
+    switch (event.kind) {
+      case 'hello':
+        attached.shim = processStart(event.shimPid);
+        break;
+      case 'started':
+        emit(run, { kind: 'started', started: startedOf(event) });
+        break;
+      case 'failed': {
+        attached.over = true;
+        const { text, code } = faultOf(event, attached);
+        emit(run, { kind: 'launch-failed', reason: text, errorCode: code });
+        break;
+      }
+      case 'exited':
+        this.#exited(run, event);
+        break;
+      case 'gone':
+        attached.over = true;
+        this.#told.do(run, () => emit(run, { kind: 'gone' }));
+        break;
+      case 'detached':
+        attached.handle = undefined;
+        if (!attached.over) this.#told.do(run, () => this.#lost(run, attached));
+        break;
+      case 'record-failed':
+        log('warn', 'the end of a run could not be stored yet', { run, errno: event.errno });
+        break;
+      case 'error':
+      case 'unknown':
+        log('warn', 'the shim said something unexpected', { run, ...event });
+        break;
+      case 'orphans':
+      case 'recorded':
+        break;
+    }
+  }
+
+  /** Whether something of the tree is left is asked of the kernel: the shim's word comes later. */
+  #exited(run: string, event: Exited): void {
+    const { trees, emit } = this.#options;
+    const end = endOf(event);
+    this.#told.do(run, async () => {
+      const members = await trees.members(this.#tree(run)).catch(() => [0]);
+      emit(run, { kind: 'ended', end, left: members.length > 0 });
+    });
+  }
+
+  /** The channel closed without a last word: to a newer reader of ours, or with the shim. */
+  async #lost(run: string, attached: Attached): Promise<void> {
+    const { directory, emit } = this.#options;
+    const places = paths(directory, run);
+    if (attached.shim && isAlive(attached.shim)) {
+      attached.handle = await attachShim(places.socket, (event) =>
+        this.#hear(run, attached, event),
+      );
+      if (attached.handle) return;
+    }
+    const record = await readExitRecord(places.exit).catch(() => undefined);
+    if (record?.end.kind === 'exited') {
+      emit(run, { kind: 'ended', end: endOf(record.end), left: true });
+    }
+    emit(run, { kind: 'detached', reason: 'the shim died' });
+  }
+}
