@@ -168,8 +168,9 @@ export class Reply extends Exchange {
 
   ok(body: AnyBody): void {
     if (this.#over) return;
-    this.#over = true;
+    // First: a body that no frame can hold is thrown back, and can be answered by `fail`.
     this.line.reply(this.id, 'OK', body);
+    this.#over = true;
   }
 
   fail(failure: Failure): void {

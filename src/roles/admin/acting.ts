@@ -41,7 +41,9 @@ export abstract class ActingCommand extends AdminCommand {
   protected async act<K extends ActingKind>(kind: K, body: Draft<K>): Promise<Acted> {
     let ack: { operation?: string; answers?: readonly Answer[] } = {};
     const waiting = this.wait ? { ...body, wait: true } : body;
+    const earlier: Answer[] = [];
     const ok = (await this.ask(kind, waiting, {
+      onMore: (part) => void earlier.push(...((part as Ok<ActingKind>).answers ?? [])),
       onAck: (accepted: Ack<K>) => {
         ack = accepted;
         this.#operation = ack.operation;
@@ -49,7 +51,7 @@ export abstract class ActingCommand extends AdminCommand {
     })) as Ok<ActingKind>;
     const operation = ok.operation ?? ack.operation;
     this.#operation = operation;
-    return { operation, answers: ok.answers ?? ack.answers ?? [] };
+    return { operation, answers: [...earlier, ...(ok.answers ?? ack.answers ?? [])] };
   }
 
   /** Prints what was done; `done` is the word for a target that did it. */

@@ -32,6 +32,8 @@ const SIGNALS_UNTIL_LEAVING = 3;
 export class Execution {
   interrupted = false;
   readonly #settings: ExecutionSettings;
+  /** Final rows, each told as its run ends. */
+  readonly #ended: Shape<'process'>[] = [];
   #operation: string | undefined;
   #output: Output | undefined;
   #json: LogPrinter | undefined;
@@ -66,7 +68,7 @@ export class Execution {
       const last = await asked.done;
       await this.#take(last);
       await this.#flush();
-      return last;
+      return { ...last, processes: [...this.#ended, ...(last.processes ?? [])] };
     } finally {
       for (const cleanup of this.#cleanups.reverse()) cleanup();
     }
@@ -106,6 +108,7 @@ export class Execution {
       const text = this.#output?.push({ node, run, stream, data }) ?? data;
       if (text.length > 0) await written(this.#streamOf(stream), text);
     }
+    if (process !== undefined) this.#ended.push(process);
     if (process === undefined || !this.#settings.failFast || this.interrupted) return undefined;
     if (process.processState === 'exited' && programExit(process) === 0) return undefined;
     this.interrupted = true;

@@ -14,6 +14,7 @@ import { Logs } from './logs.ts';
 import { Refusal } from './model/change.ts';
 import type { CommandBody, CommandKind } from './model/command.ts';
 import { nodeNamed, selectNodes } from './model/resolve.ts';
+import { answerInPages } from './pages.ts';
 import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';
 import { type WaitFor, Waits } from './waits.ts';
@@ -71,7 +72,7 @@ export class AdminServer {
         return answerQuery(
           { state: this.#controller.state, agents: this.#agents, ports: this.#ports },
           body as Req<'retQuery'>,
-          (answer) => replier.ok({ ...answer, seq: this.#controller.state.seq }),
+          (answer) => answerInPages(replier, { ...answer, seq: this.#controller.state.seq }),
         );
       case 'retWatch':
         return this.#watches.watch(body as Req<'retWatch'>, replier);
@@ -101,10 +102,10 @@ export class AdminServer {
       (reply, seq) => {
         if (!reply.ok) return replier.fail(failureOf(reply));
         const { operation } = reply.body as { operation: string };
-        if (!wait) return replier.ok({ ...reply.body, seq });
-        replier.ack({ ...reply.body, seq });
+        if (!wait) return answerInPages(replier, { ...reply.body, seq });
+        replier.ack({ operation, seq });
         const stop = this.#waits.forOperation(operation, ({ answers }) => {
-          replier.ok({ operation, answers, seq: this.#controller.state.seq });
+          answerInPages(replier, { operation, answers, seq: this.#controller.state.seq });
         });
         return replier.onDrop(stop);
       },
@@ -157,9 +158,9 @@ export class AdminServer {
     const [first] = past;
     const rest = (rows: Parameters<typeof processOf>[0][]): void => {
       const old = rows.map(processOf);
-      if (present.length === 0) return replier.ok({ processes: old });
+      if (present.length === 0) return answerInPages(replier, { processes: old });
       const stop = this.#waits.forProcesses(present, on, waitFor as WaitFor, (processes) => {
-        replier.ok({ processes: [...old, ...processes] });
+        answerInPages(replier, { processes: [...old, ...processes] });
       });
       return replier.onDrop(stop);
     };

@@ -338,7 +338,8 @@ test('run: output is relayed within the credit, the end follows it, a lost conso
   obey(world, core, agent, 'exited');
   expect(answer.done).toBeUndefined();
   log.handlers.ok({});
-  expect(answer.done?.processes).toMatchObject([{ exitCode: 3, node: 'n1' }]);
+  expect(answer.mores.at(-1)?.process).toMatchObject({ exitCode: 3, node: 'n1' });
+  expect(answer.done).toEqual({ answers: [] });
 
   const lost = ask(core, admin, 'retExec', { key: key(), ...exec });
   world.flush();

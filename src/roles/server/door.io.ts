@@ -2,7 +2,7 @@
  * The door: a connection becomes a peer, a peer a session of the core, or it is told why not.
  * Everything said to the peer goes through its link; nothing is read before it is known who it is.
  */
-import { errorCodes, LotcError } from '../../base/errors.ts';
+import { errorCodes, LotcError, ProtocolError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.io.ts';
 import { checkRequest, issueForRequest } from '../../net/certificate.io.ts';
 import type { Reply } from '../../net/exchange.ts';
@@ -73,7 +73,7 @@ export class Doors {
         else if (kind === 'filePut') this.#options.transfers.put(body as Req<'filePut'>, reply);
         else if (kind === 'fileGet') {
           this.#options.transfers.get(port.peer.uid ?? '', body as Req<'fileGet'>, reply);
-        } else core.request(port, kind, body, reply);
+        } else core.request(port, kind, body, bounded(reply));
       },
       notify: (kind, body) => core.request(port, kind, body, nobody),
       end: (end) => {
@@ -161,6 +161,28 @@ function refuseAll(link: Link, why: string): void {
     hello: () => link.refuse(failure),
     request: (_, __, reply) => reply.fail(failure),
   });
+}
+
+/** An answer that is too large for a frame is a refusal to the peer, never our end. */
+function bounded(reply: Reply): Replier {
+  const guard = (say: () => void): void => {
+    try {
+      say();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      const text = `the answer is too large: ${error.message}`;
+      const hint = 'ask for less: name tasks, nodes or a selector';
+      reply.fail({ errorCode: errorCodes['too-large'].number, text, hint });
+    }
+  };
+  return {
+    ack: (body) => guard(() => reply.ack(body)),
+    more: (body) => guard(() => reply.more(body)),
+    ok: (body) => guard(() => reply.ok(body)),
+    fail: (failure) => reply.fail({ ...failure, answers: failure.answers?.slice(0, 500) }),
+    onDrop: (dropped) => reply.onDrop(dropped),
+    onCredit: (raised) => reply.onCredit(raised),
+  };
 }
 
 const nothing = (): void => undefined;

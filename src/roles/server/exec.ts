@@ -6,6 +6,7 @@ import type { AnyBody, Req, Shape } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
 import { type Asker, type Controller, failureOf } from './controller.ts';
 import { processRow } from './model/rows.ts';
+import { answerInPages } from './pages.ts';
 import type { Replier, SessionPort } from './ports.ts';
 import { Relay } from './relay.ts';
 
@@ -78,11 +79,10 @@ export class Executions {
     const execution: Execution = { session, operation, open, drained: new Set() };
     this.#byOperation.set(operation, execution);
     const relay = new Relay(this.#agents, replier, of.credit);
-    const finals = new Map<string, Shape<'process'>>();
     const finish = (): void => {
       this.#byOperation.delete(operation);
       const answers = [...of.answers];
-      replier.ok({ processes: [...finals.values()], answers });
+      answerInPages(replier, { answers });
     };
     const look = (run: string): void => {
       const record = state.runs.get(run);
@@ -93,7 +93,6 @@ export class Executions {
       this.#byRun.delete(run);
       const row = record && processRow(state, record);
       if (row) {
-        finals.set(run, row);
         replier.more({ run, node: row.node, process: row });
       }
       if (open.size === 0) finish();
