@@ -22,6 +22,7 @@ export class Link extends Dialogue implements AsyncDisposable {
   bytesOut = 0;
   readonly #socket: Socket | TLSSocket;
   #timer: NodeJS.Timeout | undefined;
+  #ringMs = Number.POSITIVE_INFINITY;
   #scheduled = false;
   #full = false;
 
@@ -73,6 +74,7 @@ export class Link extends Dialogue implements AsyncDisposable {
     setImmediate(() => {
       this.#scheduled = false;
       this.#flush();
+      if (this.deadlineMs < this.#ringMs && !this.end) this.#arm();
     });
   }
 
@@ -87,8 +89,12 @@ export class Link extends Dialogue implements AsyncDisposable {
     }
   }
 
+  /** A deadline that moves back costs nothing: the timer that rings too early is set again. */
   #arm(): void {
-    const waitMs = Math.min(Math.max(this.deadlineMs - monotonicMs(), 1), limits.timerMs);
+    const nowMs = monotonicMs();
+    const waitMs = Math.min(Math.max(this.deadlineMs - nowMs, 1), limits.timerMs);
+    clearTimeout(this.#timer);
+    this.#ringMs = nowMs + waitMs;
     this.#timer = setTimeout(() => this.#ring(), waitMs);
   }
 
