@@ -12,6 +12,7 @@ import type { Controller } from './controller.ts';
 import { failureOf } from './controller.ts';
 import { deltaSince } from './model/assignment.ts';
 import { nodeRow } from './model/rows.ts';
+import { liveRuns } from './model/runs.ts';
 import type { NodeRecord } from './model/state.ts';
 import type {
   Asked,
@@ -41,7 +42,6 @@ interface AgentSession {
 interface Soft {
   samples: readonly Shape<'sample'>[];
   clock?: Shape<'clock'> | undefined;
-  running?: number | undefined;
   lastSeen: number;
 }
 
@@ -168,8 +168,8 @@ export class AgentServer {
     const node = this.#controller.state.nodes.get(uid);
     if (!node) return;
     const samples = body.samples.map((sample) => ({ ...sample, node: node.name }));
-    const { clock, running } = body;
-    this.#soft.set(uid, { samples, clock, running, lastSeen: this.#ports.now().atUs });
+    const { clock } = body;
+    this.#soft.set(uid, { samples, clock, lastSeen: this.#ports.now().atUs });
     for (const listener of this.#sampleListeners) listener(uid);
   }
 
@@ -200,7 +200,8 @@ export class AgentServer {
       ? this.#ports.now().atUs
       : Math.max(node.lastSeen, soft?.lastSeen ?? 0);
     const rttUs = session?.port.rttUs();
-    return { ...nodeRow(node), nodeState, lastSeen, clock: soft?.clock, rttUs };
+    const running = [...liveRuns(this.#controller.state, { uid: node.uid })].length;
+    return { ...nodeRow(node), nodeState, lastSeen, clock: soft?.clock, running, rttUs };
   }
 
   forget(uid: string): void {
