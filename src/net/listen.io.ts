@@ -3,10 +3,10 @@
  * somebody has proven a key. Knows no frames and no identities: whoever has a client certificate
  * is handed to the caller with the hash of its key, before a byte is read; the records decide.
  *
- * Three things here are not what Node does by itself: a handshake that takes too long is destroyed
- * (`handshakeTimeout` alone only tells), no session is ever resumed (a resumed one skips the
- * client's certificate), and the last file descriptors are not given to strangers (libuv sheds
- * what comes in without any, but the journal could then not open its next file).
+ * Three things here are not what Node does by itself. A handshake that takes too long is destroyed
+ * by a timer of ours: Node's `handshakeTimeout` only tells. No session is ever resumed: a resumed
+ * one skips the client's certificate. The last file descriptors are not given to strangers: libuv
+ * sheds connections when there are none left, but then the journal could open no file either.
  */
 import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -117,7 +117,6 @@ class Door {
       ALPNProtocols: [ALPN],
       requestCert: true,
       rejectUnauthorized: false,
-      handshakeTimeout: options.handshakeMs ?? limits.handshakeMs,
     });
     tls.on('secureConnection', (socket) => this.#secure(socket));
     tls.on('tlsClientError', (error, socket) => {
@@ -148,8 +147,7 @@ class Door {
     raw.on('error', () => undefined);
     const { remoteAddress, remotePort = 0 } = raw;
     const host = unmapped(remoteAddress ?? '');
-    if (descriptorOf(raw) >= this.#descriptorsMax) {
-      this.broken(new Error('too many open files; a limit of more descriptors would help'));
+    if (!this.#spares(descriptorOf(raw))) {
       raw.resetAndDestroy();
       return;
     }
@@ -181,16 +179,33 @@ class Door {
     this.#tls.emit('connection', raw);
   }
 
-  /** Where strangers fill the house, the one that has been silent longest makes room. */
+  /**
+   * A number above the line is held by one socket while lower ones become free unseen, so the
+   * farther above, the more have to leave.
+   */
+  #spares(descriptor: number): boolean {
+    const above = descriptor - this.#descriptorsMax + 1;
+    if (above <= 0) return true;
+    this.broken(new Error('too many open files; raise the limit (LimitNOFILE=, ulimit -n)'));
+    let left = 0;
+    while (left < above && this.#makeRoom()) left += 1;
+    return left > 0;
+  }
+
   #admit(host: string): boolean {
     const first = this.#admission.admit(host, performance.now());
     if (first !== 'full') return first === 'ok';
+    return this.#makeRoom() && this.#admission.admit(host, performance.now()) === 'ok';
+  }
+
+  /** Where strangers fill the house, the one that has been silent longest leaves. */
+  #makeRoom(): boolean {
     const silent = [...this.#waiting.values()].find(({ raw }) => raw.bytesRead === 0);
     if (!silent) return false;
     this.#tell(silent.host, 'silent, and others are waiting');
     this.#left(silent);
     silent.raw.destroy();
-    return this.#admission.admit(host, performance.now()) === 'ok';
+    return true;
   }
 
   #secure(socket: TLSSocket): void {

@@ -450,7 +450,7 @@ test('close ends those at the door and leaves the others to the caller', async (
   await closed;
 });
 
-test('out of descriptors: one line, no spin, and the next one gets in', async () => {
+test('out of descriptors: one line, no spin, and who speaks gets in', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'lotc-door-'));
   cleanups.push(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'credentials.json');
@@ -469,8 +469,8 @@ test('out of descriptors: one line, no spin, and the next one gets in', async ()
   const crowd = Array.from({ length: 150 }, () => raw(address));
   await until(() => crowd.some(({ destroyed }) => destroyed));
   const texts = (): string[] => said.flatMap(({ text }) => (text === undefined ? [] : [text]));
-  await until(() => texts().length > 0);
-  expect(texts()).toEqual([expect.stringContaining('too many open files')]);
+  const short = (): number => texts().filter((text) => text.includes('too many open files')).length;
+  await until(() => short() > 0);
   const cpuUs = async (): Promise<number> => {
     const seen = said.length;
     door.kill('SIGUSR2');
@@ -480,10 +480,13 @@ test('out of descriptors: one line, no spin, and the next one gets in', async ()
   const before = await cpuUs();
   await new Promise((resolve) => void setTimeout(resolve, 300));
   expect((await cpuUs()) - before).toBeLessThan(100_000);
-  for (const socket of crowd) socket.destroy();
+  // The crowd is still there, and silent.
   const { socket } = await knock({ servers: [address] });
   expect(String(await once(socket, 'data'))).toBe('in');
-  expect(said.at(-1)).toEqual({ in: true });
+  await until(() => said.some(({ in: reads }) => reads === true));
+  // A line a second at most, however many came.
+  expect(short()).toBeLessThanOrEqual(2);
+  expect(texts().length).toBeLessThanOrEqual(4);
 });
 
 test('families take turns', () => {
