@@ -10,15 +10,21 @@ import { LotcError } from '../../base/errors.ts';
 import { type Log, openLog } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
-import { type NodeIdentity, openInstance, readIdentity } from './data.io.ts';
+import {
+  type NodeIdentity,
+  openInstance,
+  readIdentity,
+  readToken,
+  type TokenSource,
+} from './data.io.ts';
 import { enrol } from './enrol.io.ts';
 import { defaultName, needsToken } from './enrol.ts';
-import { startNode } from './node.io.ts';
+import { startNode } from './start.io.ts';
 
 export interface AgentOptions {
   readonly data: string;
   readonly servers: readonly string[];
-  readonly token: string | undefined;
+  readonly token: TokenSource | undefined;
   readonly name: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly heartbeatMs: number | undefined;
@@ -74,7 +80,8 @@ async function join(
     return { node: name, uid: '', fleet: '', authority: '', certificate: '', key: '' };
   }
   if (token === undefined) throw needsToken(at.data);
-  const identity = await enrol({ ...at, servers, token, name, labels, keylog });
+  const secret = readToken(token);
+  const identity = await enrol({ ...at, servers, token: secret, name, labels, keylog });
   if (identity) at.log('info', 'enrolled', { node: identity.node, fleet: identity.fleet });
   return identity;
 }

@@ -25,7 +25,7 @@ export interface AssignmentPorts {
   readonly ledger: Ledger;
   readonly orders: Orders;
   readonly bundles: Bundles;
-  act(action: AgentAction): void;
+  readonly act: (action: AgentAction) => void;
 }
 
 export class Assignment {

@@ -54,7 +54,7 @@ export async function inspectRun(
     return { found: { run, order, found: { kind: 'recorded', started, end: endOf(record.end) } } };
   }
   if (record) {
-    const { text: reason, code: errorCode } = faultOf(record.end as Failed, attached);
+    const { text: reason, code: errorCode } = faultOf(record.end, attached);
     return { found: { run, order, found: { kind: 'not-started', reason, errorCode } } };
   }
   const reason = file.boot === bootId() ? 'the shim died' : 'the node was rebooted';

@@ -23,7 +23,7 @@ const takenUp: Partial<Record<State, State>> = {
 
 export interface Adoption {
   readonly runs: Runs;
-  act(action: AgentAction): void;
+  readonly act: (action: AgentAction) => void;
 }
 
 export function adoptRuns(

@@ -19,7 +19,7 @@ const RETRY_MS = 30_000;
 export interface BundlePorts {
   readonly ledger: Ledger;
   readonly reports: Reports;
-  act(action: AgentAction): void;
+  readonly act: (action: AgentAction) => void;
   time(): Time;
   /** Digests that runs which have not ended stand on. */
   inUse(): ReadonlySet<string>;

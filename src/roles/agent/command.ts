@@ -1,10 +1,11 @@
 /** `lotc agent`: options and their environment twins; no decision. */
-import { readFileSync } from 'node:fs';
 import { Command, type CommandClass, Option, UsageError } from 'clipanion';
 import { parseDurationMs } from '../../base/duration.ts';
 import { optionFlag, optionList, optionText } from '../../base/environment.ts';
 import { nameFault } from '../../base/names.ts';
 import type { AgentOptions } from './agent.io.ts';
+import type { TokenSource } from './data.io.ts';
+import { hideCommandLine } from './title.io.ts';
 
 class Agent extends Command {
   static override paths = [['agent']];
@@ -55,8 +56,7 @@ class Agent extends Command {
 
   async execute(): Promise<number> {
     const { env } = this.context;
-    // Overwrites what `ps` shows of the command line: a token in it is nobody's business.
-    process.title = 'lotc agent';
+    hideCommandLine();
     const options = this.#options(env);
     delete env['LOTC_TOKEN'];
     const { runAgent } = await import('./agent.io.ts');
@@ -83,19 +83,15 @@ class Agent extends Command {
     };
   }
 
-  #token(env: typeof this.context.env): string | undefined {
-    const file = optionText(this.tokenFile, 'token-file', env);
-    const given = optionText(this.token, 'token', env);
+  #token(env: typeof this.context.env): TokenSource | undefined {
     if (this.token !== undefined && this.tokenFile !== undefined) {
       throw new UsageError('--token and --token-file exclude each other');
     }
-    if (given === '-') return readFileSync(0, 'utf8').trim();
-    if (given !== undefined || file === undefined) return given;
-    try {
-      return readFileSync(file, 'utf8').trim();
-    } catch (cause) {
-      throw new UsageError(`--token-file ${file}: ${(cause as Error).message}`);
-    }
+    const file = optionText(this.tokenFile, 'token-file', env);
+    const text = optionText(this.token, 'token', env);
+    if (text === '-') return { file: '-' };
+    if (text !== undefined) return { text };
+    return file === undefined ? undefined : { file };
   }
 }
 

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { FakeNode } from '../../../tests/agent/fake-node.ts';
 import { errorCodes } from '../../base/errors.ts';
 import type { Req, Shape } from '../../net/bodies.ts';
 import { hasEnded } from '../../supervisor/table.ts';
 import { AgentCore } from './core.ts';
 import type { AgentAction, AgentEvent, FoundRun, Item, Report, RunEvent } from './events.ts';
-import { FakeNode } from './fake-node.fixture.ts';
 
 const end = { how: 'code', value: 3, cpuMs: 7, maxMemoryBytes: 4096, atUs: 9_000_000 } as const;
 
@@ -116,6 +116,22 @@ test('suspend, resume, stop: answered when seen; each cell of "Words" by the tru
     ok: false,
     errorCode: errorCodes['not-running'].number,
   });
+});
+
+test('what cannot be repeated waits until its order is durable; a kill does not', () => {
+  const node = new FakeNode();
+  node.boot();
+  node.connect();
+  node.assign(assign(1, [order(1, 'start', 'R1')]));
+  node.settle();
+  node.assign(
+    assign(2, [order(2, 'kill', 'R1', { signal: 'SIGUSR1' }), order(2, 'suspend', 'R1')]),
+  );
+  expect([node.signals, node.treeActs]).toEqual([[], []]);
+  node.settle();
+  expect(node.signals).toEqual(['R1 SIGUSR1']);
+  node.assign(assign(3, [order(3, 'kill', 'R1')]));
+  expect(node.treeActs.at(-1)).toBe('kill-tree R1');
 });
 
 test('a suspend behind a resume waits for it', () => {

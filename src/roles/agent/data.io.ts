@@ -4,7 +4,7 @@
  * two agents of one identity would fight over the same runs.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LotcError } from '../../base/errors.ts';
@@ -98,6 +98,19 @@ export async function storeKey(data: string, key: string): Promise<void> {
 /** After a refusal: the next token shall not be used with a key that was refused. */
 export async function dropKey(data: string): Promise<void> {
   await removeFileDurably(agentFiles(data).key);
+}
+
+/** Where a token comes from; `-` is stdin. */
+export type TokenSource = { readonly text: string } | { readonly file: string };
+
+export function readToken(source: TokenSource): string {
+  if ('text' in source) return source.text;
+  try {
+    return readFileSync(source.file === '-' ? 0 : source.file, 'utf8').trim();
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new LotcError('usage', `cannot read the token: ${why}`, { cause });
+  }
 }
 
 async function readJson<T>(path: string): Promise<T | undefined> {

@@ -14,7 +14,7 @@ async function load(): Promise<Mkfifo> {
     mkfifo: { arguments: ['string', 'u32'], return: 'i32' },
   });
   const call = functions['mkfifo'];
-  return (path) => Number(call?.(path, 0o600)) === 0;
+  return (path) => call?.(path, 0o600) === 0;
 }
 
 export async function makeFifo(path: string): Promise<void> {

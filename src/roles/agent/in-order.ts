@@ -1,6 +1,6 @@
 /** Work on one thing is done in the order it was asked for; different things do not wait. */
 export class InOrder {
-  readonly #tails = new Map<string, Promise<void>>();
+  readonly #tails = new Map<string, { readonly done: Promise<void> }>();
   readonly #failed: (key: string, error: unknown) => void;
 
   /** `failed` hears of work that threw; what stands behind it is done all the same. */
@@ -9,16 +9,25 @@ export class InOrder {
   }
 
   do(key: string, act: () => void | Promise<void>): void {
-    const before = this.#tails.get(key) ?? Promise.resolve();
-    const mine = before.then(act).catch((error: unknown) => this.#failed(key, error));
+    const before = this.#tails.get(key)?.done;
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const mine = { done };
     this.#tails.set(key, mine);
-    void mine.then(() => {
+    const work = async (): Promise<void> => {
+      try {
+        await before;
+        await act();
+      } catch (error) {
+        this.#failed(key, error);
+      }
       if (this.#tails.get(key) === mine) this.#tails.delete(key);
-    });
+      resolve();
+    };
+    void work();
   }
 
   /** Resolves when all that was asked for so far is done. */
   async idle(): Promise<void> {
-    await Promise.all(this.#tails.values());
+    await Promise.all([...this.#tails.values()].map(({ done }) => done));
   }
 }

@@ -26,7 +26,7 @@ export interface LineParts {
   readonly output: Output;
   readonly containment: string;
   standing(): Standing & { readonly seq: number };
-  feed(event: Happening): void;
+  readonly feed: (event: Happening) => void;
 }
 
 const BYE_MS = 1_000;

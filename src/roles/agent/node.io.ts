@@ -4,15 +4,12 @@
  */
 import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
-import { openClock, type SystemClock } from '../../scheduler/clock.io.ts';
-import { openTables } from '../../store/tables.io.ts';
+import type { SystemClock } from '../../scheduler/clock.io.ts';
 import type { TableStore } from '../../store/tables.ts';
-import { detectContainment } from '../../supervisor/containment.io.ts';
 import { LogIndexers } from '../../supervisor/log-indexer.io.ts';
-import { emptyTrash, listRuns, prepareRuns } from '../../supervisor/run-directory.io.ts';
-import { installShim } from '../../supervisor/shim.io.ts';
+import { emptyTrash, listRuns } from '../../supervisor/run-directory.io.ts';
 import { hasEnded } from '../../supervisor/table.ts';
-import { RunTrees } from '../../supervisor/tree.io.ts';
+import type { RunTrees } from '../../supervisor/tree.io.ts';
 import { sleep } from '../../supervisor/until.io.ts';
 import type { AgentOptions } from './agent.io.ts';
 import { Contents } from './contents.io.ts';
@@ -38,29 +35,7 @@ export type Happening = Bare<AgentEvent>;
 const REPORTS_LEAVE_MS = 2_000;
 const INSPECTED_AT_ONCE = 16;
 
-/** Takes up the directory's runs and keeps the line to the server, until disposed of. */
-export async function startNode(options: NodeOptions): Promise<Node> {
-  const { data, log } = options;
-  const files = agentFiles(data);
-  prepareRuns(data);
-  const clock = await openClock();
-  const shim = await installShim(`${data}/private`);
-  const containment = await detectContainment({ instance: options.instance });
-  if (containment.kind === 'walk') {
-    log('warn', 'no control groups: trees of processes are walked', { why: containment.reason });
-  }
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => undefined);
-  const tables = await openTables(files.tables, { onFatal: (error) => failed.reject(error) });
-  const node = new Node(options, {
-    ...{ clock, shim, tables, failed: failed.promise },
-    trees: new RunTrees(containment),
-  });
-  await node.boot();
-  return node;
-}
-
-interface Parts {
+export interface Parts {
   readonly clock: SystemClock;
   readonly shim: string;
   readonly tables: TableStore;
@@ -158,7 +133,7 @@ export class Node implements AsyncDisposable {
       for (let next = this.#events.shift(); next; next = this.#events.shift()) {
         const { atUs, errorUs } = this.#parts.clock.now();
         const time = { nowMs: this.#parts.clock.monotonicMs(), atUs, errorUs };
-        const actions = this.#core.step({ ...next, time } as AgentEvent);
+        const actions = this.#core.step({ ...next, time });
         for (const action of actions) this.#carryOut(action);
       }
     } finally {
@@ -226,7 +201,7 @@ export class Node implements AsyncDisposable {
     }
   }
 
-  #onRun(action: AgentAction & { readonly run: string }): void {
+  #onRun(action: Extract<AgentAction, { readonly run: string }>): void {
     const { run } = action;
     const runner = this.#runner;
     switch (action.type) {

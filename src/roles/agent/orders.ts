@@ -22,7 +22,7 @@ import { alreadySo, interrupted, refusal, settle } from './verdict.ts';
 export interface OrderPorts {
   readonly ledger: Ledger;
   readonly reports: Reports;
-  act(action: AgentAction): void;
+  readonly act: (action: AgentAction) => void;
   time(): Time;
   runs(): Runs;
 }

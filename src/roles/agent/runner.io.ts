@@ -43,7 +43,7 @@ export interface RunnerOptions {
   bundle(digest: string): string;
   /** What the server calls this node. */
   node(): string;
-  emit(run: string, event: RunEvent): void;
+  readonly emit: (run: string, event: RunEvent) => void;
 }
 
 export class Runner {
@@ -186,7 +186,7 @@ export class Runner {
   /** The channels close; shims and processes go on. */
   async close(): Promise<void> {
     for (const { handle } of this.#attached.values()) handle?.close();
-    await Promise.allSettled([...this.#attached.values()].map(({ indexer }) => indexer?.stop()));
+    for (const { indexer } of this.#attached.values()) await indexer?.stop();
   }
 
   // ---- inside ----

@@ -19,7 +19,7 @@ import type { Reports } from './reports.ts';
 export interface RunPorts {
   readonly ledger: Ledger;
   readonly reports: Reports;
-  act(action: AgentAction): void;
+  readonly act: (action: AgentAction) => void;
   time(): Time;
   bundles(): Bundles;
   /** The process of a run has changed (or tried to): orders may be answered now. */
@@ -100,7 +100,7 @@ export class Runs {
     if (hasEnded(process.state) && !hasEnded(before.state)) this.#ended(run);
   }
 
-  /** Looks again at what a pending run waits for; starts it, or ends it, or says what is missing. */
+  /** Looks again at what a pending run waits for: starts it, ends it, or says what is missing. */
   evaluate(run: string): void {
     const stored = this.#runs.get(run);
     if (stored?.process.state !== 'pending') return;

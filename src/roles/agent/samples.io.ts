@@ -12,7 +12,7 @@ export interface SamplesOptions {
   readonly clock: SystemClock;
   readonly trees: RunTrees;
   readonly runner: Runner;
-  liveRuns(): readonly StoredRun[];
+  readonly liveRuns: () => readonly StoredRun[];
 }
 
 export class Samples {

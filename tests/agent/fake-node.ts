@@ -3,10 +3,9 @@
  * directories, shims and trees that obey at once or later, a server that takes reports. It can
  * crash the core at any instant and boot another from what is left. Nothing here is random.
  */
-import { expect } from 'vitest';
-import type { Failure, Ok, Req } from '../../net/bodies.ts';
-import type { End } from '../../supervisor/process.ts';
-import { AgentCore } from './core.ts';
+import { deepEqual, equal } from 'node:assert/strict';
+import type { Failure, Ok, Req } from '../../src/net/bodies.ts';
+import { AgentCore } from '../../src/roles/agent/core.ts';
 import type {
   AgentAction,
   AgentEvent,
@@ -17,7 +16,8 @@ import type {
   RunEvent,
   TableName,
   Write,
-} from './events.ts';
+} from '../../src/roles/agent/events.ts';
+import type { End } from '../../src/supervisor/process.ts';
 
 type Bare<T> = T extends { readonly time: unknown } ? Omit<T, 'time'> : never;
 
@@ -64,7 +64,7 @@ export class FakeNode {
 
   step(event: Bare<AgentEvent>): readonly AgentAction[] {
     const time = { nowMs: this.#nowMs, atUs: this.#nowMs * 1_000, errorUs: 0 };
-    const actions = this.core.step({ ...event, time } as AgentEvent);
+    const actions = this.core.step({ ...event, time });
     for (const action of actions) this.#carryOut(action);
     return actions;
   }
@@ -189,14 +189,14 @@ export class FakeNode {
       const row = this.core.row(run);
       if (!row) continue;
       if (row.processState === 'exited') {
-        expect(main, run).toBe('ended');
-        if (end?.how === 'code') expect(row.exitCode, run).toBe(end.value);
+        equal(main, 'ended', run);
+        if (end?.how === 'code') equal(row.exitCode, end.value, run);
       }
       if (row.processState === 'running' || row.processState === 'suspended') {
-        expect([run, main, shim]).toEqual([run, 'alive', 'alive']);
+        deepEqual([run, main, shim], [run, 'alive', 'alive']);
       }
       const told = this.journaled.filter((report) => report.process?.run === run).at(-1);
-      if (told) expect(told.process?.processState, run).toBe(row.processState);
+      if (told) equal(told.process?.processState, row.processState, run);
     }
   }
 
@@ -349,7 +349,7 @@ export class FakeNode {
     for (const report of reports) {
       const highest = this.journaled.at(-1)?.seq ?? this.server.after;
       if (report.seq <= highest) continue;
-      expect(report.seq).toBe(highest + 1);
+      equal(report.seq, highest + 1);
       this.journaled.push(report);
     }
     if (loseReplies) return;

@@ -1,0 +1,31 @@
+/** What a node needs before its core can begin: directories, clock, shim, containment, tables. */
+import { openClock } from '../../scheduler/clock.io.ts';
+import { openTables } from '../../store/tables.io.ts';
+import { detectContainment } from '../../supervisor/containment.io.ts';
+import { prepareRuns } from '../../supervisor/run-directory.io.ts';
+import { installShim } from '../../supervisor/shim.io.ts';
+import { RunTrees } from '../../supervisor/tree.io.ts';
+import { agentFiles } from './data.io.ts';
+import { Node, type NodeOptions } from './node.io.ts';
+
+/** Takes up the directory's runs and keeps the line to the server, until disposed of. */
+export async function startNode(options: NodeOptions): Promise<Node> {
+  const { data, log } = options;
+  const files = agentFiles(data);
+  prepareRuns(data);
+  const clock = await openClock();
+  const shim = await installShim(`${data}/private`);
+  const containment = await detectContainment({ instance: options.instance });
+  if (containment.kind === 'walk') {
+    log('warn', 'no control groups: trees of processes are walked', { why: containment.reason });
+  }
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined);
+  const tables = await openTables(files.tables, { onFatal: (error) => failed.reject(error) });
+  const node = new Node(options, {
+    ...{ clock, shim, tables, failed: failed.promise },
+    trees: new RunTrees(containment),
+  });
+  await node.boot();
+  return node;
+}
