@@ -116,7 +116,7 @@ const told = [
     'unauthenticatedSockets',
     'unauthenticatedPerAddress',
   ] as const),
-  ...(['newPerSecondPerAddress', 'newBurstPerAddress', 'handshakesInFlight'] as const),
+  ...(['newPerSecondPerAddress', 'newBurstPerAddress'] as const),
   ...(['badKeysPerMinute', 'reportsPerMessage', 'assignmentItemsPerMessage'] as const),
 ] as const satisfies readonly (keyof typeof limits)[];
 

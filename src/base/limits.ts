@@ -47,7 +47,6 @@ export const limits = {
   unauthenticatedPerAddress: 16,
   newPerSecondPerAddress: 32,
   newBurstPerAddress: 64,
-  handshakesInFlight: 64,
   badKeysPerMinute: 5,
   /** Budgets kept for addresses without a socket; a flood of /64s must not cost memory. */
   addressesRemembered: 4_096,

@@ -127,7 +127,7 @@ describe('three nodes of three kinds', () => {
   test('run on all of them, on a label, on a glob', async () => {
     const all = await fleet.admin(['run', '--on', '@all', '--', 'sh', '-c', 'echo $LOTC_NODE']);
     expect(all.code).toBe(0);
-    expect(all.stdout.split('\n').filter(Boolean).sort()).toEqual(['n4| n4', 'n46| n46', 'n6| n6']);
+    expect(all.stdout.split('\n').filter(Boolean).sort()).toEqual(['n46| n46', 'n4| n4', 'n6| n6']);
     const zone = await fleet.admin(['run', '--on', 'zone=a', '--', 'false']);
     expect(zone.code).toBe(7);
     expect((await fleet.admin(['run', '--on', 'n4*', '--', 'true'])).code).toBe(0);

@@ -61,10 +61,12 @@ export class Doors {
     this.#links.add(link);
     void link.closed.then(() => this.#links.delete(link));
     if ('refused' in identified) {
+      incoming.badKey();
       log('warn', 'refused', { from: incoming.address, reason: identified.refused });
       refuseAll(link, identified.refused);
       return;
     }
+    incoming.settled();
     const port = new LinkPort(identified.peer, link);
     link.handle({
       hello: (body) => this.#hello(port, body),

@@ -222,6 +222,17 @@ test('wrong names and selections', () => {
   ).toBe('ok');
 });
 
+test.each([
+  ['an argument', { command: ['x', 'y'.repeat(131_072)] }],
+  ['NUL', { command: ['x\0'] }],
+  ['an empty command', { command: [''] }],
+  ['a variable', { command: ['x'], env: { A: 'y'.repeat(131_072) } }],
+  ['a name', { command: ['x'], env: { 'A=B': '1' } }],
+])('what Linux would not start is refused: %s', (_, spec) => {
+  const { machine } = fleet();
+  expect(machine.code('taskAdd', { task: 'x', spec, mode: 'create' })).toBe('usage');
+});
+
 test('a disabled task does not start', () => {
   const { machine } = fleet();
   machine.ok('taskNok', { names: ['web'] });

@@ -58,10 +58,25 @@ const loadToken = (bundle: string, uid: string): string => `load:${bundle} ${uid
 const unloadToken = (bundle: string, uid: string): string => `unload:${bundle} ${uid}`;
 
 function loadOn(change: Change, record: BundleRecord, node: NodeRecord): void {
+  const { state } = change;
   const { bundle, digest, sizeBytes } = record;
   const item = itemOf(bundle);
-  if (change.state.assignments.get(node.uid)?.items.get(item)?.digest === digest) return;
+  const isThere = state.assignments.get(node.uid)?.items.get(item)?.digest === digest;
+  // What failed for good is tried again only when it is assigned again.
+  const failed = state.presences.get(presenceKey(node.uid, bundle))?.state === 'failed';
+  if (isThere && !failed) return;
   assign(change, node.uid, { item, entry: 'bundle', bundle, digest, sizeBytes });
+  const text = `bundle "${bundle}" was loaded again before it was removed`;
+  answerWaiting(change, unloadToken(bundle, node.uid), {
+    ...{ ok: false, node: node.name, code: 'cancelled', text },
+  });
+}
+
+/** Ends every waiting for `token`. */
+function answerWaiting(change: Change, token: string, answer: Answer): void {
+  for (const { operation, waiting } of [...change.state.operations.values()]) {
+    if (waiting.has(token)) answerOperation(change, operation, token, answer);
+  }
 }
 
 /** A node that joins, or changes its labels, gets the bundles that now select it. */
@@ -73,8 +88,14 @@ export function loadBundles(change: Change, node: NodeRecord): void {
 }
 
 function unloadFrom(change: Change, bundle: string, node: NodeRecord): void {
+  const { state } = change;
+  state.presences.delete(presenceKey(node.uid, bundle));
+  if (!state.assignments.get(node.uid)?.items.has(itemOf(bundle))) return;
   withdraw(change, node.uid, itemOf(bundle));
-  change.state.presences.delete(presenceKey(node.uid, bundle));
+  const text = `bundle "${bundle}" was unloaded before it was loaded`;
+  answerWaiting(change, loadToken(bundle, node.uid), {
+    ...{ ok: false, node: node.name, code: 'cancelled', text },
+  });
 }
 
 export interface BundleReport {
@@ -87,12 +108,9 @@ export interface BundleReport {
 export function reportBundle(change: Change, node: NodeRecord, report: BundleReport): void {
   const { state } = change;
   const { bundle, digest, reason } = report;
-  const waiting = (token: string): string[] =>
-    [...state.operations.values()].filter((o) => o.waiting.has(token)).map((o) => o.operation);
   if (report.state === 'removed') {
     const token = unloadToken(bundle, node.uid);
-    for (const id of waiting(token))
-      answerOperation(change, id, token, { ok: true, node: node.name });
+    answerWaiting(change, token, { ok: true, node: node.name });
     return;
   }
   if (state.bundles.get(bundle)?.digest !== digest) return;
@@ -106,16 +124,13 @@ export function reportBundle(change: Change, node: NodeRecord, report: BundleRep
   });
   if (report.state === 'loading') return;
   const ok = report.state === 'loaded';
-  const token = loadToken(bundle, uid);
-  for (const id of waiting(token)) {
-    const answer: Answer = ok
-      ? { ok, node: node.name }
-      : {
-          ...{ ok, node: node.name, code: 'bundle-failed' },
-          text: `bundle "${bundle}" could not be loaded on node ${node.name}: ${reason ?? 'unknown'}`,
-        };
-    answerOperation(change, id, token, answer);
-  }
+  const answer: Answer = ok
+    ? { ok, node: node.name }
+    : {
+        ...{ ok, node: node.name, code: 'bundle-failed' },
+        text: `bundle "${bundle}" could not be loaded on node ${node.name}: ${reason ?? 'unknown'}`,
+      };
+  answerWaiting(change, loadToken(bundle, uid), answer);
   if (!ok) {
     const text = `bundle "${bundle}" failed on ${node.name}: ${reason ?? 'unknown'}`;
     change.event({ kind: 'bundle-failed', text, bundle, node: node.name });

@@ -3,6 +3,7 @@
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { answerOperation, closeOrder, openOperation } from './operations.ts';
+import { checkProgram } from './program.ts';
 import { bundleNamed, bundleSelects, selectNodes } from './resolve.ts';
 import { answerRow, operationRow, processRow } from './rows.ts';
 import { setRow } from './runs.ts';
@@ -17,6 +18,7 @@ import { orderStart } from './verbs.ts';
 export function execute(change: Change, body: CommandBody<'retExec'>): Reply {
   const { state } = change;
   const { spec, on, stdin, tty, rows, columns } = body;
+  checkProgram(spec);
   const bundle = spec.bundle === undefined ? undefined : bundleNamed(state, spec.bundle);
   const nodes = selectNodes(state, on);
   const present = new Set(body.present ?? []);

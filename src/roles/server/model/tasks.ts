@@ -4,6 +4,7 @@ import type { Shape } from '../../../net/layout.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
+import { checkProgram } from './program.ts';
 import { bundleNamed, checkSelector, taskNamed } from './resolve.ts';
 import { answerRow } from './rows.ts';
 import { dropRun, liveRuns, putRun } from './runs.ts';
@@ -14,6 +15,7 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
   const { state, command } = change;
   const { task, spec, mode } = body;
   const old = state.tasks.get(task);
+  checkProgram(spec);
   if (spec.bundle !== undefined) bundleNamed(state, spec.bundle);
   if (spec.on !== undefined) checkSelector(state, spec.on);
   if (mode === 'set' && !old) taskNamed(state, task);

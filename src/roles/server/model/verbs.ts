@@ -9,6 +9,7 @@ import { limits } from '../../../base/limits.ts';
 import { type Change, Refusal } from './change.ts';
 import { makeId } from './ids.ts';
 import { giveOrder, type OrderDraft, openOperation, operationId } from './operations.ts';
+import { checkProgram } from './program.ts';
 import { type Aim, bundleSelects, resolveTarget } from './resolve.ts';
 import { answerRow } from './rows.ts';
 import { addRun, judgedState, putRun } from './runs.ts';
@@ -59,6 +60,7 @@ export interface VerbRequest {
 /** Judges every target, gives the orders, and answers at once what needs none. */
 export function applyVerb(change: Change, request: VerbRequest): Reply {
   const { targets, verb } = request;
+  checkProgram(request);
   if (targets.length > limits.targetsPerVerb) {
     throw new Refusal(
       'too-large',
