@@ -11,7 +11,7 @@ import { open, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { LotcError } from '../base/errors.ts';
-import { damage, isFull, openReader } from './database.io.ts';
+import { inWords, isFull, openReader } from './database.io.ts';
 import { storageError, syncDirectory } from './durable.io.ts';
 import { inspectJournal } from './inspect.io.ts';
 import { type Position } from './journal.ts';
@@ -55,7 +55,7 @@ export async function copyJournal(path: string, to: string): Promise<Position> {
     }
     throw isFull(error)
       ? fullAt(to, error)
-      : storageError(damage(error, path), `cannot copy ${path}`);
+      : storageError(inWords(error, path), `cannot copy ${path}`);
   } finally {
     source.close();
   }

@@ -49,7 +49,7 @@ export function openDatabase(path: string, spec: DatabaseSpec): DatabaseSync {
     return db;
   } catch (error) {
     db.close();
-    throw damage(error, path);
+    throw inWords(error, path);
   }
 }
 
@@ -63,7 +63,7 @@ export function openReader(path: string, spec: DatabaseSpec): DatabaseSync {
     return db;
   } catch (error) {
     db.close();
-    throw damage(error, path);
+    throw inWords(error, path);
   }
 }
 
@@ -118,9 +118,13 @@ export function isFull(error: unknown): boolean {
   return errcodeOf(error) === 13 || errcodeOf(error) === 4874;
 }
 
-/** SQLITE_CORRUPT and SQLITE_NOTADB, with what is wrong and the way out in words. */
-export function damage(error: unknown, path: string): unknown {
+/** SQLITE_BUSY, SQLITE_CORRUPT and SQLITE_NOTADB, with what is wrong and the way out in words. */
+export function inWords(error: unknown, path: string): unknown {
   const primary = errcodeOf(error) & 0xff;
+  if (primary === 5) {
+    const text = `${path} is being written to by another process`;
+    return new JournalError('Locked', text, { hint: 'stop it first', cause: error });
+  }
   if (primary !== 11 && primary !== 26) return error;
   return new JournalError('Damaged', `${path} is damaged: ${(error as Error).message}`, {
     hint: 'restore it from a backup',

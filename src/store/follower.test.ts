@@ -31,7 +31,8 @@ test('history comes first, then what is live, each once and in order', async () 
   const { follower, append, log } = setUp(3);
   append(20);
   const seen: number[] = [];
-  while (seen.at(-1) !== 20) seen.push(...((await follower.next()).value ?? []).map(({ seq }) => seq));
+  while (seen.at(-1) !== 20)
+    seen.push(...((await follower.next()).value ?? []).map(({ seq }) => seq));
   const next = follower.next();
   append(2);
   seen.push(...((await next).value ?? []).map(({ seq }) => seq));

@@ -8,7 +8,7 @@
 
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { checkHeader, damage, isFresh, pragma } from './database.io.ts';
+import { checkHeader, inWords, isFresh, pragma } from './database.io.ts';
 import { JournalError, type Position } from './journal.ts';
 import {
   journalSpec,
@@ -66,7 +66,7 @@ export function inspectJournal(path: string): Inspection | undefined {
       snapshots: snapshotRows(db),
     };
   } catch (error) {
-    throw damage(error, path);
+    throw inWords(error, path);
   } finally {
     db.close();
   }

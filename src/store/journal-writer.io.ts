@@ -12,7 +12,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { limits } from '../base/limits.ts';
 import { acceptLoss } from './accept.io.ts';
-import { isFull, openDatabase, openReader, transaction } from './database.io.ts';
+import { inWords, isFull, openDatabase, openReader, transaction } from './database.io.ts';
 import { HeadFile } from './head-file.io.ts';
 import { prepareStoreRows, storeRows } from './history.io.ts';
 import { type Inspection, inspectJournal } from './inspect.io.ts';
@@ -95,7 +95,7 @@ export class JournalWriter {
       this.opened = { ...this.opened, full };
     } catch (error) {
       this.#db.close();
-      throw error;
+      throw inWords(error, path);
     }
     this.#insert = this.#db.prepare(
       'INSERT INTO journal(seq, crc, epoch, rec) VALUES (?, ?, ?, ?)',

@@ -53,7 +53,9 @@ test('a break in the chain names the file and the record', () => {
   const broken = { seq: 5, why: 'record 5 does not match its checksum' };
   const { refusal } = judge('j.db', { ...healthy, broken });
   expect(refusal?.fault).toBe('Damaged');
-  expect(refusal?.message).toBe('j.db is damaged at record 5: record 5 does not match its checksum');
+  expect(refusal?.message).toBe(
+    'j.db is damaged at record 5: record 5 does not match its checksum',
+  );
   expect(refusal?.hint).toContain('restore');
 });
 

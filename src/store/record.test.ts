@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { limits } from '../base/limits.ts';
-import { JournalError } from './journal.ts';
+import type { JournalError } from './journal.ts';
 import { chain, checkRecords, decodeWitness, encodeWitness, pack, unpack } from './record.ts';
 
 const records = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 20 });
@@ -15,7 +15,8 @@ test('a packed batch unpacks to the same records', () => {
 });
 
 test('a chain breaks at a changed, missing or swapped record', () => {
-  const chainOf = (given: readonly Uint8Array[]): number => given.reduce((crc, rec) => chain(rec, crc), 0);
+  const chainOf = (given: readonly Uint8Array[]): number =>
+    given.reduce((crc, rec) => chain(rec, crc), 0);
   const [a, b, c] = [Uint8Array.of(1, 2), Uint8Array.of(3), Uint8Array.of(4, 5)];
   const whole = chainOf([a, b, c]);
   expect(chainOf([a, c])).not.toBe(whole);

@@ -1,13 +1,11 @@
-import { afterAll, expect, test } from 'vitest';
-import { MemoryDisk } from '../../src/store/memory-disk.ts';
+import { describe, expect, test } from 'vitest';
 import { type MemoryJournal, openMemoryJournal } from '../../src/store/memory.ts';
+import { MemoryDisk } from '../../src/store/memory-disk.ts';
 import { type Bench, bytesOf, conformance, flag } from './conformance.ts';
 
 const newDisk = (): MemoryDisk => new MemoryDisk(new Uint8Array(16).fill(1));
-let benches = 0;
 
-conformance('the journal of the simulator', async () => {
-  benches += 1;
+const makeBench = async (): Promise<Bench> => {
   let disk = newDisk();
   let last: MemoryJournal | undefined;
   return {
@@ -38,11 +36,11 @@ conformance('the journal of the simulator', async () => {
     async [Symbol.asyncDispose]() {
       await last?.[Symbol.asyncDispose]();
     },
-  } satisfies Bench;
-});
+  };
+};
 
-afterAll(() => {
-  expect(benches).toBeGreaterThan(0);
+describe('the journal of the simulator', () => {
+  conformance(makeBench);
 });
 
 test('nothing is durable, answered or followed before it is flushed', async () => {
