@@ -13,6 +13,9 @@ type Presence =
   | { readonly state: 'loading' | 'loaded' | 'removing' }
   | { readonly state: 'failed'; readonly reason: string; readonly retryMs: number | undefined };
 
+/** Of item keys that name a bundle. */
+const PREFIX = 'bundle:';
+
 /** A full disk is looked at again this often. */
 const RETRY_MS = 30_000;
 
@@ -50,32 +53,38 @@ export class Bundles {
   /** After a start: fetch what is missing, drop what nobody needs. */
   begin(): void {
     this.#begun = true;
-    for (const stored of this.#items.values()) if (!stored.leaving) this.#want(stored.item);
+    for (const [key, stored] of this.#items) {
+      if (stored.leaving) continue;
+      this.#want(stored.item);
+      // It came just before the end of the last life, which could not say so any more.
+      if (!stored.told) this.#tellLoaded(key, stored.item);
+    }
     this.sweep();
   }
 
   assign(item: Item): void {
     const old = this.#items.get(item.item);
     if (old && old.item.generation === item.generation && !old.leaving) return;
-    const stored: StoredItem = { item };
-    this.#items.set(item.item, stored);
-    this.#ports.ledger.put('items', item.item, stored);
+    this.#store(item.item, { item });
     const { digest = '' } = item;
     // An assignment is a new try also for what failed for good.
     if (this.#content.get(digest)?.state === 'failed') this.#content.delete(digest);
     this.#want(item);
-    const presence = this.#content.get(digest);
-    this.#report(item, presence?.state === 'loaded' ? 'loaded' : 'loading');
+    if (!this.#tellLoaded(item.item, item)) this.#report(item, 'loading');
     this.sweep();
   }
 
   remove(key: string): void {
     const stored = this.#items.get(key);
-    if (!stored) return;
-    const leaving: StoredItem = { ...stored, leaving: true };
-    this.#items.set(key, leaving);
-    this.#ports.ledger.put('items', key, leaving);
-    this.sweep();
+    if (stored) {
+      this.#store(key, { ...stored, leaving: true });
+      this.sweep();
+      return;
+    }
+    // It came and went while this node was away: whoever waits for its going must hear of it.
+    const item = { item: key, generation: 0, entry: 'bundle' };
+    if (key.startsWith(PREFIX))
+      this.#report({ ...item, bundle: key.slice(PREFIX.length) }, 'removed');
   }
 
   /** `loaded`, or why not (yet), as a run that waits for it says. */
@@ -100,7 +109,7 @@ export class Bundles {
   loaded(digest: string): void {
     if (this.#content.get(digest)?.state === 'removing') return;
     this.#content.set(digest, { state: 'loaded' });
-    for (const { item } of this.#named(digest)) this.#report(item, 'loaded');
+    for (const { item } of this.#named(digest)) this.#tellLoaded(item.item, item);
     this.#ports.changed(digest);
     this.sweep();
   }
@@ -173,6 +182,18 @@ export class Bundles {
 
   #fetch(digest: string, bundle: string, sizeBytes: number | undefined): void {
     this.#ports.act({ type: 'fetch-bundle', digest, bundle, sizeBytes });
+  }
+
+  #tellLoaded(key: string, item: Item): boolean {
+    if (this.#content.get(item.digest ?? '')?.state !== 'loaded') return false;
+    this.#store(key, { item, told: true });
+    this.#report(item, 'loaded');
+    return true;
+  }
+
+  #store(key: string, stored: StoredItem): void {
+    this.#items.set(key, stored);
+    this.#ports.ledger.put('items', key, stored);
   }
 
   #named(digest: string): StoredItem[] {

@@ -38,6 +38,8 @@ export interface StoredItem {
   readonly answered?: true | undefined;
   /** No longer assigned; waits until nothing uses the code. */
   readonly leaving?: true | undefined;
+  /** That its code lies here is among the reports, or was. */
+  readonly told?: true | undefined;
 }
 
 export interface StoredRun {

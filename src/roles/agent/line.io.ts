@@ -9,7 +9,6 @@ import type { Failure, Ok, Req } from '../../net/bodies.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { Link } from '../../net/link.io.ts';
 import { bootId } from '../../supervisor/proc.io.ts';
-import { sleep } from '../../supervisor/until.io.ts';
 import type { Standing } from './assignment.ts';
 import { keepConnected } from './connection.io.ts';
 import type { Contents } from './contents.io.ts';
@@ -17,6 +16,7 @@ import type { Report } from './events.ts';
 import type { Inputs } from './inputs.io.ts';
 import type { Happening, NodeOptions } from './node.io.ts';
 import type { Output } from './output.io.ts';
+import { within } from './rest.io.ts';
 import type { Samples } from './samples.io.ts';
 
 export interface LineParts {
@@ -92,7 +92,7 @@ export class Line {
   /** An orderly goodbye: the server then knows that this node left on purpose. */
   async bye(reason: string): Promise<void> {
     const said = this.#link?.request('hostBye', { reason }).catch(() => undefined);
-    await Promise.race([said, sleep(BYE_MS)]);
+    if (said) await within(BYE_MS, said);
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,6 @@ import { LogIndexers } from '../../supervisor/log-indexer.io.ts';
 import { emptyTrash, listRuns } from '../../supervisor/run-directory.io.ts';
 import { hasEnded } from '../../supervisor/table.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
-import { sleep } from '../../supervisor/until.io.ts';
 import type { AgentOptions } from './agent.io.ts';
 import { Contents } from './contents.io.ts';
 import { AgentCore } from './core.ts';
@@ -19,6 +18,7 @@ import type { AgentAction, AgentEvent, FoundRun, StoredRun } from './events.ts';
 import { Inputs } from './inputs.io.ts';
 import { Line } from './line.io.ts';
 import { Output } from './output.io.ts';
+import { within } from './rest.io.ts';
 import { Runner } from './runner.io.ts';
 import { Samples } from './samples.io.ts';
 import { loadTables, toTableWrites } from './stored.io.ts';
@@ -151,7 +151,10 @@ export class Node implements AsyncDisposable {
   /** Says goodbye: what is to be reported leaves first, if the server takes it soon. */
   async leave(reason: string): Promise<void> {
     if (!this.#line.isOpen) return;
-    await Promise.race([this.#until(() => this.#core.unreported === 0), sleep(REPORTS_LEAVE_MS)]);
+    await within(
+      REPORTS_LEAVE_MS,
+      this.#until(() => this.#core.unreported === 0),
+    );
     await this.#line.bye(reason);
   }
 
