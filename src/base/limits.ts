@@ -25,8 +25,11 @@ export const limits = {
   // --- sessions ---
   requestsInFlight: 256,
   sendQueueBytes: 1 * MiB,
-  /** Credit a receiver grants for one transfer: bounds what lies in sockets before a kill. */
-  creditBytes: 256 * KiB,
+  /**
+   * Credit a receiver grants for one transfer: bounds what lies in sockets before a kill, 4 ms
+   * of a gigabit; less costs throughput where the round trip is what limits (bench/link.ts).
+   */
+  creditBytes: 512 * KiB,
   handshakeMs: 10_000,
   /** Parts of long answers that wait for a peer to read on. */
   bulkQueueBytes: 64 * MiB,

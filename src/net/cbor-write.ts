@@ -108,6 +108,11 @@ export class CborWriter {
     }
   }
 
+  /** The head of a byte string whose bytes the caller sends behind it. */
+  bytesHead(length: number): void {
+    this.#head(BYTES, length);
+  }
+
   bytes(value: Uint8Array): void {
     this.#head(BYTES, value.length);
     this.#reserve(value.length);

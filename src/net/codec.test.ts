@@ -14,6 +14,7 @@ import {
   decodeFrame,
   decodeShape,
   encodeBody,
+  encodeChunk,
   encodeFrame,
   encodeShape,
 } from './codec.ts';
@@ -291,6 +292,18 @@ test('large data is not copied, small data is', () => {
   expect(decodeBody(one, bytes).data?.buffer).toBe(bytes.buffer);
   const small = encodeBody(one, { data: new Uint8Array(16).fill(1) });
   expect(decodeBody(one, small).data?.buffer).not.toBe(small.buffer);
+});
+
+test('a chunk in two pieces is the same frame, and its data is not copied', () => {
+  fc.assert(
+    fc.property(uint, fc.uint8Array(), fc.boolean(), fc.nat(), (offset, data, last, id) => {
+      const pieces = encodeChunk(id, { offset, data, last });
+      const body = { offset, data };
+      const whole = encodeFrame({ kind: 'fileChunk', state: 'REQ', id, more: !last, body });
+      expect(Buffer.compare(Buffer.concat(pieces), whole)).toBe(0);
+      expect(pieces[1]).toBe(data);
+    }),
+  );
 });
 
 test('a chunk of the largest size fits one TLS record', () => {

@@ -30,19 +30,23 @@ export interface Frame {
   readonly body: Uint8Array;
 }
 
-/** Writes the header in front of a body that begins at byte 20 of `frame`. */
+/** Writes the header in front of a body that begins at byte 20 of `frame` and ends with `tail`. */
 export function sealFrame(
   frame: Buffer,
   { code, flags, id }: { code: number; flags: number; id: number },
+  tail: Uint8Array = none,
 ): void {
   frame.writeUInt32BE(MAGIC, 0);
   frame[4] = VERSION;
   frame[5] = code;
   frame.writeUInt16BE(flags, 6);
-  frame.writeUInt32BE(frame.length - limits.headerBytes, LENGTH_AT);
+  frame.writeUInt32BE(frame.length - limits.headerBytes + tail.length, LENGTH_AT);
   frame.writeUInt32BE(id, 12);
-  frame.writeUInt32BE(checksumOf(frame), CHECKSUM_AT);
+  const checksum = checksumOf(frame);
+  frame.writeUInt32BE(tail.length > 0 ? crc32(tail, checksum) : checksum, CHECKSUM_AT);
 }
+
+const none = new Uint8Array(0);
 
 /** A copy of a frame with more flags. */
 export function reseal(frame: Uint8Array, moreFlags: number): Uint8Array {

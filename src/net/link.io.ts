@@ -10,8 +10,14 @@ import { limits } from '../base/limits.ts';
 import { Dialogue } from './dialogue.ts';
 import type { SessionEnd, SessionOptions } from './session-events.ts';
 
-/** Bytes of one write: a few TLS records. */
+/** Bytes of one write: a few TLS records, and one frame of content more at most. */
 const WRITE_BYTES = 64 * 1024;
+const BUFFER_BYTES = WRITE_BYTES + 16 * 1024;
+/** Buffers for writes, used again by all links: content would make garbage as fast as it goes. */
+const buffers: Buffer[] = [];
+const BUFFERS_KEPT = 16;
+/** A frame of content from 64 KiB to 4 GiB into it: so each is one TLS record, and no copy. */
+const RECORD_BYTES = 16_351;
 /** The last frame of an ended session has this long to leave. */
 const LINGER_MS = 1_000;
 
@@ -30,6 +36,7 @@ export class Link extends Dialogue implements AsyncDisposable {
     super(options, monotonicMs, () => this.#schedule());
     this.#socket = socket;
     socket.setNoDelay(true);
+    if ('setMaxSendFragment' in socket) socket.setMaxSendFragment(RECORD_BYTES);
     socket.on('data', (bytes: Buffer) => {
       this.bytesIn += bytes.length;
       this.receive(bytes);
@@ -80,13 +87,26 @@ export class Link extends Dialogue implements AsyncDisposable {
 
   #flush(): void {
     while (!this.#full && this.#socket.writable) {
-      const frames = this.takeOutput(WRITE_BYTES);
-      const [first] = frames;
+      const pieces = this.takeOutput(WRITE_BYTES);
+      const [first] = pieces;
       if (!first) return;
-      const bytes = frames.length === 1 ? first : Buffer.concat(frames);
-      this.bytesOut += bytes.length;
-      this.#full = !this.#socket.write(bytes);
+      for (const piece of pieces) this.bytesOut += piece.length;
+      this.#full = !(pieces.length === 1 ? this.#socket.write(first) : this.#join(pieces));
     }
+  }
+
+  #join(pieces: readonly Uint8Array[]): boolean {
+    const count = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (count > BUFFER_BYTES) return this.#socket.write(Buffer.concat(pieces, count));
+    const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    let at = 0;
+    for (const piece of pieces) {
+      buffer.set(piece, at);
+      at += piece.length;
+    }
+    return this.#socket.write(buffer.subarray(0, at), () => {
+      if (buffers.length < BUFFERS_KEPT) buffers.push(buffer);
+    });
   }
 
   /** A deadline that moves back costs nothing: the timer that rings too early is set again. */

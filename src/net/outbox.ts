@@ -4,8 +4,8 @@
  * size needs the memory of one chunk. It knows nothing of what frames mean.
  */
 
-/** Asked for the next frame when there is room; undefined: nothing for now. */
-export type FrameSource = () => Uint8Array | undefined;
+/** Asked for the next frame, in pieces, when there is room; undefined: nothing for now. */
+export type FrameSource = () => readonly Uint8Array[] | undefined;
 
 class Fifo {
   bytes = 0;
@@ -69,17 +69,20 @@ export class Outbox {
     this.#sources.delete(id);
   }
 
-  /** Frames in the order to send them: until `maxBytes` are reached, but at least one if any. */
+  /** Whole frames, one after the other: until `maxBytes` are reached, but at least one if any. */
   take(maxBytes: number): Uint8Array[] {
-    const frames: Uint8Array[] = [];
+    const pieces: Uint8Array[] = [];
     let bytes = 0;
     while (bytes < maxBytes) {
-      const frame = this.#control.shift() ?? this.#bulk.shift() ?? this.#pull();
-      if (!frame) break;
-      frames.push(frame);
-      bytes += frame.length;
+      const frame = this.#control.shift() ?? this.#bulk.shift();
+      const more = frame ? [frame] : this.#pull();
+      if (!more) break;
+      for (const piece of more) {
+        pieces.push(piece);
+        bytes += piece.length;
+      }
     }
-    return frames;
+    return pieces;
   }
 
   clearBulk(): void {
@@ -93,7 +96,7 @@ export class Outbox {
   }
 
   /** One frame of the next source that has one; sources take turns. */
-  #pull(): Uint8Array | undefined {
+  #pull(): readonly Uint8Array[] | undefined {
     if (this.#sources.size === 0) return undefined;
     for (const [id, source] of [...this.#sources]) {
       const frame = source();

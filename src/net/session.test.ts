@@ -365,8 +365,8 @@ test('chunks come last, by turns, and the answer behind its own chunks', () => {
   pair.acceptor.notify('hostSample', { samples: [] });
   const seen: unknown[] = [];
   for (let turn = 0; turn < 3; turn += 1) {
-    const [frame] = pair.acceptor.takeOutput(1);
-    seen.push(...pair.opener.receive(frame as Uint8Array, 0));
+    const frame = Buffer.concat(pair.acceptor.takeOutput(1));
+    seen.push(...pair.opener.receive(frame, 0));
   }
   pair.acceptor.notify('hostSample', { samples: [] });
   seen.push(...pair.toOpener());

@@ -10,7 +10,7 @@ import { assert } from '../base/assert.ts';
 import { errorCodes, ProtocolError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { Answers } from './answers.ts';
-import { encodeFrame } from './codec.ts';
+import { encodeChunk, encodeFrame } from './codec.ts';
 import { encodeErrorFrame } from './error-frame.ts';
 import { FrameReader } from './frame.ts';
 import type { AnyBody, Failure, MessageKind, Ok, Req } from './layout.ts';
@@ -114,7 +114,7 @@ export class Session {
     return this.#phase === 'open' ? this.#pulse.nextMs : Number.POSITIVE_INFINITY;
   }
 
-  /** Frames to write: up to `maxBytes`, but at least one if there is one. */
+  /** Whole frames, one after the other: until `maxBytes` are reached, at least one if any. */
   takeOutput(maxBytes: number): readonly Uint8Array[] {
     return this.#outbox.take(maxBytes);
   }
@@ -195,8 +195,7 @@ export class Session {
       const chunk = next();
       if (!chunk) return undefined;
       if (chunk.last) this.#outbox.detach(id);
-      const body = { offset: chunk.offset, data: chunk.data };
-      return encodeFrame({ kind: 'fileChunk', state: 'REQ', id, more: !chunk.last, body });
+      return encodeChunk(id, chunk);
     };
     this.#outbox.attach(id, source);
   }

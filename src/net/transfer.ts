@@ -167,7 +167,7 @@ export class InboundTransfer {
     this.#drained += count;
     assert(this.#drained <= this.#offset, 'more drained than received');
     const credit = this.#drained + this.#windowBytes;
-    const worth = credit - this.#credit >= this.#windowBytes / 2;
+    const worth = credit - this.#credit >= this.#windowBytes / 4;
     if (this.#ended || !worth) return undefined;
     this.#credit = credit;
     return credit;
