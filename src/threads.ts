@@ -1,7 +1,6 @@
 /**
  * The worker threads of LOTC, by name. Each entry loads its module only in the thread that runs
- * it. A thread's module exports `run()`, which is called once and sets the thread to work; what
- * it was given is `threadData()` of base/thread.io.ts.
+ * it. A thread's module exports `run()`, which is called once and sets the thread to work.
  */
 
 import { assert } from './base/assert.ts';

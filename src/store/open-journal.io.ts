@@ -24,10 +24,8 @@ export interface JournalOptions {
 export async function openJournal(options: JournalOptions): Promise<SqliteJournal> {
   const { path, server, onWarning = () => {} } = options;
   let journal: SqliteJournal | undefined;
-  const calls: Calls<JournalCalls> = new Calls(
-    startThread('journal', undefined),
-    onWarning,
-    (error) => journal?.failed(error),
+  const calls: Calls<JournalCalls> = new Calls(startThread('journal'), onWarning, (error) =>
+    journal?.failed(error),
   );
   try {
     const opened = await calls.call('open', {

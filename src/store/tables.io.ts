@@ -29,7 +29,7 @@ interface Pending {
 export async function openTables(path: string, options: TablesOptions = {}): Promise<TableStore> {
   let store: ThreadTables | undefined;
   const calls: Calls<TablesCalls> = new Calls(
-    startThread('tables', undefined),
+    startThread('tables'),
     () => {},
     (error) => store?.failed(error),
   );

@@ -85,12 +85,7 @@ export function processStart(pid: number): ProcessIdentity | undefined {
   return stat === undefined ? undefined : { pid, startTicks: stat.startTicks, bootId: bootId() };
 }
 
-/** True while exactly that process is there, a zombie included; false for another with its pid. */
-export function isSameProcess(pid: number, startTicks: number, boot: string): boolean {
-  return boot === bootId() && readStat(pid)?.startTicks === startTicks;
-}
-
-/** `isSameProcess`, and it has not ended: a zombie has. */
+/** True while exactly that process lives; false for another with its pid, and for a zombie. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const stat = readStat(identity.pid);
   if (stat === undefined || identity.bootId !== bootId()) return false;

@@ -4,7 +4,7 @@
  */
 
 import { isRunId } from '../../base/ids.ts';
-import { matches, namesIn } from '../../base/selector.ts';
+import { matches } from '../../base/selector.ts';
 import { decodeShape } from '../../net/codec.ts';
 import type { AnyBody, Req, Shape } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
@@ -224,9 +224,4 @@ export function samples(
     }
   }
   return rows;
-}
-
-/** Names a selector spells out, for an early "no such node". */
-export function checkNodes(state: State, on: string): void {
-  for (const name of namesIn(selectorOf(on))) nodeNamed(state, name);
 }

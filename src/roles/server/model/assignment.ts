@@ -65,7 +65,10 @@ export function deltaSince(
   if (!assignment) return undefined;
   const { generation, floor } = assignment;
   if (base === undefined || namedAt === undefined || namedAt < floor || base > generation) {
-    return { base: 0, generation, items: [...assignment.items.values()], removed: [], reset: true };
+    const items = [...assignment.items.values()];
+    // Not for what the node has, which the list says, but for who waits for the going of a bundle.
+    const removed = [...assignment.removed.keys()];
+    return { base: 0, generation, items, removed, reset: true };
   }
   if (base === generation) return undefined;
   const items: Shape<'item'>[] = [];

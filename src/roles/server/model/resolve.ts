@@ -8,7 +8,7 @@ import { LotcError } from '../../../base/errors.ts';
 import { isRunId } from '../../../base/ids.ts';
 import { matches, namesIn, parseSelector, type Selector } from '../../../base/selector.ts';
 import { Refusal } from './change.ts';
-import { latestRun, liveRuns } from './runs.ts';
+import { latestRun } from './runs.ts';
 import type { BundleRecord, NodeRecord, RunRecord, State, TaskRecord } from './state.ts';
 
 const parsed = new Map<string, Selector>();
@@ -144,9 +144,4 @@ function resolveRun(state: State, target: string): Aim {
   }
   const task = run.task === undefined ? undefined : state.tasks.get(run.task);
   return { target, node, task, run, outside: false };
-}
-
-/** Uids of nodes where something of a task lives. */
-export function livesOn(state: State, task: string): ReadonlySet<string> {
-  return new Set([...liveRuns(state, { task })].map((run) => run.uid));
 }
