@@ -14,6 +14,9 @@ const waitForTheWorld: ReadonlySet<MessageKind> = new Set<MessageKind>([
   ...(['filePut', 'fileGet', 'hostBye'] as const),
 ]);
 
+/** Some room is left for pings. */
+const IDS_END = 0xfff0_0000;
+
 interface Question {
   readonly kind: MessageKind;
   readonly sentMs: number;
@@ -32,13 +35,15 @@ export interface Impatience {
 export class Questions {
   readonly #open = new Map<number, Question>();
   readonly #first: number;
+  readonly #end: number;
   #next: number;
   #pings = 0;
 
   /** Odd ids for the side that opened the connection, even ones for the other. */
-  constructor(opener: boolean) {
+  constructor(opener: boolean, idsEnd = IDS_END) {
     this.#first = opener ? 1 : 2;
     this.#next = this.#first;
+    this.#end = idsEnd;
   }
 
   /** Open requests; pings do not count. */
@@ -61,9 +66,9 @@ export class Questions {
     return id;
   }
 
-  /** Ids left before they would wrap: a session ends before that. */
+  /** Ids never wrap: the session ends before that, and the next one begins at 1. */
   get exhausted(): boolean {
-    return this.#next > 0xffff_fff0;
+    return this.#next >= this.#end;
   }
 
   ask(id: number, kind: MessageKind, frame: Uint8Array, nowMs: number): void {

@@ -11,6 +11,8 @@ export interface SessionOptions {
   /** Acceptor: the peer may ask for its enrolment (hostAdd) instead of saying HELLO. */
   readonly enrol?: boolean | undefined;
   readonly handshakeMs?: number | undefined;
+  /** Where our request ids end; the session does, too. */
+  readonly idsEnd?: number | undefined;
 }
 
 export interface Chunk {

@@ -409,6 +409,18 @@ test('a peer that does not read control is cut off; bulk waits within its bound'
   expect(pair.acceptor.phase).toBe('ended');
 });
 
+test('request ids never wrap: the session ends first, in order', () => {
+  const pair = new Pair();
+  const opener = new Session({ side: 'opener', nowMs: 0, idsEnd: 7 });
+  opener.hello(helloBody);
+  pair.acceptor.receive(Buffer.concat(opener.takeOutput(1e6)), 0);
+  pair.acceptor.welcome(welcomeBody);
+  opener.receive(Buffer.concat(pair.acceptor.takeOutput(1e6)), 0);
+  expect([opener.request('ping', {}, 0), opener.canRequest]).toEqual([3, true]);
+  expect([opener.request('retQuery', query, 0), opener.canRequest]).toEqual([5, false]);
+  expect(endOf(opener.tick(1))).toMatchObject({ by: 'us', fault: undefined });
+});
+
 test('a fault found above the session ends it like any other', () => {
   const pair = new Pair().open();
   pair.acceptor.fail(new ProtocolError('credit-overrun', 'too much'));

@@ -43,7 +43,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#opener = options.side === 'opener';
-    this.#questions = new Questions(this.#opener);
+    this.#questions = new Questions(this.#opener, options.idsEnd);
     this.#nowMs = options.nowMs;
     this.#pulse = new Pulse(limits.pingEveryMs);
     this.#handshakeEndMs = options.nowMs + (options.handshakeMs ?? limits.handshakeMs);
@@ -68,7 +68,8 @@ export class Session {
   }
 
   get canRequest(): boolean {
-    return this.#phase === 'open' && this.#questions.inFlight < limits.requestsInFlight;
+    const { exhausted, inFlight } = this.#questions;
+    return this.#phase === 'open' && !exhausted && inFlight < limits.requestsInFlight;
   }
 
   /** Without what sources would still give. */
@@ -206,8 +207,7 @@ export class Session {
   fail(error: ProtocolError): void {
     if (this.#phase === 'ended') return;
     this.#outbox.clearBulk();
-    const deaf = error.fault === 'slow-consumer' || error.fault === 'silent';
-    if (deaf) this.#outbox.clear();
+    if (error.fault === 'slow-consumer' || error.fault === 'silent') this.#outbox.clear();
     else this.#outbox.control(encodeErrorFrame(error));
     this.#end({ by: 'us', fault: error.fault, text: error.message });
   }
@@ -282,7 +282,8 @@ export class Session {
     if (verdict === 'dead') {
       const text = `nothing heard for ${this.#pulse.silenceMs} ms`;
       this.fail(new ProtocolError('silent', text));
-    } else if (verdict === 'ping' && !this.#questions.exhausted) this.#ask('ping', {}, nowMs);
+    } else if (this.#questions.exhausted) this.close('its request ids are used up');
+    else if (verdict === 'ping') this.#ask('ping', {}, nowMs);
   }
 
   #losePatience(nowMs: number): void {
