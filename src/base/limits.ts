@@ -38,6 +38,8 @@ export const limits = {
   answerGiveUpMs: 60_000,
   pingEveryMs: 5_000,
   pingMissed: 3,
+  heartbeatMinMs: 100,
+  heartbeatMaxMs: 3_600_000,
   connectMs: 10_000,
   reconnectMinMs: 200,
   reconnectMaxMs: 30_000,

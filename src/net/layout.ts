@@ -60,7 +60,10 @@ export const layouts = {
     ...{ category: 'HOST', sub: 3, name: 'HELLO' },
     req: {
       must: ['build', 'features', 'role', 'instance'],
-      may: ['node', 'generation', 'journal', 'seenSeq', 'boot', 'containment', 'seq', 'reset'],
+      may: [
+        ...['node', 'generation', 'journal', 'seenSeq', 'boot', 'containment', 'seq', 'reset'],
+        'heartbeatMs',
+      ],
     },
     ok: {
       must: ['build', 'features', 'fleet', 'at', 'heartbeatMs'],

@@ -2,6 +2,7 @@
 import { Command, type CommandClass, Option, UsageError } from 'clipanion';
 import { parseDurationMs } from '../../base/duration.ts';
 import { optionFlag, optionList, optionText } from '../../base/environment.ts';
+import { limits } from '../../base/limits.ts';
 import { nameFault } from '../../base/names.ts';
 import type { AgentOptions } from './agent.io.ts';
 import type { TokenSource } from './data.io.ts';
@@ -110,7 +111,9 @@ function labelsOf(words: readonly string[]): Record<string, string> {
 
 function heartbeatOf(text: string): number {
   const ms = parseDurationMs(text, '--heartbeat');
-  if (ms < 100 || ms > 3_600_000) throw new UsageError('--heartbeat is between 100ms and 1h');
+  if (ms < limits.heartbeatMinMs || ms > limits.heartbeatMaxMs) {
+    throw new UsageError('--heartbeat is between 100ms and 1h');
+  }
   return ms;
 }
 

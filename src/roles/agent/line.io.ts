@@ -4,7 +4,6 @@
  * was asked in one session is never answered in the next.
  */
 import { build } from '../../base/build.ts';
-import { limits } from '../../base/limits.ts';
 import type { Failure, Ok, Req } from '../../net/bodies.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { Link } from '../../net/link.io.ts';
@@ -107,6 +106,7 @@ export class Line {
       ...{ instance: this.#options.instance, node: this.node, boot: bootId() },
       ...this.#parts.standing(),
       containment: this.#parts.containment,
+      heartbeatMs: this.#options.heartbeatMs,
     };
   }
 
@@ -127,7 +127,7 @@ export class Line {
     this.node = welcome.node ?? this.node;
     this.#parts.feed({ type: 'connected', welcome });
     this.#parts.contents.connected(link);
-    const everyMs = this.#options.heartbeatMs ?? welcome.heartbeatMs ?? limits.statsEveryMs;
+    const everyMs = welcome.heartbeatMs;
     clearTimeout(this.#beat);
     void this.#heartbeat(link, everyMs);
   }

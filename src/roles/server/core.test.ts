@@ -282,6 +282,16 @@ test('an instance that is not the living one is a copy and is refused', () => {
   expect(agent.closedBecause).toContain('newer session');
 });
 
+test('a node that beats faster is judged by its own beat, within bounds', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  const beat = (heartbeatMs?: number): unknown => hello(world, core, agent, { heartbeatMs });
+  expect(beat()).toMatchObject({ ok: { heartbeatMs: 5_000 } });
+  expect(beat(1_000)).toMatchObject({ ok: { heartbeatMs: 1_000 } });
+  expect(beat(0)).toMatchObject({ ok: { heartbeatMs: 100 } });
+  expect(beat(2 ** 40)).toMatchObject({ ok: { heartbeatMs: 3_600_000 } });
+});
+
 test('a journal that went back commands nothing', () => {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');

@@ -69,7 +69,7 @@ export class ServerCore {
     return {
       ok: {
         ...{ build, features: [], fleet: this.state.fleet, at, errorUs, after },
-        ...{ heartbeatMs: limits.pingEveryMs, journal: facts.journal, seq: this.state.seq },
+        ...{ heartbeatMs: heartbeatOf(body), journal: facts.journal, seq: this.state.seq },
         ...{
           identity: peer.name,
           node: peer.role === 'agent' ? peer.name : undefined,
@@ -160,4 +160,10 @@ export class ServerCore {
     for (const port of [...(this.#sessions.get(spki) ?? [])])
       port.close('its identity was removed');
   }
+}
+
+/** The opener's own wish, so that both ends call the same silence a death. */
+function heartbeatOf({ heartbeatMs }: Req<'hostHello'>): number {
+  if (heartbeatMs === undefined) return limits.pingEveryMs;
+  return Math.min(Math.max(heartbeatMs, limits.heartbeatMinMs), limits.heartbeatMaxMs);
 }
