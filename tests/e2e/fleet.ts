@@ -21,7 +21,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export const executable = join(import.meta.dirname, '../../dist/lotc');
+/** `LOTC_EXECUTABLE` names another build than the one `make` leaves. */
+export const executable =
+  process.env['LOTC_EXECUTABLE'] ?? join(import.meta.dirname, '../../dist/lotc');
 
 export interface Result {
   readonly code: number;
