@@ -60,7 +60,8 @@ export class FileUpload implements BlobUpload {
     const complete = await stat(path).catch(() => undefined);
     if (complete?.size === bytes) {
       this.#have = bytes;
-      this.#end();
+      this.#ended = true;
+      this.#options.onEnd();
       return;
     }
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
@@ -97,12 +98,12 @@ export class FileUpload implements BlobUpload {
       throw this.#failure ?? new LotcError('failed', `the upload of ${digest} was abandoned`);
     }
     try {
-      if (this.#have !== bytes) {
-        throw new LotcError('failed', `${digest} has ${this.#have} bytes of ${bytes}`);
-      }
       await this.#writeSlab();
       await this.#settled();
       if (this.#failure) throw this.#failure;
+      if (this.#have !== bytes) {
+        throw new LotcError('failed', `${digest} has ${this.#have} bytes of ${bytes}`);
+      }
       const found = this.#hash.digest('hex');
       if (found !== digest) {
         await rm(partial, { force: true });
@@ -193,13 +194,9 @@ export class FileUpload implements BlobUpload {
 
   async #close(): Promise<void> {
     if (this.#ended) return;
-    this.#end();
+    this.#ended = true;
     await this.#settled();
     await this.#file?.close();
-  }
-
-  #end(): void {
-    this.#ended = true;
     this.#options.onEnd();
   }
 }
