@@ -7,15 +7,18 @@
  * usage error, 2 (clipanion itself would print it to stdout and end with 1).
  */
 
+import { Writable } from 'node:stream';
 import { Cli, type Command, type CommandClass } from 'clipanion';
 import { build } from './base/build.ts';
 import { describeError, wantsJson } from './fault.ts';
-import { groupHelp, helpPath } from './help.ts';
+import { groupHelp, helpPath, named, unknownCommand } from './help.ts';
 
 interface Role {
-  readonly commands: readonly CommandClass[];
+  readonly commands?: readonly CommandClass[] | undefined;
   /** Those a command line can mean: a parser for all of a role's costs more than most commands. */
-  readonly commandsFor?: ((words: readonly string[]) => readonly CommandClass[]) | undefined;
+  readonly commandsFor?:
+    | ((words: readonly string[]) => Promise<readonly CommandClass[]>)
+    | undefined;
 }
 
 const roles: Readonly<Record<string, () => Promise<Role>>> = {
@@ -38,20 +41,29 @@ async function load(words: readonly string[]): Promise<Cli> {
   });
   const wanted = roles[words[0] ?? ''];
   for (const role of wanted === undefined ? Object.values(roles) : [wanted]) {
-    const { commands, commandsFor } = await role();
-    for (const command of commandsFor?.(words) ?? commands) cli.register(command);
+    const { commands = [], commandsFor } = await role();
+    for (const command of (await commandsFor?.(words)) ?? commands) cli.register(command);
   }
   return cli;
 }
 
+/** Help of one command is clipanion's own, with words for its numbers. */
+function namedOutput(stdout: Writable): Writable {
+  return new Writable({
+    write: (chunk: Buffer, _, done): void => {
+      stdout.write(named(chunk.toString()), done);
+    },
+  });
+}
+
 /** Runs a command so that its error reaches us: clipanion would print it and answer 1. */
-async function execute(cli: Cli, command: Command): Promise<number> {
+async function execute(cli: Cli, command: Command, stdout: Writable): Promise<number> {
   const failures: unknown[] = [];
   const own = command.catch.bind(command);
   command.catch = async (error: unknown): Promise<void> => {
     await own(error).catch((again: unknown) => failures.push(again));
   };
-  const exitCode = await cli.run(command);
+  const exitCode = await cli.run(command, { ...Cli.defaultContext, stdout });
   if (failures.length > 0) throw failures[0];
   return exitCode;
 }
@@ -73,11 +85,13 @@ export async function runCli(words: readonly string[]): Promise<number> {
       return 2;
     }
     command = cli.process([...words]);
-    return await execute(cli, command);
+    return await execute(cli, command, path === undefined ? stdout : namedOutput(stdout));
   } catch (error) {
     const { exitCode, text } = describeError(error, {
       json: wantsJson(words, env),
-      usage: (fault) => cli.error(fault, { command: command ?? null, colored: isColored(stderr) }),
+      usage: (fault) =>
+        unknownCommand(cli, words, fault) ??
+        named(cli.error(fault, { command: command ?? null, colored: isColored(stderr) })),
     });
     stderr.write(text);
     return exitCode;

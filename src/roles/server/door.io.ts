@@ -171,7 +171,7 @@ function bounded(reply: Reply): Replier {
     try {
       say();
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
+      if (!(error instanceof ProtocolError || error instanceof LotcError)) throw error;
       const text = `the answer is too large: ${error.message}`;
       const hint = 'ask for less: name tasks, nodes or a selector';
       reply.fail({ errorCode: errorCodes['too-large'].number, text, hint });
