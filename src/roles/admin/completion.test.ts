@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { Cli } from 'clipanion';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { commands } from './commands/index.ts';
+import { allCommands } from './commands/index.ts';
 import { run } from './fake.io.ts';
 
 async function script(shell: string): Promise<string> {
   const stdout = new PassThrough();
   const context = { stdin: new PassThrough(), stdout, stderr: stdout, env: {}, colorDepth: 1 };
-  const cli = Cli.from([...commands], { binaryName: 'lotc' });
+  const cli = Cli.from([...(await allCommands())], { binaryName: 'lotc' });
   expect(await cli.run(cli.process(['completion', shell], context), context)).toBe(0);
   return String(stdout.read());
 }

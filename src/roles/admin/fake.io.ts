@@ -195,7 +195,7 @@ export async function run(
   stdin.end(options.stdin ?? '');
   const context = { stdin, stdout, stderr, env: options.env ?? {}, colorDepth: 1, console };
   const line = ['admin', ...words];
-  const cli = Cli.from([...commandsFor(line)], { binaryName: 'lotc' }) as Cli<AdminContext>;
+  const cli = Cli.from([...(await commandsFor(line))], { binaryName: 'lotc' }) as Cli<AdminContext>;
   let exitCode: number;
   try {
     const running = cli.run(cli.process(line, context), context);

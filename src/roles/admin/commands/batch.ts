@@ -72,7 +72,7 @@ export class Batch extends AdminCommand {
     const key = words.slice(0, 3).join(' ');
     let cli = this.#clis.get(key);
     if (cli === undefined) {
-      const chosen = commandsFor(words);
+      const chosen = await commandsFor(words);
       cli = Cli.from([...chosen], { binaryName: 'lotc' }) as Cli<AdminContext>;
       compileOnce(cli);
       if (this.#clis.size < 1_000) this.#clis.set(key, cli);

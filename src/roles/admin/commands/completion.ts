@@ -36,8 +36,9 @@ export class Completion extends Command<AdminContext> {
     if (!(shells as readonly string[]).includes(this.shell)) {
       throw new LotcError('usage', `"${this.shell}" is none of ${shells.join(', ')}`);
     }
-    const { commands } = await import('./index.ts');
-    this.context.stdout.write(completionScript(this.shell as Shell, this.#known(commands)));
+    const { allCommands } = await import('./index.ts');
+    const known = this.#known(await allCommands());
+    this.context.stdout.write(completionScript(this.shell as Shell, known));
     return 0;
   }
 

@@ -1,69 +1,84 @@
 /**
- * All commands of the console. They are light: what costs time to load (sockets, archives) is
- * loaded by the edge when a command needs it. `commandsFor` picks those a command line can mean,
- * because building a parser for all of them costs more than the round trip to the server.
+ * All commands of the console, by the words they are called with. A command line loads its own
+ * command only, and its parser knows only the path that was written: to load and build them all
+ * costs more than the round trip to the server.
  */
 import type { CommandClass } from 'clipanion';
-import type { AdminContext } from '../context.ts';
-import { Batch } from './batch.ts';
-import { BundleLs } from './bundle/ls.ts';
-import { BundlePush } from './bundle/push.ts';
-import { BundleRm } from './bundle/rm.ts';
-import { BundleShow } from './bundle/show.ts';
-import { Completion } from './completion.ts';
-import { Events } from './events.ts';
-import { Logs } from './logs.ts';
-import { NodeLabel } from './node/label.ts';
-import { NodeLs } from './node/ls.ts';
-import { NodeRm } from './node/rm.ts';
-import { NodeShow } from './node/show.ts';
-import { OperationCancel } from './operation/cancel.ts';
-import { OperationLs } from './operation/ls.ts';
-import { OperationShow } from './operation/show.ts';
-import { OperationWait } from './operation/wait.ts';
-import { Ping } from './ping.ts';
-import { ProcessLs } from './process/ls.ts';
-import { Run } from './run.ts';
-import { Stats } from './stats.ts';
-import { TaskCreate } from './task/create.ts';
-import { TaskDisable } from './task/disable.ts';
-import { TaskEnable } from './task/enable.ts';
-import { TaskHistory } from './task/history.ts';
-import { TaskKill } from './task/kill.ts';
-import { TaskLs } from './task/ls.ts';
-import { TaskRestart } from './task/restart.ts';
-import { TaskResume } from './task/resume.ts';
-import { TaskRm } from './task/rm.ts';
-import { TaskSet } from './task/set.ts';
-import { TaskShow } from './task/show.ts';
-import { TaskStart } from './task/start.ts';
-import { TaskStop } from './task/stop.ts';
-import { TaskSuspend } from './task/suspend.ts';
-import { TokenCreate } from './token/create.ts';
-import { TokenLs } from './token/ls.ts';
-import { TokenRm } from './token/rm.ts';
-import { Wait } from './wait.ts';
 
-type AdminCommandClass = CommandClass<AdminContext>;
+type Loader = () => Promise<CommandClass>;
 
-const all: readonly AdminCommandClass[] = [
-  ...[BundlePush, BundleRm, BundleLs, BundleShow],
-  ...[TaskCreate, TaskSet, TaskLs, TaskShow, TaskRm, TaskEnable, TaskDisable, TaskHistory],
-  ...[TaskStart, TaskSuspend, TaskResume, TaskStop, TaskKill, TaskRestart],
-  ...[ProcessLs, Logs, Wait, Run],
-  ...[OperationLs, OperationShow, OperationCancel, OperationWait],
-  ...[NodeLs, NodeShow, NodeLabel, NodeRm],
-  ...[Stats, Ping, Events, TokenCreate, TokenLs, TokenRm, Batch, Completion],
+export const table: readonly (readonly [paths: readonly string[], load: Loader])[] = [
+  [['admin bundle push', 'admin load'], async () => (await import('./bundle/push.ts')).BundlePush],
+  [['admin bundle rm', 'admin unload'], async () => (await import('./bundle/rm.ts')).BundleRm],
+  [['admin bundle ls'], async () => (await import('./bundle/ls.ts')).BundleLs],
+  [['admin bundle show'], async () => (await import('./bundle/show.ts')).BundleShow],
+  [['admin task create'], async () => (await import('./task/create.ts')).TaskCreate],
+  [['admin task set'], async () => (await import('./task/set.ts')).TaskSet],
+  [['admin task ls'], async () => (await import('./task/ls.ts')).TaskLs],
+  [['admin task show'], async () => (await import('./task/show.ts')).TaskShow],
+  [['admin task rm'], async () => (await import('./task/rm.ts')).TaskRm],
+  [['admin task enable'], async () => (await import('./task/enable.ts')).TaskEnable],
+  [['admin task disable'], async () => (await import('./task/disable.ts')).TaskDisable],
+  [['admin task history'], async () => (await import('./task/history.ts')).TaskHistory],
+  [['admin task start', 'admin start'], async () => (await import('./task/start.ts')).TaskStart],
+  [
+    ['admin task suspend', 'admin suspend'],
+    async () => (await import('./task/suspend.ts')).TaskSuspend,
+  ],
+  [
+    ['admin task resume', 'admin resume'],
+    async () => (await import('./task/resume.ts')).TaskResume,
+  ],
+  [['admin task stop', 'admin stop'], async () => (await import('./task/stop.ts')).TaskStop],
+  [['admin task kill', 'admin kill'], async () => (await import('./task/kill.ts')).TaskKill],
+  [
+    ['admin task restart', 'admin restart'],
+    async () => (await import('./task/restart.ts')).TaskRestart,
+  ],
+  [['admin process ls', 'admin ps'], async () => (await import('./process/ls.ts')).ProcessLs],
+  [['admin logs'], async () => (await import('./logs.ts')).Logs],
+  [['admin wait'], async () => (await import('./wait.ts')).Wait],
+  [['admin run'], async () => (await import('./run.ts')).Run],
+  [['admin operation ls'], async () => (await import('./operation/ls.ts')).OperationLs],
+  [['admin operation show'], async () => (await import('./operation/show.ts')).OperationShow],
+  [['admin operation cancel'], async () => (await import('./operation/cancel.ts')).OperationCancel],
+  [['admin operation wait'], async () => (await import('./operation/wait.ts')).OperationWait],
+  [['admin node ls', 'admin nodes'], async () => (await import('./node/ls.ts')).NodeLs],
+  [['admin node show'], async () => (await import('./node/show.ts')).NodeShow],
+  [['admin node label'], async () => (await import('./node/label.ts')).NodeLabel],
+  [['admin node rm'], async () => (await import('./node/rm.ts')).NodeRm],
+  [['admin stats'], async () => (await import('./stats.ts')).Stats],
+  [['admin ping'], async () => (await import('./ping.ts')).Ping],
+  [['admin events'], async () => (await import('./events.ts')).Events],
+  [['admin token create'], async () => (await import('./token/create.ts')).TokenCreate],
+  [['admin token ls'], async () => (await import('./token/ls.ts')).TokenLs],
+  [['admin token rm'], async () => (await import('./token/rm.ts')).TokenRm],
+  [['admin batch'], async () => (await import('./batch.ts')).Batch],
+  [['completion'], async () => (await import('./completion.ts')).Completion],
 ];
 
-export const commands = all as readonly CommandClass[];
+/** Every command, for help, completion, and words that are no command. */
+export const allCommands = (): Promise<readonly CommandClass[]> =>
+  Promise.all(table.map(([, load]) => load()));
 
-/**
- * The commands that a command line (`admin`, and what follows) may mean: one where its words are
- * a path, all of them where they are none (options before the path, a slip, `--help`).
- */
-export function commandsFor(words: readonly string[]): readonly CommandClass[] {
-  const fits = (path: readonly string[]): boolean => path.every((word, at) => words[at] === word);
-  const exact = commands.filter(({ paths = [] }) => paths.some(fits));
-  return exact.length > 0 ? exact : commands;
+/** The commands that a command line (`admin`, and what follows) may mean. */
+export async function commandsFor(words: readonly string[]): Promise<readonly CommandClass[]> {
+  const line = `${words.slice(0, PATH_WORDS_MAX).join(' ')} `;
+  for (const [paths, load] of table) {
+    const path = paths.find((one) => line.startsWith(`${one} `));
+    if (path !== undefined) return [onlyPath(await load(), path, words)];
+  }
+  return allCommands();
+}
+
+const PATH_WORDS_MAX = 3;
+
+/** Help names all paths; a parser needs one. */
+function onlyPath(command: CommandClass, path: string, words: readonly string[]): CommandClass {
+  if (words.includes('--help') || words.includes('-h')) return command;
+  const whole = command as unknown as new () => object;
+  const only: unknown = class extends whole {
+    static paths = [path.split(' ')];
+  };
+  return only as CommandClass;
 }
