@@ -1,0 +1,47 @@
+/** One seed, from the founding of the fleet to the checks; a failure names the seed and its end. */
+import { check } from './check.ts';
+import { Fleet, type Mutation } from './fleet.ts';
+
+export interface Result {
+  readonly trace: string;
+  readonly events: number;
+}
+
+export function simulate(seed: number, mutation?: Mutation): Result {
+  const fleet = new Fleet(seed);
+  mutation?.(fleet);
+  const { sim } = fleet;
+  try {
+    withoutClocks(() => fleet.run());
+    check(fleet);
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    throw new Error(`SEED=${seed} (trace ${sim.trace})\n${sim.last.join('\n')}\n${text}`);
+  }
+  return { trace: sim.trace, events: sim.events };
+}
+
+/** While simulating there is no time and no chance but the seed's. */
+function withoutClocks(run: () => void): void {
+  const { setTimeout, setInterval, setImmediate } = globalThis;
+  const [now, random, monotonic] = [Date.now, Math.random, performance.now];
+  const forbidden = (): never => {
+    throw new Error('the simulation asked the real world for time or chance');
+  };
+  Date.now = forbidden;
+  Math.random = forbidden;
+  performance.now = forbidden;
+  Object.assign(globalThis, {
+    setTimeout: forbidden,
+    setInterval: forbidden,
+    setImmediate: forbidden,
+  });
+  try {
+    run();
+  } finally {
+    Date.now = now;
+    Math.random = random;
+    performance.now = monotonic;
+    Object.assign(globalThis, { setTimeout, setInterval, setImmediate });
+  }
+}
