@@ -47,7 +47,7 @@ export async function removeFileDurably(path: string): Promise<void> {
   await syncDirectory(dirname(resolve(path)));
 }
 
-/** What a failed system call means to an operator: no space is an ordinary state, the rest is not. */
+/** What a failed system call means to an operator; only a lack of space is an ordinary state. */
 export function storageError(cause: unknown, act: string): LotcError {
   if (cause instanceof LotcError) return cause;
   const { code, message } = cause as NodeJS.ErrnoException;

@@ -40,7 +40,7 @@ export interface Inspection {
   readonly snapshots: readonly SnapshotRow[];
 }
 
-/** Undefined where no journal was ever begun; a journal of which only the witness is left throws. */
+/** Undefined where no journal was ever begun; throws where only the witness of one is left. */
 export function inspectJournal(path: string): Inspection | undefined {
   if (!existsSync(path) || statSync(path).size === 0) {
     const witness = readWitness(path);

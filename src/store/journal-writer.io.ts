@@ -54,7 +54,7 @@ export interface CommitRequest {
   readonly through: number;
 }
 
-/** Half of what a journal with this much in its log costs to replay after a crash is checkpointed. */
+/** A longer log makes a longer start after a crash; a checkpoint in between makes commits wait. */
 const checkpointIdleBytes = 4 << 20;
 const checkpointBytes = 64 << 20;
 
@@ -71,6 +71,7 @@ export class JournalWriter {
   #seq: number;
   #crc: number;
   #logBytes = 0;
+  #usedReserve = false;
   #dead: unknown;
 
   constructor(request: OpenRequest) {
@@ -78,21 +79,21 @@ export class JournalWriter {
     this.path = path;
     mkdirSync(snapshotsPath(path), { recursive: true, mode: 0o700 });
     chmodSync(snapshotsPath(path), 0o700);
-    const { found, warnings, accept } = findings(request);
     this.reserve = new Reserve(reservePath(path), request.reserveBytes);
-    this.#db = openDatabase(path, journalSpec);
+    // Even reading takes space: SQLite's index of the log is a file.
+    const { found, warnings, accept } = this.#roomFor(() => findings(request));
+    this.#db = this.#roomFor(() => openDatabase(path, journalSpec));
     try {
-      let full = this.#roomFor(() => this.#begin(server, accept));
+      this.#roomFor(() => this.#begin(server, accept));
       this.reader = openReader(path, journalSpec);
-      this.opened = this.#facts(found, full, warnings);
-      this.#seq = this.opened.head.seq;
-      this.#crc = this.opened.head.crc;
+      const facts = this.#facts(found, warnings);
+      this.#seq = facts.head.seq;
+      this.#crc = facts.head.crc;
       this.#head = new HeadFile(headPath(path));
-      this.#witness();
+      this.#witness(facts);
       this.#head.sync();
-      this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-      full = !this.reserve.ensure() || full;
-      this.opened = { ...this.opened, full };
+      this.#truncateLog();
+      this.opened = { ...facts, full: !this.reserve.ensure() || this.#usedReserve };
     } catch (error) {
       this.#db.close();
       throw inWords(error, path);
@@ -187,23 +188,30 @@ export class JournalWriter {
     throw new JournalError('Fenced', text, { hint: 'stop one of the two' });
   }
 
-  #witness(): void {
-    const { id, epoch } = this.opened;
+  /** A log whose torn end is gone says so only once. */
+  #truncateLog(): void {
+    try {
+      this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    } catch (error) {
+      if (!isFull(error)) throw error;
+    }
+  }
+
+  #witness({ id, epoch }: Pick<Opened, 'id' | 'epoch'> = this.opened): void {
     this.#head.write({ id, epoch, seq: this.#seq, crc: this.#crc });
   }
 
-  /** True when the work needed the reserve's space. */
-  #roomFor(work: () => void): boolean {
+  /** Tries again with the reserve's space. */
+  #roomFor<T>(work: () => T): T {
     try {
-      work();
-      return false;
+      return work();
     } catch (error) {
       if (!isFull(error)) throw error;
     }
     this.reserve.release();
+    this.#usedReserve = true;
     try {
-      work();
-      return true;
+      return work();
     } catch (error) {
       throw isFull(error) ? fullAt(this.path, error) : error;
     }
@@ -223,7 +231,7 @@ export class JournalWriter {
     });
   }
 
-  #facts(found: Inspection | undefined, full: boolean, warnings: readonly string[]): Opened {
+  #facts(found: Inspection | undefined, warnings: readonly string[]): Omit<Opened, 'full'> {
     const base = { seq: metaNumber(this.#db, 'base_seq'), crc: metaNumber(this.#db, 'base_crc') };
     const last = this.#db.prepare('SELECT seq, crc FROM journal ORDER BY seq DESC LIMIT 1').get();
     const head = last ? { seq: Number(last['seq']), crc: Number(last['crc']) } : base;
@@ -231,7 +239,7 @@ export class JournalWriter {
     return {
       id: Uint8Array.from(meta(this.#db, 'id') as Uint8Array),
       epoch: metaNumber(this.#db, 'epoch'),
-      ...{ base, head, full, projected: metaNumber(this.#db, 'projected') },
+      ...{ base, head, projected: metaNumber(this.#db, 'projected') },
       writers: writers.map((row) => [Number(row['epoch']), String(row['server'])] as const),
       warnings: found === undefined ? [] : warnings,
     };

@@ -160,7 +160,7 @@ export class SqliteJournal implements ServerJournal {
     }
   }
 
-  /** Copies the journal of this instant to a path that does not exist yet; resolves with its end. */
+  /** Copies the journal of this instant to a path that does not exist; resolves with its end. */
   backup(to: string): Promise<Position> {
     return this.#turns.take(async () => {
       await this.#storeRows();

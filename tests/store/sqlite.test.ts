@@ -124,6 +124,25 @@ test('a commit that fails for any other reason closes the journal for good', asy
   await journal[Symbol.asyncDispose]();
 });
 
+test('opened on a full disk it is full, not dead: reading goes on, and it recovers', async () => {
+  const before = await open();
+  await before.append([bytesOf('before')]);
+  await before[Symbol.asyncDispose]();
+  const filler = join(disk.path, 'filler');
+  const fill = (): void => {
+    for (;;) writeFileSync(filler, new Uint8Array(4_096), { flag: 'a' });
+  };
+  expect(fill).toThrow(/ENOSPC/);
+  await using journal = await open();
+  expect(journal.state()).toBe('full');
+  await expect(journal.append([bytesOf('no')])).rejects.toEqual(flag('Full'));
+  expect(await journal.read(0, 10)).toHaveLength(1);
+  rmSync(filler);
+  await expect.poll(() => journal.state(), { timeout: 5_000 }).toBe('open');
+  expect(await journal.append([bytesOf('after')])).toEqual({ first: 2, last: 2 });
+  expect(statSync(`${pathIn(directory)}.reserve`).size).toBe(reserveBytes);
+});
+
 test('a backup taken under load is a journal, complete up to one instant', async () => {
   const journal = await open();
   for (let round = 1; round <= 3; round += 1) {
