@@ -92,6 +92,11 @@ test.each<[Shape<'process'>[], Answer[], number]>([
   expect(judgeRun(processes, answers).exitCode).toBe(exitCode);
 });
 
+test("a batch that ended early does not end with one program's code", () => {
+  expect(judgeRun([run('exited', { exitCode: 3 })], [], true).exitCode).toBe(7);
+  expect(judgeRun([run('exited', { exitCode: 0 })], [], true).exitCode).toBe(0);
+});
+
 test('lotc itself failing is 125, its arguments failing is not', () => {
   expect([1, 2, 3, 4, 5, 6, 8, 124].map(runFailureExit)).toEqual([125, 2, 125, 4, 125, 6, 8, 124]);
 });

@@ -113,7 +113,12 @@ function wrongState(process: Process, waitFor: string): Complaint {
   return { code, message, node };
 }
 
-export function judgeRun(processes: readonly Process[], answers: readonly Answer[]): Outcome {
+/** `several`: more nodes matched than were reached; no one program's code speaks for them. */
+export function judgeRun(
+  processes: readonly Process[],
+  answers: readonly Answer[],
+  several = false,
+): Outcome {
   const judged = judgeAnswers(answers);
   const complaints = [...judged.complaints];
   const codes: number[] = [];
@@ -127,7 +132,7 @@ export function judgeRun(processes: readonly Process[], answers: readonly Answer
   }
   if (processes.length === 0) return { exitCode: judged.exitCode, complaints };
   const clean = judged.exitCode === 0;
-  if (processes.length === 1 && clean) return { exitCode: codes[0] ?? 0, complaints };
+  if (processes.length === 1 && clean && !several) return { exitCode: codes[0] ?? 0, complaints };
   return { exitCode: clean && codes.every((code) => code === 0) ? 0 : PARTIAL, complaints };
 }
 

@@ -74,7 +74,7 @@ export class Run extends AdminCommand {
       const failed = answers.length > 0 || processes.some((process) => !succeeded(process));
       if (execution.interrupted || (this.failFast && failed)) break;
     }
-    const { complaints, exitCode } = judgeRun(processes, answers);
+    const { complaints, exitCode } = judgeRun(processes, answers, groups.length > 1);
     if (this.format === 'json') this.#finals(processes);
     this.complain(complaints);
     return exitCode;
