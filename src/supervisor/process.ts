@@ -4,12 +4,13 @@
  * Pure, and no more than a fold: `advance` knows no other run, no order and no file. A `Process`
  * is plain data, so that it can be stored as it is after each step. Which verb may be asked of a
  * process in which state, and what is answered where there is nothing to do, is the table of the
- * CLI contract under "Words", written once as `verdicts`.
+ * CLI contract under "Words" (base/verbs.ts).
  */
 import { assert } from '../base/assert.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { signalName } from '../base/signals.ts';
+import type { Judged } from '../base/verbs.ts';
 import { type Action, type Event, hasEnded, type State, table, visible } from './table.ts';
 
 export interface StopRule {
@@ -173,41 +174,6 @@ function ended(process: Process, now: Reading): Process {
 }
 
 // ---- verbs ----
-
-export type Verb = 'start' | 'suspend' | 'resume' | 'stop' | 'kill' | 'signal' | 'restart';
-export type Judged = 'running' | 'suspended' | 'pending' | 'stopping' | 'none';
-
-/** `act`: to be carried out; `done`: already so; else the reason it cannot be. */
-export type Verdict = 'act' | 'done' | ErrorCode;
-
-/** CLI contract, "Words": what a verb answers where there is nothing to do. */
-export const verdicts: Readonly<Record<Verb, Readonly<Record<Judged, Verdict>>>> = {
-  start: {
-    ...{ running: 'done', suspended: 'already-suspended', pending: 'done' },
-    ...{ stopping: 'is-stopping', none: 'act' },
-  },
-  suspend: {
-    ...{ running: 'act', suspended: 'done', pending: 'is-pending' },
-    ...{ stopping: 'is-stopping', none: 'not-running' },
-  },
-  resume: {
-    ...{ running: 'not-suspended', suspended: 'act', pending: 'is-pending' },
-    ...{ stopping: 'is-stopping', none: 'not-running' },
-  },
-  stop: {
-    ...{ running: 'act', suspended: 'act', pending: 'act', stopping: 'done', none: 'done' },
-  },
-  kill: {
-    ...{ running: 'act', suspended: 'act', pending: 'act', stopping: 'act', none: 'not-running' },
-  },
-  signal: {
-    ...{ running: 'act', suspended: 'act', pending: 'is-pending', stopping: 'act' },
-    ...{ none: 'not-running' },
-  },
-  restart: {
-    ...{ running: 'act', suspended: 'act', pending: 'act', stopping: 'act', none: 'act' },
-  },
-};
 
 export function judgedState(process: Process | undefined): Judged {
   if (!process || hasEnded(process.state)) return 'none';

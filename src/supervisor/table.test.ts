@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { advance, type Input, judgedState, newProcess, type Process, verdicts } from './process.ts';
+import { verdicts } from '../base/verbs.ts';
+import { advance, type Input, judgedState, newProcess, type Process } from './process.ts';
 import { type Event, events, hasEnded, type State, states, table, visible } from './table.ts';
 
 /** One letter a cell: `.` ignore, `!` impossible, else the next state's. */

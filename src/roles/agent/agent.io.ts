@@ -6,8 +6,8 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { build } from '../../base/build.ts';
-import { LotcError } from '../../base/errors.ts';
-import { type Log, openLog } from '../../base/log.io.ts';
+import { runDaemon } from '../../base/daemon.io.ts';
+import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
 import {
@@ -35,16 +35,8 @@ export interface AgentOptions {
 }
 
 /** Runs until it is told to stop; the exit code. */
-export async function runAgent(options: AgentOptions): Promise<number> {
-  const log = openLog('agent');
-  try {
-    await serve(options, log);
-    return 0;
-  } catch (error) {
-    if (!(error instanceof LotcError)) throw error;
-    log('error', error.message, { code: error.code, hint: error.hint });
-    return error.exitCode;
-  }
+export function runAgent(options: AgentOptions): Promise<number> {
+  return runDaemon('agent', (log) => serve(options, log));
 }
 
 async function serve(options: AgentOptions, log: Log): Promise<void> {

@@ -10,8 +10,9 @@
  */
 
 import { type ErrorCode, errorCodes } from '../../base/errors.ts';
+import { type Verb, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
-import { judgedState, type Verb, verdicts } from '../../supervisor/process.ts';
+import { judgedState } from '../../supervisor/process.ts';
 import { hasEnded } from '../../supervisor/table.ts';
 import type { AgentAction, Item, StoredItem, StoredRun, Time } from './events.ts';
 import type { Ledger } from './ledger.ts';

@@ -5,6 +5,7 @@
  */
 import type { Instant } from '../../base/clock.ts';
 import type { AnyBody, Failure, MessageKind } from '../../net/layout.ts';
+import type { HistoryQuery, HistoryRow } from '../../store/journal.ts';
 import type { PeerRole } from './may.ts';
 
 /** Who is at the other end: what the record of its public key says. */
@@ -51,29 +52,7 @@ export interface SessionPort {
   rttUs(): number | undefined;
 }
 
-export interface HistoryRow {
-  readonly seq: number;
-  readonly n: number;
-  readonly kind: 'event' | 'run' | 'operation';
-  readonly at: number;
-  readonly task?: string | undefined;
-  readonly node?: string | undefined;
-  readonly run?: string | undefined;
-  readonly operation?: string | undefined;
-  readonly body: Uint8Array;
-}
-
-export interface HistoryQuery {
-  readonly kind: 'event' | 'run' | 'operation';
-  readonly task?: string | undefined;
-  readonly node?: string | undefined;
-  readonly run?: string | undefined;
-  readonly operation?: string | undefined;
-  readonly sinceUs?: number | undefined;
-  readonly afterSeq?: number | undefined;
-  readonly limit: number;
-  readonly newestFirst?: boolean | undefined;
-}
+export type { HistoryQuery, HistoryRow };
 
 export interface ServerPorts {
   now(): Instant;

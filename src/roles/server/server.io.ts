@@ -4,9 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { build } from '../../base/build.ts';
+import { runDaemon } from '../../base/daemon.io.ts';
 import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
-import { type Log, openLog } from '../../base/log.io.ts';
+import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import { listen } from '../../net/listen.io.ts';
 import { openClock } from '../../scheduler/clock.io.ts';
@@ -35,16 +36,8 @@ export interface ServerOptions {
 }
 
 /** Runs until it is told to stop; the exit code. */
-export async function runServer(options: ServerOptions): Promise<number> {
-  const log = openLog('server');
-  try {
-    await serve(options, log);
-    return 0;
-  } catch (error) {
-    if (!(error instanceof LotcError)) throw error;
-    log('error', error.message, { code: error.code, hint: error.hint });
-    return error.exitCode;
-  }
+export function runServer(options: ServerOptions): Promise<number> {
+  return runDaemon('server', (log) => serve(options, log));
 }
 
 async function serve(options: ServerOptions, log: Log): Promise<void> {

@@ -134,7 +134,7 @@ const contract: Record<keyof typeof verbs, Record<string, string>> = {
   resume: {
     running: 'not-suspended',
     suspended: 'ok',
-    pending: 'not-suspended',
+    pending: 'is-pending',
     stopping: 'is-stopping',
     none: 'not-running',
   },

@@ -6,6 +6,7 @@
  */
 import type { ErrorCode } from '../../../base/errors.ts';
 import { limits } from '../../../base/limits.ts';
+import { type Judged, type Verb, verdicts } from '../../../base/verbs.ts';
 import { type Change, Refusal } from './change.ts';
 import { makeId } from './ids.ts';
 import { giveOrder, type OrderDraft, openOperation, operationId } from './operations.ts';
@@ -14,29 +15,6 @@ import { type Aim, bundleSelects, resolveTarget } from './resolve.ts';
 import { answerRow } from './rows.ts';
 import { addRun, judgedState, putRun } from './runs.ts';
 import type { Answer, Ordered, Reply, RunRecord } from './state.ts';
-
-export type Verb = 'start' | 'suspend' | 'resume' | 'stop' | 'kill' | 'restart';
-
-type Judged = 'running' | 'suspended' | 'pending' | 'stopping' | 'none';
-type Verdict = 'act' | 'done' | ErrorCode;
-
-const table: Record<Verb, Record<Judged, Verdict>> = {
-  start: {
-    ...{ running: 'done', suspended: 'already-suspended', pending: 'done' },
-    ...{ stopping: 'is-stopping', none: 'act' },
-  },
-  suspend: {
-    ...{ running: 'act', suspended: 'done', pending: 'is-pending' },
-    ...{ stopping: 'is-stopping', none: 'not-running' },
-  },
-  resume: {
-    ...{ running: 'not-suspended', suspended: 'act', pending: 'not-suspended' },
-    ...{ stopping: 'is-stopping', none: 'not-running' },
-  },
-  stop: { running: 'act', suspended: 'act', pending: 'act', stopping: 'done', none: 'done' },
-  kill: { running: 'act', suspended: 'act', pending: 'act', stopping: 'act', none: 'not-running' },
-  restart: { running: 'act', suspended: 'act', pending: 'done', stopping: 'act', none: 'act' },
-};
 
 const hints: Partial<Record<ErrorCode, string>> = {
   'already-suspended': 'to let it go on: lotc admin resume',
@@ -130,8 +108,9 @@ function judge(aim: Aim, { verb, signal }: VerbRequest): Answer | undefined {
       return no('not-selected', `${name} does not select node ${node.name}`);
     }
   }
-  let verdict = table[verb][judged];
-  if (verb === 'kill' && signal !== undefined && judged === 'pending') verdict = 'is-pending';
+  let verdict = verdicts[verb === 'kill' && signal !== undefined ? 'signal' : verb][judged];
+  // It starts anew as soon as it can, whatever was asked for first.
+  if (verb === 'restart' && judged === 'pending') verdict = 'done';
   if (verdict === 'act') return undefined;
   if (verdict === 'done') {
     const text = `${name} on node ${node.name}: ${judged === 'none' ? 'not running' : judged} already`;

@@ -1,0 +1,40 @@
+/**
+ * start, suspend, resume, stop, kill, restart: what each makes of a process in each state, as one
+ * table (CLI contract, "Words"). The server judges by its record, the node by the truth; both by
+ * this. `signal` is `kill --signal`, which changes nothing else.
+ */
+import type { ErrorCode } from './errors.ts';
+
+export type Verb = 'start' | 'suspend' | 'resume' | 'stop' | 'kill' | 'signal' | 'restart';
+export type Judged = 'running' | 'suspended' | 'pending' | 'stopping' | 'none';
+
+/** `act`: to be carried out; `done`: already so; else the reason it cannot be. */
+export type Verdict = 'act' | 'done' | ErrorCode;
+
+export const verdicts: Readonly<Record<Verb, Readonly<Record<Judged, Verdict>>>> = {
+  start: {
+    ...{ running: 'done', suspended: 'already-suspended', pending: 'done' },
+    ...{ stopping: 'is-stopping', none: 'act' },
+  },
+  suspend: {
+    ...{ running: 'act', suspended: 'done', pending: 'is-pending' },
+    ...{ stopping: 'is-stopping', none: 'not-running' },
+  },
+  resume: {
+    ...{ running: 'not-suspended', suspended: 'act', pending: 'is-pending' },
+    ...{ stopping: 'is-stopping', none: 'not-running' },
+  },
+  stop: {
+    ...{ running: 'act', suspended: 'act', pending: 'act', stopping: 'done', none: 'done' },
+  },
+  kill: {
+    ...{ running: 'act', suspended: 'act', pending: 'act', stopping: 'act', none: 'not-running' },
+  },
+  signal: {
+    ...{ running: 'act', suspended: 'act', pending: 'is-pending', stopping: 'act' },
+    ...{ none: 'not-running' },
+  },
+  restart: {
+    ...{ running: 'act', suspended: 'act', pending: 'act', stopping: 'act', none: 'act' },
+  },
+};
