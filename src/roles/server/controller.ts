@@ -32,6 +32,9 @@ export interface Asker {
   readonly origin: string;
 }
 
+/** What ends work, and what is reported of it, goes on while a full disk refuses the rest. */
+const urgent: ReadonlySet<CommandKind> = new Set(['taskKill', 'report', 'attach', 'detach']);
+
 type Done = (reply: Reply, seq: number) => void;
 
 export class Controller {
@@ -88,9 +91,8 @@ export class Controller {
       return;
     }
     this.#waiting.set(id, [done]);
-    this.#ports.append(record, (error) => {
-      this.#answer(id, replyOf(error), this.state.seq);
-    });
+    const failed = (error: Error): void => this.#answer(id, replyOf(error), this.state.seq);
+    this.#ports.append(record, failed, urgent.has(kind));
   }
 
   /** Entries of the journal, in order: applied, projected into history, answered. */

@@ -22,8 +22,8 @@ export function makePorts({ journal, clock, log, sweep }: PortsOptions): ServerP
     now: () => clock.now(),
     monotonicMs: () => clock.monotonicMs(),
     key: () => randomBytes(16),
-    append(record, failed) {
-      journal.append([record]).catch((error: unknown) => failed(error as Error));
+    append(record, failed, urgent) {
+      journal.append([record], { urgent }).catch((error: unknown) => failed(error as Error));
     },
     project(rows, through) {
       if (through > journal.projected) journal.project(rows, through);

@@ -59,8 +59,11 @@ export interface ServerPorts {
   monotonicMs(): number;
   /** 16 random bytes. */
   key(): Uint8Array;
-  /** Hands a record to the journal; it comes back through `entries` once it is durable. */
-  append(record: Uint8Array, failed: (error: Error) => void): void;
+  /**
+   * Hands a record to the journal; it comes back through `entries` once it is durable. `urgent`
+   * ones may use the space kept in reserve.
+   */
+  append(record: Uint8Array, failed: (error: Error) => void, urgent: boolean): void;
   project(rows: readonly HistoryRow[], through: number): void;
   history(query: HistoryQuery, then: (rows: readonly HistoryRow[]) => void): void;
   /** Content that nothing names any more. */
