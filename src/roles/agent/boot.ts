@@ -57,7 +57,7 @@ function adopt({ runs, act }: Adoption, stored: StoredRun, found: Found | undefi
   const { process } = stored;
   const { run } = process;
   if (found === undefined || found.kind === 'unlaunched') {
-    if (process.state !== 'pending' && process.state !== 'launching') {
+    if (process.startedAt !== undefined) {
       take(runs, stored);
       runs.apply(run, { event: 'detached', reason: 'its run directory is gone' });
       return;

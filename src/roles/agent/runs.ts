@@ -170,8 +170,10 @@ export class Runs {
       const { keepRuns = limits.keepRuns, keepForMs = limits.keepForMs } = order.spec ?? {};
       const ageMs = (atUs - (process.exitedAt ?? process.createdAt)) / MICROSECONDS;
       if (count <= keepRuns && ageMs <= keepForMs) continue;
-      this.#runs.set(process.run, { ...stored, removing: true });
-      this.#ports.act({ type: 'remove', run: process.run });
+      const { run } = process;
+      this.#runs.set(run, { ...stored, removing: true });
+      // How it ended lies nowhere but in its directory, until it is stored.
+      this.#ports.ledger.after(() => this.#ports.act({ type: 'remove', run }));
     }
   }
 
