@@ -89,11 +89,9 @@ function processes(from: QuerySources, query: Query, then: Then): void {
     { kind: 'run', task, run, limit: HISTORY_LIMIT, newestFirst: true },
     (past) => {
       const known = new Set(rows.map((row) => row.run));
-      const more = past
-        .map(processOf)
-        .filter(
-          (row) => !known.has(row.run) && concerns(state, query, row) && inStates(query, row),
-        );
+      const more = newestOf(past).filter(
+        (row) => !known.has(row.run) && concerns(state, query, row) && inStates(query, row),
+      );
       then({ processes: sorted([...rows, ...more]) });
     },
   );
@@ -156,12 +154,19 @@ function sorted(rows: readonly Shape<'process'>[]): readonly Shape<'process'>[] 
 
 export const processOf = (row: HistoryRow): Shape<'process'> => decodeShape('process', row.body);
 
+/** The last word on each run: a start that was withdrawn may have been carried out all the same. */
+function newestOf(newestFirst: readonly HistoryRow[]): readonly Shape<'process'>[] {
+  const rows = new Map<string, Shape<'process'>>();
+  for (const row of newestFirst.map(processOf)) if (!rows.has(row.run)) rows.set(row.run, row);
+  return [...rows.values()];
+}
+
 function history(from: QuerySources, query: Query, then: Then): void {
   const { state, ports } = from;
   const { task, limit = HISTORY_LIMIT } = query;
   const live = [...state.runs.values()].filter((run) => run.task === task);
   ports.history({ kind: 'run', task, limit, newestFirst: true }, (past) => {
-    const rows = new Map(past.map(processOf).map((row) => [row.run, row]));
+    const rows = new Map(newestOf(past).map((row) => [row.run, row]));
     if (rows.size === 0 && live.length === 0 && task !== undefined && !state.tasks.has(task)) {
       return then({ processes: [] });
     }

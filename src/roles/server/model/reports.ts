@@ -10,7 +10,7 @@ import type { Change } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { finishNodeRemoval } from './nodes.ts';
 import { answerOperation, closeOrder, dropIfHistory } from './operations.ts';
-import { addRun, setRow } from './runs.ts';
+import { addRun, rowOf, setRow } from './runs.ts';
 import { endedStates, type NodeRecord, type Reply } from './state.ts';
 import { finishRemoval } from './tasks.ts';
 
@@ -44,8 +44,6 @@ function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): 
   const { state, command } = change;
   let record = state.runs.get(row.run);
   if (!record) {
-    // A run the living set forgot, or that this server never heard of: its node is right.
-    if (endedStates.has(row.processState)) return;
     const { run, task, operation = '' } = row;
     record = {
       run,
@@ -56,6 +54,11 @@ function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): 
       ended: false,
       row,
     };
+    // A run the living set forgot, or that this server never heard of: its node is right.
+    if (endedStates.has(row.processState)) {
+      change.history.push({ kind: 'run', process: rowOf(state, row, record) });
+      return;
+    }
     addRun(change, record);
   }
   if (record.uid !== node.uid) return;

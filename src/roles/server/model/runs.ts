@@ -80,7 +80,8 @@ export function putRun(change: Change, record: RunRecord): void {
 export function setRow(change: Change, record: RunRecord, row: Shape<'process'>): void {
   const ended = endedStates.has(row.processState);
   putRun(change, { ...record, row, ended, ordered: ended ? undefined : record.ordered });
-  if (ended && !record.ended)
+  // Once more where the server had concluded how it ended, and the node knew better.
+  if (ended && !(record.ended && record.row.processState === row.processState))
     change.history.push({ kind: 'run', process: rowOf(change.state, row, record) });
 }
 
@@ -88,5 +89,6 @@ export function setRow(change: Change, record: RunRecord, row: Shape<'process'>)
 export function rowOf(state: State, row: Shape<'process'>, record: RunRecord): Shape<'process'> {
   const node = state.nodes.get(record.uid)?.name;
   const { run, task, operation, createdAt } = record;
-  return { ...row, run, task, node: node ?? row.node, operation, createdAt, bundle: record.digest };
+  const bundle = record.digest ?? row.bundle;
+  return { ...row, run, task, node: node ?? row.node, operation, createdAt, bundle };
 }
