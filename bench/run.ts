@@ -1,0 +1,104 @@
+/**
+ * `make bench`: every row in order, or those that are named (`node bench/run.ts version ps`).
+ * A full run writes bench/RESULTS.md; a row that does not end within its time is broken off, said
+ * so, and everything it started is stopped.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import type { Finding, Row } from './measure.ts';
+import { disposeAll } from './rig.ts';
+import { ps, startWait, version } from './rows/cold.ts';
+import { batch, commands } from './rows/durable.ts';
+import { idle } from './rows/idle.ts';
+import { runAll, thousand } from './rows/many.ts';
+import { died, firstInstruction } from './rows/orders.ts';
+import { pushOne, pushTen } from './rows/push.ts';
+
+const rows: readonly Row[] = [
+  ...[version, ps, startWait, batch, commands, firstInstruction, died, idle],
+  ...[runAll, thousand, pushOne, pushTen],
+];
+
+const root = join(import.meta.dirname, '..');
+const names = process.argv.slice(2);
+const chosen = names.length === 0 ? rows : rows.filter(({ name }) => names.includes(name));
+const unknown = names.filter((name) => !rows.some((row) => row.name === name));
+if (unknown.length > 0) {
+  const known = rows.map(({ name }) => name).join(' ');
+  console.error(`no row is called ${unknown.join(', ')}; there are: ${known}`);
+  process.exit(2);
+}
+
+/** The executable as it is now, whatever is built meanwhile. */
+const scratch = mkdtempSync(join(tmpdir(), 'lotc-bench-'));
+const executable = join(scratch, 'lotc');
+copyFileSync(join(root, 'dist/lotc'), executable);
+process.env['LOTC_EXECUTABLE'] = executable;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void disposeAll().then(() => process.exit(130)));
+}
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+
+/** What a full run does not look at. */
+const left: readonly string[] = [];
+
+const findings: Finding[] = [];
+const broken: string[] = [];
+const beginMs = performance.now();
+for (const row of chosen) {
+  process.stderr.write(`== ${row.name}\n`);
+  try {
+    for (const finding of await bounded(row)) {
+      findings.push(finding);
+      console.log(lineOf(finding));
+    }
+  } catch (error) {
+    await disposeAll();
+    const reason = (error as Error).message.split('\n')[0] ?? '';
+    broken.push(`\`${row.name}\`: ${reason}`);
+    console.log(`${row.name}: not measured: ${(error as Error).stack}`);
+  }
+}
+const seconds = Math.round((performance.now() - beginMs) / 1_000);
+if (names.length === 0) writeFileSync(join(import.meta.dirname, 'RESULTS.md'), results());
+process.exit(broken.length === 0 ? 0 : 1);
+
+function bounded({ limitMs, run }: Row): Promise<Finding[]> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const text = `did not end within ${limitMs / 1_000} s`;
+  const timer = setTimeout(() => reject(new Error(text)), limitMs);
+  return Promise.race([run(), late]).finally(() => clearTimeout(timer));
+}
+
+function lineOf({ what, figure, against, result, goal, met }: Finding): string {
+  const judged = met === undefined ? '' : met ? 'yes' : '**no**';
+  return `| ${[what, figure, against, result, goal, judged].join(' | ')} |`;
+}
+
+function results(): string {
+  const commit = execFileSync(executable, ['--version'], { encoding: 'utf8' }).trim();
+  const model = /^model name\s*:\s*(.+)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1];
+  const day = new Date().toISOString().slice(0, 10);
+  const notMeasured = [...broken.map((text) => `${text}.`), ...left];
+  return `# Measured
+
+${day}, ${commit}, by \`make bench\` (${seconds} s).
+Machine: ${cpus().length} virtual cores (${model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, \
+load ${loadavg()
+    .map((load) => load.toFixed(1))
+    .join(' ')} at the end.
+
+The machine is shared and noisy: **read the ratios**. Both sides of a ratio take turns inside
+each round of one run, on the same Node, disk and loopback; figures are medians.
+
+| what | LOTC | against | result | to reach | reached |
+| --- | --- | --- | --- | --- | --- |
+${findings.map(lineOf).join('\n')}
+
+## Not measured
+
+${notMeasured.map((text) => `- ${text}`).join('\n')}
+`;
+}
