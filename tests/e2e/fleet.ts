@@ -107,6 +107,7 @@ export class Fleet implements AsyncDisposable {
   readonly #number = randomInt(1, 65_000);
   readonly #places = new Map<string, Place>();
   readonly #roles: Role[] = [];
+  readonly #mounts: string[] = [];
   readonly #switch = `lotc${this.#number}-sw`;
 
   constructor() {
@@ -144,13 +145,35 @@ export class Fleet implements AsyncDisposable {
     return join(this.directory, name);
   }
 
-  /** Runs a role in the background; its output goes to a file. */
-  start(place: Place, args: readonly string[], env: Record<string, string> = {}): Role {
+  /** A file system of its own in memory, so small that it can be filled. */
+  tmpfs(name: string, size: string): string {
+    const path = this.path(name);
+    const known = this.#mounts.includes(path);
+    sh(`mkdir -p ${path}
+      mount -t tmpfs -o ${known ? 'remount,' : ''}mode=0700,size=${size} lotc-e2e ${path}`);
+    if (!known) this.#mounts.push(path);
+    return path;
+  }
+
+  /** What is left of it on this machine: nothing, once it is disposed of. */
+  leftovers(): string[] {
+    const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
+    const namespaces = sh('ip netns list').split('\n');
+    return [
+      ...mounts.filter((line) => line.includes(this.directory)),
+      ...namespaces.filter((line) => line.startsWith(`lotc${this.#number}-`)),
+      ...processesBelow(this.directory).map((pid) => `process ${pid}`),
+      ...(existsSync(this.directory) ? [this.directory] : []),
+    ];
+  }
+
+  /** Runs a role in the background, behind the words `via`; its output goes to a file. */
+  start(place: Place, args: readonly string[], via: readonly string[] = []): Role {
     const log = this.path(`${place.name}-${args[0]}-${this.#roles.length}.log`);
     const out = openSync(log, 'a');
-    const child = spawn('ip', ['netns', 'exec', place.netns, executable, ...args], {
+    const child = spawn('ip', ['netns', 'exec', place.netns, ...via, executable, ...args], {
       cwd: this.directory,
-      env: { PATH: process.env['PATH'] ?? '', HOME: this.directory, ...env },
+      env: { PATH: process.env['PATH'] ?? '', HOME: this.directory },
       stdio: ['ignore', out, out],
     });
     const role = new Role(child, log);
@@ -158,17 +181,11 @@ export class Fleet implements AsyncDisposable {
     return role;
   }
 
-  async server(place = this.place('srv'), extra: readonly string[] = []): Promise<Role> {
+  async server(data = 's', via: readonly string[] = []): Promise<Role> {
     const ready = this.path('server.ready');
     rmSync(ready, { force: true });
-    const role = this.start(place, [
-      'server',
-      '--data',
-      this.path('s'),
-      '--ready-file',
-      ready,
-      ...extra,
-    ]);
+    const args = ['server', '--data', this.path(data), '--ready-file', ready];
+    const role = this.start(this.place('srv'), args, via);
     await until(
       () => existsSync(ready) || !role.alive,
       15_000,
@@ -183,7 +200,7 @@ export class Fleet implements AsyncDisposable {
     const place = this.place(name, family);
     const data = this.path(`a-${name}`);
     const args = ['agent', '--data', data, '--name', name, ...this.serverArgs(place), ...extra];
-    if (!existsSync(data)) {
+    if (!existsSync(data) || readdirSync(data).length === 0) {
       const { stdout } = await this.admin(['token', 'create', '--role', 'agent', '-o', 'name']);
       args.push('--token', stdout.trim());
     }
@@ -243,6 +260,7 @@ export class Fleet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const role of this.#roles) await role.stop('SIGKILL');
     killBelow(this.directory);
+    for (const path of this.#mounts.splice(0)) sh(`umount -l ${path}`);
     for (const { netns } of this.#places.values()) sh(`ip netns del ${netns} 2>/dev/null || true`);
     sh(`ip netns del ${this.#switch} 2>/dev/null || true`);
     rmSync(this.directory, { recursive: true, force: true });
