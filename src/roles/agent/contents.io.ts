@@ -4,7 +4,7 @@
  * whole or not at all. What is unpacked is kept; the archive is not.
  */
 import { mkdirSync, readdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
@@ -121,6 +121,8 @@ export class Contents {
       // The session ended: what is here stays, the next one goes on with it.
       if (link.end) return;
       this.#wanted.delete(digest);
+      // What is here of it would keep the disk full, for programs too.
+      if (isFull(error)) await this.#blobs.remove(hexOf(digest)).catch(() => undefined);
       this.#options.failed(digest, (error as Error).message, isPassing(error));
     } finally {
       this.#underWay.delete(digest);
@@ -134,6 +136,7 @@ export class Contents {
     const upload = await this.#blobs.open(hex, bytes);
     try {
       if (upload.have < bytes) {
+        await this.#expectRoom(bytes - upload.have, bundle);
         const { content, answer } = ask(link, digest, upload.have, bytes);
         for (let pieces = await content.read(); pieces; pieces = await content.read()) {
           for (const piece of pieces) {
@@ -151,6 +154,15 @@ export class Contents {
     }
     await unpackBundle(this.#blobs.path(hex), this.path(digest), { digest, label: bundle });
     await rm(this.#blobs.path(hex), { force: true });
+  }
+
+  /** An early no leaves the disk's last bytes to others; the late one is still there. */
+  async #expectRoom(bytes: number, label: string): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#options.blobs);
+    if (bavail * bsize >= bytes) return;
+    throw new LotcError('disk-full', `cannot store ${label}: no space left on the device`, {
+      hint: 'free space there; nothing else has to be done',
+    });
   }
 
   /** For content that no item names any more, only a run. */
@@ -195,5 +207,8 @@ function isPassing(error: unknown): boolean {
   if (!(error instanceof LotcError)) return true;
   return error.code !== 'bad-archive' && error.code !== 'too-large';
 }
+
+const isFull = (error: unknown): boolean =>
+  error instanceof LotcError && error.code === 'disk-full';
 
 const hexOf = (digest: string): string => digest.replace(/^sha256:/, '');
