@@ -119,6 +119,14 @@ function offerControllers(group: string): void {
   }
 }
 
+/**
+ * Nothing is left of this agent when no run is; a base that holds one stays. Nor does `lotc` above
+ * it go: another agent of this machine may be about to make its base there.
+ */
+export function leaveContainment(containment: Containment): void {
+  if (containment.kind === 'cgroup') dropEmpty(containment.base);
+}
+
 function dropEmpty(...groups: readonly string[]): void {
   for (const group of groups) {
     try {

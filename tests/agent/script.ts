@@ -4,7 +4,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -289,7 +296,35 @@ export class AgentProcess implements AsyncDisposable {
         // It has ended.
       }
     }
+    await this.#dropGroups();
     await rm(this.root, { recursive: true, force: true });
+  }
+
+  /** What an agent that was killed leaves of its control groups. */
+  async #dropGroups(): Promise<void> {
+    const file = join(this.data, 'private/agent.json');
+    if (!existsSync(file)) return;
+    const { instance } = JSON.parse(readFileSync(file, 'utf8')) as { instance: string };
+    for (const mount of ['/sys/fs/cgroup', '/sys/fs/cgroup/unified']) {
+      const base = join(mount, 'lotc', instance);
+      if (!existsSync(base)) continue;
+      for (const entry of readdirSync(base, { withFileTypes: true })) {
+        if (!entry.isDirectory()) continue;
+        const group = join(base, entry.name);
+        writeFileSync(join(group, 'cgroup.kill'), '1');
+        await until(`${group} to be empty`, () => removed(group));
+      }
+      removed(base);
+    }
+  }
+}
+
+function removed(group: string): boolean {
+  try {
+    rmdirSync(group);
+    return true;
+  } catch {
+    return false;
   }
 }
 

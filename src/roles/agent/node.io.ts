@@ -6,6 +6,7 @@ import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import type { SystemClock } from '../../scheduler/clock.io.ts';
 import type { TableStore } from '../../store/tables.ts';
+import { leaveContainment } from '../../supervisor/containment.io.ts';
 import { LogIndexers } from '../../supervisor/log-indexer.io.ts';
 import { emptyTrash, listRuns } from '../../supervisor/run-directory.io.ts';
 import { hasEnded } from '../../supervisor/table.ts';
@@ -165,6 +166,7 @@ export class Node implements AsyncDisposable {
     await this.#contents.close();
     await this.#runner.close();
     await this.#parts.tables[Symbol.asyncDispose]();
+    leaveContainment(this.#parts.trees.containment);
   }
 
   // ---- actions ----
