@@ -18,10 +18,12 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import seaModule from '@yao-pkg/pkg/lib-es5/sea.js';
 import { build as tsup } from 'tsup';
+import { makeCodeCache, startSource } from './code-cache.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const executableBytesMax = 130 * 1024 * 1024;
@@ -69,22 +71,26 @@ function stripNode(directory: string): string {
 async function compile(main: string, directory: string): Promise<string> {
   const output = join(directory, 'lotc');
   const arch = process.arch;
+  const node = stripNode(directory);
+  const start = join(directory, 'start.cjs');
+  writeFileSync(start, startSource);
+  const cache = await makeCodeCache(node, main, directory);
   const seaConfig = {
     // The blob records this path as it is written; pkg works in a directory of its own below
     // TMPDIR, so that this one is the same wherever LOTC is built.
-    main: join('..', basename(main)),
+    main: join('..', basename(start)),
     disableExperimentalSEAWarning: true,
     useCodeCache: true,
     useSnapshot: false,
     // node:ffi and node:sqlite are what LOTC is built on; their warnings tell users nothing.
     execArgv: ['--disable-warning=ExperimentalWarning'],
     execArgvExtension: 'none',
-    assets: { 'main.cjs': main, shim: join(root, 'build/shim') },
+    assets: { 'main.cjs': main, 'main.cache': cache, shim: join(root, 'build/shim') },
   };
   process.env['TMPDIR'] = directory;
-  await seaModule.default(main, {
+  await seaModule.default(start, {
     targets: [{ platform: 'linux', arch, nodeRange: 'node26', output }],
-    nodePath: stripNode(directory),
+    nodePath: node,
     seaConfig,
   });
   chmodSync(output, 0o755);

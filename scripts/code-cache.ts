@@ -1,0 +1,72 @@
+/**
+ * V8's code cache of the bundle, made after a warm-up: a console command that ran to its end has
+ * compiled what such commands need, so the executable need not compile it again at each start
+ * (Node's own cache of a SEA holds only what is compiled eagerly). The warm-up is `lotc admin ps`
+ * against a server of the build's own, on loopback, in the protocol of the sources.
+ */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { Link } from '../src/net/link.io.ts';
+
+/** How the executable starts: the cached bundle, run as the module it is. */
+const wrapped =
+  "'(function (exports, require, module, __filename, __dirname) {' + source + '\\n})'";
+const script = (options: string): string =>
+  `new vm.Script(${wrapped}, { filename: 'lotc', ${options}` +
+  'importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER })';
+const call = ".runInThisContext()(exports, require, module, 'lotc', '/');";
+
+/** The program of the executable: its assets are `main.cjs` and `main.cache`. */
+export const startSource = `const vm = require('node:vm');
+const sea = require('node:sea');
+const source = sea.getAsset('main.cjs', 'utf8');
+const cachedData = Buffer.from(sea.getRawAsset('main.cache'));
+${script('cachedData, ')}${call}
+`;
+
+const warmSource = `const vm = require('node:vm');
+const fs = require('node:fs');
+const source = fs.readFileSync(process.env.LOTC_WARM_SOURCE, 'utf8');
+const script = ${script('')};
+process.once('exit', () => {
+  fs.writeFileSync(process.env.LOTC_WARM_CACHE, script.createCachedData());
+});
+script${call}
+`;
+
+/** Writes the cache of `main` beside it, made by the Node binary that will use it. */
+export async function makeCodeCache(
+  node: string,
+  main: string,
+  directory: string,
+): Promise<string> {
+  const warm = join(directory, 'warm.cjs');
+  const cache = join(directory, 'main.cache');
+  writeFileSync(warm, warmSource);
+  const server = createServer((socket) => {
+    const link = new Link({ socket, side: 'acceptor' });
+    link.handle({
+      hello: () =>
+        link.welcome({ ...{ build: '', features: [], fleet: '' }, at: 0, heartbeatMs: 5_000 }),
+      request: (_kind, _body, reply) => reply.ok({ processes: [] }),
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const words = ['admin', 'ps', '--plaintext', '--server', `127.0.0.1:${port}`];
+  const env = { LOTC_WARM_SOURCE: main, LOTC_WARM_CACHE: cache };
+  const child = spawn(node, ['--disable-warning=ExperimentalWarning', warm, ...words], {
+    env: { ...env, LOTC_IDENTITY: '/nonexistent' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  server.close();
+  if (code !== 0) throw new Error(`the warm-up for the code cache ended with ${code}`);
+  if (readFileSync(cache).length === 0) throw new Error('the code cache is empty');
+  return cache;
+}
