@@ -101,7 +101,7 @@ class Lane {
       // 5 no server, 124 no answer, 8 the start of what is just stopping.
       expect([5, 7, 8, 124], `${args.join(' ')}: ${stderr}`).toContain(code);
       if (Date.now() > end) throw new Error(`never done: ${args.join(' ')}: ${code} ${stderr}`);
-      await sleep(50);
+      await sleep(200);
     }
   }
 }
@@ -198,9 +198,12 @@ test(`nothing acknowledged is lost or done twice by ${kills} kill -9 (seed ${see
   expect(await pidsOfLong(fleet)).toEqual(pids);
   for (const pid of pids.values()) expect(() => process.kill(pid, 0)).not.toThrow();
   const attempts = scripts.reduce((sum, lane) => sum + lane.attempts, 0);
-  const unsure = rows.filter(({ state }) => state === 'lost').length;
+  const unsure = rows.filter(({ state }) => state === 'lost');
+  for (const { task, node, reason } of unsure) {
+    process.stdout.write(`kill-loop: lost ${task}@${node}: ${reason}\n`);
+  }
   process.stdout.write(
-    `kill-loop: ${commands} commands in ${attempts} attempts, ${rows.length} runs, ${unsure} lost\n`,
+    `kill-loop: ${commands} commands in ${attempts} attempts, ${rows.length} runs, ${unsure.length} lost\n`,
   );
   await fleet[Symbol.asyncDispose]();
   await until(
