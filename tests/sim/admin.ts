@@ -148,7 +148,8 @@ export class SimAdmin {
     });
   }
 
-  #heard(command: Command, ok: boolean, { seq: _, ...body }: AnyBody): void {
+  #heard(command: Command, ok: boolean, reply: AnyBody): void {
+    const body = { ...reply, seq: undefined };
     // A label's answer shows the node as it is now; all others are the first one again.
     const text = JSON.stringify(command.kind === 'hostState' ? ok : { ok, body });
     if (command.answer === undefined) {

@@ -5,8 +5,13 @@
 import type { Fleet, Mutation } from './fleet.ts';
 
 /** A command is applied, and so answered, before its record is durable. */
-function acknowledgeBeforeJournaling({ server }: Fleet): void {
-  server.appended = (rec, seq) => server.core?.controller.entries([{ seq, rec }]);
+function acknowledgeBeforeJournaling({ server, sim }: Fleet): void {
+  server.appended = (rec, seq) => {
+    const { core } = server;
+    sim.after(1, 'too early', () => {
+      if (server.core === core) core?.controller.entries([{ seq, rec }]);
+    });
+  };
   server.committed = () => undefined;
 }
 
@@ -43,10 +48,11 @@ function loseASequence(fleet: Fleet): void {
   };
 }
 
-export const mutants: Readonly<Record<string, Mutation>> = {
-  'acknowledge before journaling': acknowledgeBeforeJournaling,
-  'apply twice': applyTwice,
-  'adopt by pid alone': adoptByPidAlone,
-  'skip the generation check': skipTheGenerationCheck,
-  "lose a report's sequence": loseASequence,
-};
+/** By name: how, and which check has to notice. */
+export const mutants: readonly (readonly [name: string, mutation: Mutation, by: RegExp])[] = [
+  ['acknowledge before journaling', acknowledgeBeforeJournaling, / kept|replay/],
+  ['apply twice', applyTwice, /two answers|applied/],
+  ['adopt by pid alone', adoptByPidAlone, /open orders|agent and processes/],
+  ['skip the generation check', skipTheGenerationCheck, / items| generation/],
+  ["lose a report's sequence", loseASequence, / reports|row of|stored reports/],
+];

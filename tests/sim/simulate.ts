@@ -16,7 +16,8 @@ export function simulate(seed: number, mutation?: Mutation): Result {
     check(fleet);
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    throw new Error(`SEED=${seed} (trace ${sim.trace})\n${sim.last.join('\n')}\n${text}`);
+    const story = `SEED=${seed} (trace ${sim.trace})\n${sim.last.join('\n')}\n${text}`;
+    throw new Error(story, { cause: error });
   }
   return { trace: sim.trace, events: sim.events };
 }
