@@ -7,10 +7,10 @@
  * usage error, 2 (clipanion itself would print it to stdout and end with 1).
  */
 
-import { Writable } from 'node:stream';
 import { Cli, type Command, type CommandClass } from 'clipanion';
 import { build } from './base/build.ts';
 import { describeError, wantsJson } from './fault.ts';
+import { namedOutput } from './help.io.ts';
 import { groupHelp, helpPath, named, unknownCommand } from './help.ts';
 
 interface Role {
@@ -47,17 +47,12 @@ async function load(words: readonly string[]): Promise<Cli> {
   return cli;
 }
 
-/** Help of one command is clipanion's own, with words for its numbers. */
-function namedOutput(stdout: Writable): Writable {
-  return new Writable({
-    write: (chunk: Buffer, _, done): void => {
-      stdout.write(named(chunk.toString()), done);
-    },
-  });
-}
-
 /** Runs a command so that its error reaches us: clipanion would print it and answer 1. */
-async function execute(cli: Cli, command: Command, stdout: Writable): Promise<number> {
+async function execute(
+  cli: Cli,
+  command: Command,
+  stdout: typeof Cli.defaultContext.stdout,
+): Promise<number> {
   const failures: unknown[] = [];
   const own = command.catch.bind(command);
   command.catch = async (error: unknown): Promise<void> => {

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import { optionFlag, optionList, optionText } from './environment.ts';
 
-const env = { LOTC_DATA: '/d', LOTC_LISTEN: '[::]:1  0.0.0.0:2', LOTC_READY_FILE: '', LOTC_PLAINTEXT: '1' };
+const env = {
+  LOTC_DATA: '/d',
+  LOTC_LISTEN: '[::]:1  0.0.0.0:2',
+  LOTC_READY_FILE: '',
+  LOTC_PLAINTEXT: '1',
+};
 
 test('the command line wins over the environment twin', () => {
   expect(optionText(undefined, 'data', env)).toBe('/d');
