@@ -120,12 +120,12 @@ test(`nothing acknowledged is lost or done twice by ${kills} kill -9 (seed ${see
   const pids = await pidsOfLong(fleet);
   expect(pids.size).toBe(lanes * nodes.length);
 
-  let over = false;
+  const over = new AbortController();
   const killer = async (): Promise<void> => {
-    for (let kill = 0; kill < kills && !over; kill += 1) {
+    for (let kill = 0; kill < kills && !over.signal.aborted; kill += 1) {
       const from = Math.floor((kill * (commands - 10)) / kills);
       await until(
-        () => done >= from || over,
+        () => done >= from || over.signal.aborted,
         90_000,
         () => `stuck at command ${done}`,
       );
@@ -142,7 +142,7 @@ test(`nothing acknowledged is lost or done twice by ${kills} kill -9 (seed ${see
   try {
     await Promise.all(scripts.map((lane) => lane.run()));
   } finally {
-    over = done < commands;
+    if (done < commands) over.abort();
     await killing;
   }
   expect({ killed, done }).toEqual({ killed: kills, done: commands });
