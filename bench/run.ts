@@ -65,11 +65,12 @@ const seconds = Math.round((performance.now() - beginMs) / 1_000);
 if (names.length === 0) writeFileSync(join(import.meta.dirname, 'RESULTS.md'), results());
 process.exit(broken.length === 0 ? 0 : 1);
 
-function bounded({ limitMs, run }: Row): Promise<Finding[]> {
+function bounded(row: Row): Promise<Finding[]> {
+  const { limitMs } = row;
   const { promise: late, reject } = Promise.withResolvers<never>();
   const text = `did not end within ${limitMs / 1_000} s`;
   const timer = setTimeout(() => reject(new Error(text)), limitMs);
-  return Promise.race([run(), late]).finally(() => clearTimeout(timer));
+  return Promise.race([row.run(), late]).finally(() => clearTimeout(timer));
 }
 
 function lineOf({ what, figure, against, result, goal, met }: Finding): string {

@@ -7,7 +7,7 @@
  * usage error, 2 (clipanion itself would print it to stdout and end with 1).
  */
 
-import { Cli, type Command, type CommandClass } from 'clipanion';
+import { type BaseContext, Cli, type Command, type CommandClass } from 'clipanion';
 import { build } from './base/build.ts';
 import { describeError, wantsJson } from './fault.ts';
 import { namedOutput } from './help.io.ts';
@@ -48,11 +48,7 @@ async function load(words: readonly string[]): Promise<Cli> {
 }
 
 /** Runs a command so that its error reaches us: clipanion would print it and answer 1. */
-async function execute(
-  cli: Cli,
-  command: Command,
-  stdout: typeof Cli.defaultContext.stdout,
-): Promise<number> {
+async function execute(cli: Cli, command: Command, stdout: BaseContext['stdout']): Promise<number> {
   const failures: unknown[] = [];
   const own = command.catch.bind(command);
   command.catch = async (error: unknown): Promise<void> => {

@@ -65,7 +65,8 @@ export const runAll: Row = {
 function timedRun(rig: Rig): { ms: number; cpuMs: number } {
   const beginMs = performance.now();
   const script = '"$0" admin run --on @all -- true >/dev/null; date +%s%N; times';
-  const text = execFileSync('bash', ['-euc', script, executable()], {
+  const text = execFileSync('bash', ['--norc', '-euc', script, executable()], {
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', ...rig.env },
     encoding: 'utf8',
   });
@@ -141,7 +142,7 @@ async function enrolled(rig: Rig): Promise<ChildProcess[]> {
   const lights = [1, half + 1].map((first) =>
     rig.spawn(node, [script, rig.path('s'), String(first), String(half), token]),
   );
-  await Promise.all(lights.map(({ stdout }) => stdout && once(stdout, 'data')));
+  await Promise.all(lights.map(({ stdout }) => once(stdout as NodeJS.ReadableStream, 'data')));
   return lights;
 }
 

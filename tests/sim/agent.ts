@@ -106,7 +106,7 @@ export class SimAgent {
     const { nowUs } = this.#sim;
     const nowMs = (nowUs - this.machine.bootUs) / 1000;
     const time = { nowMs, atUs: nowUs + this.#skewUs, errorUs: 25_000 };
-    for (const action of core.step({ ...event, time } as AgentEvent)) {
+    for (const action of core.step({ ...event, time })) {
       if (this.crashIn > 0) {
         this.crashIn -= 1;
         if (this.crashIn === 0) this.crash();
@@ -313,5 +313,5 @@ export function wire(
   body: AnyBody,
 ): AnyBody {
   const layout = layouts[kind][part];
-  return decodeBody(layout, encodeBody(layout, body)) as AnyBody;
+  return decodeBody(layout, encodeBody(layout, body));
 }

@@ -77,7 +77,9 @@ function live({ agents }: Fleet, { state, agents: present }: ServerCore): void {
   );
   expect(orders.join('; '), 'open orders').toBe('');
   const open = [...state.operations.values()].filter((one) => one.state === 'accepted');
-  const waits = open.map(({ verb, targets, waiting }) => `${verb} ${targets} ${[...waiting]}`);
+  const waits = open.map(
+    ({ verb, targets, waiting }) => `${verb} ${targets.join(' ')} ${[...waiting].join(' ')}`,
+  );
   expect(waits.join('; '), 'open operations').toBe('');
   const pending = [...state.runs.values()].filter((run) => run.row.processState === 'pending');
   expect(pending, 'pending runs').toEqual([]);

@@ -109,7 +109,7 @@ export class Fleet implements Surroundings {
       const answer = replier((ok, reply) => {
         connection.toAgent(`reported ${ok} ${reply.seq ?? ''}`, () => {
           const seq = wrapped.seq(reply.seq ?? 0);
-          if (ok) agent.step({ type: 'reported', body: { ...reply, seq } as Ok<'synReport'> });
+          if (ok) agent.step({ type: 'reported', body: { ...reply, seq } });
           else {
             const failure = { errorCode: reply.errorCode ?? 2, text: reply.text ?? '' };
             agent.step({ type: 'report-refused', failure });

@@ -25,7 +25,10 @@ export function simulate(seed: number, mutation?: Mutation): Result {
 /** While simulating there is no time and no chance but the seed's. */
 function withoutClocks(run: () => void): void {
   const { setTimeout, setInterval, setImmediate } = globalThis;
-  const [now, random, monotonic] = [Date.now, Math.random, performance.now];
+  const now = Date.now;
+  const random = Math.random;
+  // oxlint-disable-next-line typescript/unbound-method -- put back as it was
+  const monotonic = performance.now;
   const forbidden = (): never => {
     throw new Error('the simulation asked the real world for time or chance');
   };
