@@ -17,6 +17,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts'],
+          // None takes a second; a machine that is busy with something else may take many.
+          testTimeout: 60_000,
           // Its ESM build imports a directory, which only a bundler understands.
           server: { deps: { inline: ['clipanion'] } },
         },
