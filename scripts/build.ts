@@ -73,7 +73,7 @@ async function compile(main: string, directory: string): Promise<string> {
   const arch = process.arch;
   const node = stripNode(directory);
   const start = join(directory, 'start.cjs');
-  writeFileSync(start, startSource);
+  writeFileSync(start, startSource(`lotc ${version} (${commit}`));
   const cache = await makeCodeCache(node, main, directory);
   const seaConfig = {
     // The blob records this path as it is written; pkg works in a directory of its own below

@@ -20,12 +20,20 @@ const script = (options: string): string =>
   'importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER })';
 const call = ".runInThisContext()(exports, require, module, 'lotc', '/');";
 
-/** The program of the executable: its assets are `main.cjs` and `main.cache`. */
-export const startSource = `const vm = require('node:vm');
-const sea = require('node:sea');
-const source = sea.getAsset('main.cjs', 'utf8');
-const cachedData = Buffer.from(sea.getRawAsset('main.cache'));
-${script('cachedData, ')}${call}
+/**
+ * The program of the executable: its assets are `main.cjs` and `main.cache`. `--version` is
+ * answered before either is read; src/main.ts says the same.
+ */
+export const startSource = (version: string): string => `const words = process.argv.slice(2);
+if (words.length === 1 && words[0] === '--version') {
+  require('node:fs').writeSync(1, ${JSON.stringify(version)} + ', node ' + process.version + ')\\n');
+} else {
+  const vm = require('node:vm');
+  const sea = require('node:sea');
+  const source = sea.getAsset('main.cjs', 'utf8');
+  const cachedData = Buffer.from(sea.getRawAsset('main.cache'));
+  ${script('cachedData, ')}${call}
+}
 `;
 
 const warmSource = `const vm = require('node:vm');
