@@ -23,13 +23,14 @@ export const executable = (): string => process.env['LOTC_EXECUTABLE'] ?? '';
 const open = new Set<Place>();
 
 export async function disposeAll(): Promise<void> {
-  for (const place of open) await place[Symbol.asyncDispose]();
+  await Promise.all([...open].map((place) => place[Symbol.asyncDispose]()));
 }
 
 /** A directory and the processes started in it. */
 class Place implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'lotc-bench-'));
   readonly #children: ChildProcess[] = [];
+  #disposed: Promise<void> | undefined;
 
   constructor() {
     open.add(this);
@@ -61,30 +62,45 @@ class Place implements AsyncDisposable {
     return readFileSync(this.path('log'), 'utf8').slice(-2_000);
   }
 
+  /** What the agents started goes first, so that they leave in order and with nothing behind. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!open.delete(this)) return;
-    for (const child of this.#children) await end(child, 'SIGKILL');
-    for (let round = 0; round < 20; round += 1) {
-      const found = processesBelow(this.directory);
-      if (found.length === 0) break;
-      for (const pid of found) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // It has ended by itself.
-        }
-      }
-      await sleep(20);
-    }
+    this.#disposed ??= this.#dispose();
+    await this.#disposed;
+    open.delete(this);
+  }
+
+  async #dispose(): Promise<void> {
+    const own = new Set(this.#children.map(({ pid }) => pid));
+    if (killBelow(this.directory, own) > 0) await sleep(1_500);
+    await Promise.all(this.#children.map((child) => end(child)));
+    for (let round = 0; round < 20 && killBelow(this.directory) > 0; round += 1) await sleep(20);
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+/** How many were there; those in `spared` are not touched. */
+function killBelow(directory: string, spared: ReadonlySet<number | undefined> = new Set()): number {
+  const found = processesBelow(directory).filter((pid) => !spared.has(pid));
+  for (const pid of found) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  return found.length;
+}
+
+const PATIENCE_MS = 5_000;
+
+/** Told to stop, and killed where it does not. */
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
-  child.kill(signal);
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
   await ended;
+  clearTimeout(timer);
 }
 
 export type Admin = DialCredentials & { readonly addresses: readonly string[] };
