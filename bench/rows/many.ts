@@ -1,5 +1,5 @@
 /** Many nodes: a command on 50 agents, an order for 1,000, and what each costs the server. */
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import {
@@ -32,7 +32,7 @@ export const runAll: Row = {
     const [ours = [], forks = []] = await inTurns(5, [
       async () => {
         const before = spent();
-        const { ms, cpuMs } = timedRun(rig);
+        const { ms, cpuMs } = await timedRun(rig);
         await sleep(500);
         cpu.push((spent() - before + cpuMs) / AGENTS);
         return ms;
@@ -62,16 +62,17 @@ export const runAll: Row = {
 };
 
 /** The console's CPU time is what the shell that waited for it was told. */
-function timedRun(rig: Rig): { ms: number; cpuMs: number } {
+async function timedRun(rig: Rig): Promise<{ ms: number; cpuMs: number }> {
   const beginMs = performance.now();
-  const script = '"$0" admin run --on @all -- true >/dev/null; date +%s%N; times';
-  const text = execFileSync('bash', ['--norc', '-euc', script, executable()], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', ...rig.env },
-    encoding: 'utf8',
-  });
+  const script = '"$0" admin run --on @all --timeout 30s -- true >/dev/null; times';
+  const shell = rig.spawn('bash', ['--norc', '-euc', script, executable()], rig.env);
+  const text: string[] = [];
+  shell.stdin?.end();
+  shell.stdout?.on('data', (bytes: Buffer) => text.push(bytes.toString()));
+  const [code] = (await once(shell, 'close')) as [number | null];
   const ms = performance.now() - beginMs;
-  const [user = 0, system = 0] = [...text.matchAll(/(\d+)m([\d.]+)s/g)]
+  if (code !== 0) throw new Error(`run ended with ${code}: ${rig.log()}`);
+  const [user = 0, system = 0] = [...text.join('').matchAll(/(\d+)m([\d.]+)s/g)]
     .slice(2)
     .map(([, minutes, seconds]) => Number(minutes) * 60_000 + Number(seconds) * 1_000);
   return { ms, cpuMs: user + system };
