@@ -313,3 +313,24 @@ test('a sender beyond its credit ends its session', async () => {
   expect((await opener.closed).fault).toBe('credit-overrun');
   expect((await acceptor.closed).by).toBe('us');
 });
+
+test('WELCOME is taken before a request that came in the same chunk is heard', () => {
+  const now = (): number => 0;
+  const opener = new Dialogue({ side: 'opener' }, now, () => undefined);
+  const acceptor = new Dialogue({ side: 'acceptor' }, now, () => undefined);
+  const heard: string[] = [];
+  opener.handle({ request: (kind) => heard.push(kind) });
+  acceptor.handle({ hello: () => acceptor.welcome(welcomeBody) });
+  void opener.hello(helloBody, () => heard.push('welcome'));
+  acceptor.receive(Buffer.concat(opener.takeOutput(50_000)));
+  void acceptor.ask(
+    'synAssign',
+    { generation: 1, base: 0, items: [] },
+    {
+      ok: () => undefined,
+      fail: () => undefined,
+    },
+  );
+  opener.receive(Buffer.concat(acceptor.takeOutput(50_000)));
+  expect(heard).toEqual(['welcome', 'synAssign']);
+});

@@ -35,6 +35,7 @@ export class Dialogue {
   #handlers: Handlers = {};
   #byKind: Map<MessageKind, RequestHandler<MessageKind>> | undefined;
   #welcomed: PromiseWithResolvers<Ok<'hostHello'>> | undefined;
+  #taken: ((welcome: Ok<'hostHello'>) => void) | undefined;
   readonly #closed = Promise.withResolvers<SessionEnd>();
   #end: SessionEnd | undefined;
 
@@ -77,9 +78,16 @@ export class Dialogue {
 
   // ---- greeting ----
 
-  /** Rejects with `RefusedError` where the acceptor says no. */
-  hello(body: Req<'hostHello'>): Promise<Ok<'hostHello'>> {
+  /**
+   * Rejects with `RefusedError` where the acceptor says no. `taken` is called at once, before
+   * anything that came behind WELCOME is heard; the promise may be later than that.
+   */
+  hello(
+    body: Req<'hostHello'>,
+    taken?: (welcome: Ok<'hostHello'>) => void,
+  ): Promise<Ok<'hostHello'>> {
     this.#welcomed = Promise.withResolvers();
+    this.#taken = taken;
     this.#say(() => this.#session.hello(body));
     return this.#welcomed.promise;
   }
@@ -216,6 +224,7 @@ export class Dialogue {
         this.#handlers.hello?.(event.body);
         break;
       case 'welcome':
+        this.#taken?.(event.body);
         this.#welcomed?.resolve(event.body);
         this.#sendWaiting();
         break;

@@ -64,10 +64,11 @@ async function session(options: ConnectionOptions, backoff: Backoff): Promise<st
   options.prepare(link);
   const stop = (): void => void link.close('the agent stops');
   try {
-    const welcome = await link.hello(options.hello());
-    backoff.reset();
-    log('info', 'connected', { server: address, build: welcome.build });
-    options.opened(link, welcome);
+    await link.hello(options.hello(), (welcome) => {
+      backoff.reset();
+      log('info', 'connected', { server: address, build: welcome.build });
+      options.opened(link, welcome);
+    });
     signal.addEventListener('abort', stop, { once: true });
     const { text } = await link.closed;
     options.closed(text);
