@@ -4,7 +4,7 @@
  * size needs the memory of one chunk. It knows nothing of what frames mean.
  */
 
-/** Asked for the next frame, in pieces, when there is room; undefined: nothing for now. */
+/** Asked for the next frame, in pieces, when there is room; undefined: it has none. */
 export type FrameSource = () => readonly Uint8Array[] | undefined;
 
 class Fifo {
