@@ -3,10 +3,11 @@
  * claims where it says that it is synchronised (adjtimex(2)); otherwise the error is unknown and
  * said to be. It never changes the system clock.
  *
- * Microseconds between two milliseconds of the system clock come from the monotonic clock; where
- * the two part by more than a millisecond or two, the system clock was stepped and is right.
+ * Timers and the shim sleep on CLOCK_MONOTONIC: `monotonicOf` says when an instant of true time
+ * comes there, and `onMoved` when such an answer has become wrong.
  */
 import type { Clock, Instant } from '../base/clock.ts';
+import { type BaseClock, openBaseClock } from './base-clock.io.ts';
 
 export interface ClockFacts {
   readonly synchronized: boolean;
@@ -16,67 +17,106 @@ export interface ClockFacts {
 
 export interface SystemClock extends Clock {
   facts(): ClockFacts;
+  /** CLOCK_MONOTONIC in µs, as the shim is told its instants. */
+  monotonicUs(): number;
+  /** True time (µs since 1970) at an instant of CLOCK_MONOTONIC, by what is known now. */
+  trueAt(monotonicUs: number): number;
+  /** The instant of CLOCK_MONOTONIC at which true time will be `trueUs`, by what is known now. */
+  monotonicOf(trueUs: number): number;
+  /**
+   * Calls back when true time has moved against CLOCK_MONOTONIC by more than `movedUs` since the
+   * last call: what was armed by `monotonicOf` wants a new instant. Returns what ends it.
+   */
+  onMoved(callback: () => void): () => void;
 }
 
-const STEP_US = 2_000;
 const FACTS_EVERY_MS = 16_000;
-/** struct timex (adjtimex(2)), LP64: modes at 0, maxerror at 24, status at 40; 208 bytes. */
-const TIMEX_BYTES = 208;
-const STA_UNSYNC = 0x40;
-const TIME_ERROR = 5;
-/** The kernel stops counting here: it does not know. */
-const MAXERROR_UNKNOWN_US = 16_000_000;
-
-type Adjtimex = (timex: Buffer) => number;
-
-async function openAdjtimex(): Promise<Adjtimex | undefined> {
-  try {
-    const { dlopen } = await import('node:ffi');
-    const { functions } = dlopen(null, { adjtimex: { arguments: ['buffer'], return: 'i32' } });
-    const call = functions['adjtimex'];
-    return call;
-  } catch {
-    // A Node without FFI, or a sandbox that forbids it: the error is then unknown.
-    return undefined;
-  }
-}
-
-function readFacts(adjtimex: Adjtimex | undefined): ClockFacts {
-  if (!adjtimex) return { synchronized: false, source: 'system' };
-  const timex = Buffer.alloc(TIMEX_BYTES);
-  const state = adjtimex(timex);
-  const errorUs = Number(timex.readBigInt64LE(24));
-  const unsynchronised = (timex.readInt32LE(40) & STA_UNSYNC) !== 0;
-  if (state < 0 || state === TIME_ERROR || unsynchronised || errorUs >= MAXERROR_UNKNOWN_US) {
-    return { synchronized: false, source: 'system' };
-  }
-  return { synchronized: true, clockErrorUs: errorUs, source: 'kernel' };
-}
+/** A process starts within some hundred µs of its instant: less is not worth moving it. */
+const MOVED_US = 100;
+const LOOK_EVERY_MS = 1_000;
 
 export async function openClock(): Promise<SystemClock> {
-  const adjtimex = await openAdjtimex();
-  let facts = readFacts(adjtimex);
-  let readAtMs = performance.now();
-  let baseUs = Date.now() * 1000;
-  let baseMs = performance.now();
-  const currentFacts = (): ClockFacts => {
+  return new Wall(await openBaseClock());
+}
+
+class Wall implements SystemClock {
+  readonly #base: BaseClock;
+  #facts: ClockFacts;
+  #readAtMs = performance.now();
+  #listeners: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #toldUs = 0;
+
+  constructor(base: BaseClock) {
+    this.#base = base;
+    this.#facts = factsOf(base);
+  }
+
+  monotonicMs(): number {
+    return performance.now();
+  }
+
+  monotonicUs(): number {
+    return this.#base.monotonicUs();
+  }
+
+  now(): Instant {
+    return { atUs: Math.round(this.#base.wallUs()), errorUs: this.facts().clockErrorUs };
+  }
+
+  facts(): ClockFacts {
     const nowMs = performance.now();
-    if (nowMs - readAtMs > FACTS_EVERY_MS) {
-      facts = readFacts(adjtimex);
-      readAtMs = nowMs;
+    if (nowMs - this.#readAtMs > FACTS_EVERY_MS) {
+      this.#facts = factsOf(this.#base);
+      this.#readAtMs = nowMs;
     }
-    return facts;
-  };
-  const now = (): Instant => {
-    const wallUs = Date.now() * 1000;
-    const nowMs = performance.now();
-    let atUs = baseUs + Math.round((nowMs - baseMs) * 1000);
-    if (Math.abs(atUs - wallUs) > STEP_US) {
-      baseUs = wallUs;
-      baseMs = nowMs;
-      atUs = wallUs;
+    return this.#facts;
+  }
+
+  trueAt(monotonicUs: number): number {
+    return Math.round(monotonicUs + this.#aheadUs());
+  }
+
+  monotonicOf(trueUs: number): number {
+    return Math.round(trueUs - this.#aheadUs());
+  }
+
+  onMoved(callback: () => void): () => void {
+    if (this.#listeners.length === 0) this.#toldUs = this.#aheadUs();
+    this.#listeners.push(callback);
+    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
+    return () => {
+      this.#listeners = this.#listeners.filter((one) => one !== callback);
+      if (this.#listeners.length > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    };
+  }
+
+  /** True time minus CLOCK_MONOTONIC. */
+  #aheadUs(): number {
+    // The pair that was read closest together is the one to believe.
+    let best = { apartUs: Number.POSITIVE_INFINITY, aheadUs: 0 };
+    for (let n = 0; n < 3; n += 1) {
+      const beforeUs = this.#base.monotonicUs();
+      const wallUs = this.#base.wallUs();
+      const apartUs = this.#base.monotonicUs() - beforeUs;
+      const aheadUs = wallUs - (beforeUs + apartUs / 2);
+      if (apartUs < best.apartUs) best = { apartUs, aheadUs };
     }
-    return { atUs, errorUs: currentFacts().clockErrorUs };
-  };
-  return { monotonicMs: () => performance.now(), now, facts: currentFacts };
+    return best.aheadUs;
+  }
+
+  #look(): void {
+    const aheadUs = this.#aheadUs();
+    if (Math.abs(aheadUs - this.#toldUs) <= MOVED_US) return;
+    this.#toldUs = aheadUs;
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+function factsOf(base: BaseClock): ClockFacts {
+  const kernel = base.kernel();
+  if (!kernel?.synchronized) return { synchronized: false, source: 'system' };
+  return { synchronized: true, clockErrorUs: kernel.errorUs, source: 'kernel' };
 }
