@@ -8,7 +8,7 @@
  *
  * A frozen group stays frozen when the agent dies; the next agent finds it by the run's name.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LotcError } from '../base/errors.ts';
 import type { Containment } from './containment.io.ts';
@@ -53,7 +53,8 @@ export class RunTrees {
     const path = this.#path(run);
     if (path === undefined) return undefined;
     try {
-      if (!existsSync(path)) mkdirSync(path);
+      // With its base where somebody has removed that: it is empty whenever nothing runs.
+      mkdirSync(path, { recursive: true });
       writeFileSync(join(path, 'cgroup.freeze'), '0');
     } catch (cause) {
       throw new LotcError('io', `cannot make the control group ${path}: ${String(cause)}`, {

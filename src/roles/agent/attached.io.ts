@@ -1,7 +1,10 @@
 /**
  * What the agent knows of one run's shim, and what an earlier life of the agent left behind: the
  * order file, a shim that answers, the record of an exit. Facts only; what follows is boot.ts's.
+ * Where none of them says what became of a launch, the shim's socket decides: a shim binds it
+ * before it starts anything, so whoever takes the name first settles whether the run was launched.
  */
+import { closeSync, lstatSync, openSync } from 'node:fs';
 import type { LogIndexer } from '../../supervisor/log-indexer.io.ts';
 import { paths } from '../../supervisor/paths.ts';
 import { bootId } from '../../supervisor/proc.io.ts';
@@ -44,11 +47,18 @@ export async function inspectRun(
   attached.held = [];
   const hear = (event: ShimEvent): void => options.hear(attached, event);
   attached.handle = await attachShim(places.socket, hear);
+  const sameBoot = file.boot === bootId();
+  let record = await readRecord(places.exit);
+  if (!attached.handle && !record && sameBoot) {
+    const barred = bar(places.socket);
+    if (!barred) attached.handle = await attachLate(places.socket, hear);
+    record = attached.handle ? undefined : await readRecord(places.exit);
+    if (barred && !record) return { found: { run, found: { kind: 'unlaunched' } } };
+  }
   if (attached.handle) {
     await said(attached);
     return { found: { run, order, found: { kind: 'alive', frozen: false } }, attached };
   }
-  const record = await readExitRecord(places.exit).catch(() => undefined);
   if (record?.end.kind === 'exited') {
     const started = record.started && startedOf(record.started);
     return { found: { run, order, found: { kind: 'recorded', started, end: endOf(record.end) } } };
@@ -57,8 +67,40 @@ export async function inspectRun(
     const { text: reason, code: errorCode } = faultOf(record.end, attached);
     return { found: { run, order, found: { kind: 'not-started', reason, errorCode } } };
   }
-  const reason = file.boot === bootId() ? 'the shim died' : 'the node was rebooted';
+  const reason = sameBoot ? 'the shim died' : 'the node was rebooted';
   return { found: { run, order, found: { kind: 'dead', reason } } };
+}
+
+const readRecord = (path: string) => readExitRecord(path).catch(() => undefined);
+
+/**
+ * Takes the name a shim binds before it starts anything, so that one still on its way from an
+ * earlier life of the agent can start nothing any more. False: one has bound it already.
+ */
+function bar(socket: string): boolean {
+  try {
+    closeSync(openSync(socket, 'wx', 0o600));
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    // A plain file is the bar of an agent that died right after it.
+    return lstatSync(socket).isFile();
+  }
+}
+
+/** From bind(2) to listen(2) a shim that starts right now refuses connections. */
+const LISTENS_MS = 500;
+
+async function attachLate(
+  socket: string,
+  hear: (event: ShimEvent) => void,
+): Promise<ShimHandle | undefined> {
+  const until = performance.now() + LISTENS_MS;
+  for (;;) {
+    const handle = await attachShim(socket, hear);
+    if (handle || performance.now() > until) return handle;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 const HELLO_MS = 1_000;
