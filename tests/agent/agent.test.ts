@@ -229,7 +229,7 @@ test('20 kills of the agent at any instant of a start: each run is there once', 
     const row = await until(`the end of ${run}`, () => {
       return server.rows(run).find(({ exitedAt }) => exitedAt !== undefined);
     });
-    // Only the agent dies here: whatever it had begun, the shim or the next agent brings to its end.
+    // Only the agent dies here: what it had begun is brought to its end by shim or next agent.
     expect(row).toMatchObject({ processState: 'exited', exitCode: n });
   }
   const seen = readFileSync(witness, 'utf8').trimEnd().split('\n');

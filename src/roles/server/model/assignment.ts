@@ -9,6 +9,11 @@ import type { Assignment, State } from './state.ts';
 
 /** Removals remembered for each node before a full list is cheaper than their memory. */
 const REMOVALS_KEPT = 64;
+/** Somebody may wait for the going of a bundle, which only a node that is told of it confirms. */
+const BUNDLE_REMOVALS_KEPT = 1_024;
+const BUNDLE_PREFIX = 'bundle:';
+
+export const bundleItem = (bundle: string): string => `${BUNDLE_PREFIX}${bundle}`;
 
 export function newAssignment(): Assignment {
   return { generation: 0, items: new Map(), removed: new Map(), floor: 0 };
@@ -32,14 +37,20 @@ export function withdraw(change: Change, uid: string, item: string): void {
   if (!assignment?.items.delete(item)) return;
   assignment.generation += 1;
   assignment.removed.set(item, assignment.generation);
-  if (assignment.removed.size > REMOVALS_KEPT) {
-    const oldest = assignment.removed.entries().next().value;
-    if (oldest) {
-      assignment.removed.delete(oldest[0]);
-      assignment.floor = oldest[1];
-    }
-  }
+  if (assignment.removed.size > REMOVALS_KEPT) forgetOne(assignment);
   change.nodes.add(uid);
+}
+
+/** The oldest removal goes, other items before bundles. */
+function forgetOne(assignment: Assignment): void {
+  const { removed } = assignment;
+  const bundlesToo = removed.size > REMOVALS_KEPT + BUNDLE_REMOVALS_KEPT;
+  for (const [item, generation] of removed) {
+    if (item.startsWith(BUNDLE_PREFIX) && !bundlesToo) continue;
+    removed.delete(item);
+    assignment.floor = Math.max(assignment.floor, generation);
+    return;
+  }
 }
 
 export interface Delta {

@@ -69,6 +69,24 @@ test('a full list says also what went, for whoever waits for its going', () => {
   expect(delta).toMatchObject({ reset: true, items: [], removed: ['bundle:b'] });
 });
 
+test('the going of a bundle is not forgotten over many orders', () => {
+  const uid = fleet();
+  act('fileDef', load);
+  act('fileRm', { names: ['b'] });
+  const seen = state.value.assignments.get(uid)?.generation;
+  act('taskAdd', { task: 't', spec: { command: ['x'] }, mode: 'create' });
+  for (let n = 0; n < 100; n += 1) {
+    const start = act('taskRun', { targets: ['t'] });
+    act('retCancel', {
+      operation: (start.reply.ok ? start.reply.body['operation'] : '') as string,
+    });
+  }
+  expect(state.value.assignments.get(uid)?.removed.size).toBeLessThanOrEqual(66);
+  const delta = deltaSince(state.value, uid, seen);
+  expect(delta?.reset).toBe(true);
+  expect(delta?.removed).toContain('bundle:b');
+});
+
 test('the node has the last word on a run whose start was withdrawn', () => {
   const uid = fleet();
   act('taskAdd', { task: 't', spec: { command: ['x'] }, mode: 'create' });

@@ -3,7 +3,7 @@
  * command that names it is journaled; here only names, digests and selections are kept.
  */
 
-import { assign, withdraw } from './assignment.ts';
+import { assign, bundleItem, withdraw } from './assignment.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { answerOperation, awaitAnswer, openOperation } from './operations.ts';
@@ -13,8 +13,6 @@ import { liveRuns } from './runs.ts';
 import type { Answer, BundleRecord, NodeRecord, Reply, RunRecord, State } from './state.ts';
 import { stopForRemoval } from './tasks.ts';
 import { refusalOf } from './verbs.ts';
-
-const itemOf = (bundle: string): string => `bundle:${bundle}`;
 
 export function defineBundle(change: Change, body: CommandBody<'fileDef'>): Reply {
   const { state, command } = change;
@@ -60,7 +58,7 @@ const unloadToken = (bundle: string, uid: string): string => `unload:${bundle} $
 function loadOn(change: Change, record: BundleRecord, node: NodeRecord): void {
   const { state } = change;
   const { bundle, digest, sizeBytes } = record;
-  const item = itemOf(bundle);
+  const item = bundleItem(bundle);
   const isThere = state.assignments.get(node.uid)?.items.get(item)?.digest === digest;
   // What failed for good is tried again only when it is assigned again.
   const failed = state.presences.get(presenceKey(node.uid, bundle))?.state === 'failed';
@@ -90,8 +88,8 @@ export function loadBundles(change: Change, node: NodeRecord): void {
 function unloadFrom(change: Change, bundle: string, node: NodeRecord): void {
   const { state } = change;
   state.presences.delete(presenceKey(node.uid, bundle));
-  if (!state.assignments.get(node.uid)?.items.has(itemOf(bundle))) return;
-  withdraw(change, node.uid, itemOf(bundle));
+  if (!state.assignments.get(node.uid)?.items.has(bundleItem(bundle))) return;
+  withdraw(change, node.uid, bundleItem(bundle));
   const text = `bundle "${bundle}" was unloaded before it was loaded`;
   answerWaiting(change, loadToken(bundle, node.uid), {
     ...{ ok: false, node: node.name, code: 'cancelled', text },
