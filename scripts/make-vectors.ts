@@ -11,7 +11,15 @@ import { encodeFrame } from '../src/net/codec.ts';
 import { codeOf, layoutOfCode } from '../src/net/codes.ts';
 import { encodeErrorFrame } from '../src/net/error-frame.ts';
 import { sealFrame } from '../src/net/frame.ts';
-import { categories, type Fields, failure } from '../src/net/layout.ts';
+import {
+  type Category,
+  categories,
+  type Fields,
+  failure,
+  layouts,
+  type MessageKind,
+  type State,
+} from '../src/net/layout.ts';
 import { type KeyName, type KeyType, keys } from '../src/net/registry.ts';
 import { shapes } from '../src/net/shapes.ts';
 import { type BadVector, directory, toJson, type Vector } from '../tests/wire/vector.ts';
@@ -31,6 +39,9 @@ const samples: Partial<Record<KeyName, unknown>> = {
   ...{ offsetUs: -1_500, errorCode: 24, exitCode: 137, key: new Uint8Array(16).fill(0xab) },
   ...{ data: new TextEncoder().encode('hello\n'), sizeBytes: 5_000_000_000, verb: 'start' },
   ...{ pid: 31_337, memoryBytes: 123_456_789, heartbeatMs: 5_000, limit: 100, query: 'events' },
+  ...{ schedule: 'nightly', action: 'start', cron: '30 2 * * *', tz: 'Europe/Warsaw', count: 5 },
+  ...{ missed: 'once', overlap: 'forbid', everyUs: 200_000, maxClockErrorUs: 50_000, result: 'ok' },
+  ...{ lateUs: 412, next: [at], splayUs: 30_000_000, mode: 'pause' },
 };
 
 function valueOf(name: KeyName, type: KeyType, full: boolean): unknown {
@@ -75,6 +86,30 @@ function vectorsOf(code: number): Vector[] {
     const name = `${kind} ${state}${full ? ', everything' : ''}`;
     const hex = Buffer.from(bytes).toString('hex');
     return { ...{ name, kind, state, code, id, more, again }, body: toJson(body), hex };
+  });
+}
+
+/** What came to a message after its first vectors were made, by the keys it has beside the must. */
+const later: readonly (readonly [MessageKind, State, readonly KeyName[]])[] = [
+  ['taskRun', 'REQ', ['timing']],
+  ['taskRun', 'OK', ['schedules', 'unchanged']],
+  ['fileDef', 'REQ', ['timing']],
+  ['fileRm', 'REQ', ['timing']],
+  ['retQuery', 'OK', ['schedules', 'fires', 'summaries']],
+  ['synAssign', 'REQ', ['items']],
+  ['synReport', 'REQ', ['reports']],
+];
+
+function laterVectors(category: Category): Vector[] {
+  return later.flatMap(([kind, state, names]): Vector[] => {
+    if (layouts[kind].category !== category) return [];
+    const { code, layout } = codeOf(kind, state);
+    const body = bodyOf({ must: [...new Set([...layout.must, ...names])], may: [] }, true);
+    const id = 4_001;
+    const hex = Buffer.from(encodeFrame({ kind, state, id, body })).toString('hex');
+    const facts = { kind, state, code, id, more: false, again: false };
+    const name = `${kind} ${state}, with ${names.join(', ')} in full`;
+    return [{ name, ...facts, body: toJson(body), hex }];
   });
 }
 
@@ -141,7 +176,8 @@ function add(file: string, made: readonly { readonly name: string }[]): number {
 }
 
 for (const [number, category] of categories.entries()) {
-  const made = Array.from({ length: 32 }, (_, n) => vectorsOf((number << 5) | n)).flat();
+  const first = Array.from({ length: 32 }, (_, n) => vectorsOf((number << 5) | n)).flat();
+  const made = [...first, ...laterVectors(category)];
   if (made.length === 0) continue;
   console.log(category, add(`${category.toLowerCase()}.json`, made));
 }

@@ -7,6 +7,7 @@
  * REQ gets ACK (received, durable) and then OK (done) or ERR (failed), or OK / ERR at once.
  * A request without an answer (id 0) has only a `req` layout.
  */
+import { dependencyLayouts } from './layout-dep.ts';
 import { type Fields, shapes } from './shapes.ts';
 
 export type { Ack, AnyBody, Failure, Ok, Req, Shape } from './bodies.ts';
@@ -34,9 +35,13 @@ export interface Layout {
   readonly ok?: Fields;
 }
 
-const verb = { must: ['key', 'targets'], may: ['on', 'wait', 'present'] } as const;
+const verb = { must: ['key', 'targets'], may: ['on', 'wait', 'present', 'timing'] } as const;
 const verbAck = { must: ['operation'], may: ['seq', 'answers'] } as const;
-const verbOk = { must: [], may: ['operation', 'answers', 'seq', 'processes'] } as const;
+/** `schedules`: of a verb with `timing`, which makes schedules and no operation. */
+const verbOk = {
+  must: [],
+  may: ['operation', 'answers', 'seq', 'processes', 'schedules', 'unchanged'],
+} as const;
 
 export const layouts = {
   // HOST: nodes, who they are and how they are
@@ -137,16 +142,21 @@ export const layouts = {
     ok: { must: ['answers'], may: ['seq'] },
   },
 
+  ...dependencyLayouts,
+
   // FILE: bundles and the transfer of their content
   fileDef: {
     ...{ category: 'FILE', sub: 0, name: 'DEF' },
-    req: { must: ['key', 'bundle', 'digest', 'sizeBytes'], may: ['on', 'replace', 'wait'] },
+    req: {
+      must: ['key', 'bundle', 'digest', 'sizeBytes'],
+      may: ['on', 'replace', 'wait', 'timing'],
+    },
     ack: verbAck,
     ok: verbOk,
   },
   fileRm: {
     ...{ category: 'FILE', sub: 1, name: 'RM' },
-    req: { must: ['key', 'names'], may: ['on', 'force', 'wait'] },
+    req: { must: ['key', 'names'], may: ['on', 'force', 'wait', 'timing'] },
     ack: verbAck,
     ok: verbOk,
   },
@@ -189,7 +199,7 @@ export const layouts = {
       must: [],
       may: [
         ...['nodes', 'processes', 'tasks', 'bundles', 'operations', 'events', 'tokens'],
-        ...['samples', 'seq', 'after'],
+        ...['samples', 'seq', 'after', 'schedules', 'fires', 'summaries'],
       ] as const,
     },
   },
@@ -211,17 +221,9 @@ export const layouts = {
     ok: {
       must: [],
       may: [
-        'node',
-        'run',
-        'task',
-        'stream',
-        'data',
-        'at',
-        'offset',
-        'process',
-        'text',
+        ...['node', 'run', 'task', 'stream', 'data', 'at', 'offset', 'process', 'text'],
         'processes',
-      ],
+      ] as const,
     },
   },
   /** Ad-hoc command: runs with no task. ACK names the runs; output comes through retLog. */

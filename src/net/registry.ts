@@ -185,6 +185,47 @@ export const keys = {
   credit: [153, 'uint'],
   fault: [154, 'text'],
   request: [155, 'uint'],
+
+  // schedules and firings
+  schedule: [190, 'text'],
+  action: [191, 'text'],
+  everyUs: [192, 'uint'],
+  fromUs: [193, 'time'],
+  cron: [194, 'text'],
+  tz: [195, 'text'],
+  untilUs: [196, 'time'],
+  count: [197, 'uint'],
+  missed: [198, 'text'],
+  overlap: [199, 'text'],
+  maxClockErrorUs: [200, 'uint'],
+  splayUs: [201, 'uint'],
+  paused: [202, 'bool'],
+  sinceUs: [203, 'time'],
+  schedules: [204, { list: 'schedule' }],
+  plan: [205, { map: 'schedule' }],
+  timing: [206, { map: 'timing' }],
+  inUs: [207, 'uint'],
+  next: [208, 'uints'],
+  fire: [209, { map: 'fire' }],
+  fires: [210, { list: 'fire' }],
+  plannedUs: [211, 'time'],
+  firedUs: [212, 'time'],
+  lateUs: [213, 'int'],
+  result: [214, 'text'],
+  summaries: [215, { list: 'summary' }],
+  okCount: [216, 'uint'],
+  skippedCount: [217, 'uint'],
+  failedCount: [218, 'uint'],
+  lostCount: [219, 'uint'],
+  lateP50Us: [220, 'int'],
+  lateP95Us: [221, 'int'],
+  lateP99Us: [222, 'int'],
+  lateMaxUs: [223, 'int'],
+  skewP50Us: [224, 'uint'],
+  skewP99Us: [225, 'uint'],
+  skewMaxUs: [226, 'uint'],
+  skewErrorUs: [227, 'uint'],
+  pausedOn: [228, 'texts'],
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
 export type ShapeName =
@@ -201,7 +242,11 @@ export type ShapeName =
   | 'event'
   | 'token'
   | 'presence'
-  | 'clock';
+  | 'clock'
+  | 'timing'
+  | 'schedule'
+  | 'fire'
+  | 'summary';
 
 export type KeyType =
   | 'uint'

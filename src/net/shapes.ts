@@ -28,19 +28,27 @@ export const shapes = {
       ...['cpuMs', 'maxMemoryBytes', 'errorCode', 'containment', 'command', 'who'],
     ] as const,
   },
-  /** One thing a node is assigned: a bundle to hold or an order to carry out (`entry` says). */
+  /**
+   * One thing a node is assigned; `entry` says what. `bundle`: content to hold. `order`: to be
+   * carried out. `task` (item `task:NAME`): the definition that schedules on this node start:
+   * `task`, `spec`, `revision`, `enabled`. `schedule` (item `schedule:ID`): its `plan`.
+   */
   item: {
     must: ['item', 'generation', 'entry'],
     may: [
       ...['bundle', 'digest', 'sizeBytes', 'order', 'operation', 'verb', 'run', 'task', 'spec'],
       ...['revision', 'env', 'arguments', 'signal', 'expiresAt', 'previous', 'at', 'who'],
       ...['stdin', 'tty', 'rows', 'columns', 'live', 'stopGraceMs', 'stopSignal'],
+      ...['plan', 'enabled'],
     ] as const,
   },
-  /** One thing a node reports: a process's whole row, an order's answer, a bundle's state. */
+  /**
+   * One thing a node reports: a process's whole row, an order's answer, a bundle's state, how far
+   * a firing is (`entry` is `fire`; the newest report of a firing wins).
+   */
   report: {
     must: ['seq', 'at', 'entry'],
-    may: ['process', 'order', 'answer', 'bundle', 'digest', 'bundleState', 'reason'],
+    may: ['process', 'order', 'answer', 'bundle', 'digest', 'bundleState', 'reason', 'fire'],
   },
   answer: {
     must: ['ok'],
@@ -83,6 +91,54 @@ export const shapes = {
       ...['node', 'task', 'run', 'cpuPercent', 'memoryBytes', 'memoryKind', 'ioReadBytes'],
       ...['ioWriteBytes', 'threads', 'openFiles', 'uptimeMs', 'load1', 'memoryTotalBytes'],
       ...['diskFreeBytes'],
+    ] as const,
+  },
+  /**
+   * When: exactly one of `at`, `inUs` (from its acceptance), `everyUs` and `cron`. `fromUs` goes
+   * with `everyUs`, `tz` with `cron` (default UTC; `local`: the node's). `schedule` is its name.
+   */
+  timing: {
+    must: [],
+    may: [
+      ...['at', 'inUs', 'everyUs', 'fromUs', 'cron', 'tz', 'untilUs', 'count', 'missed'],
+      ...['overlap', 'maxClockErrorUs', 'splayUs', 'schedule'],
+    ] as const,
+  },
+  /**
+   * An action bound to instants: one of `at`, `everyUs` with `fromUs` (instants at fromUs +
+   * n × everyUs, n ≥ 1) and `cron` with `tz`; none after `untilUs`, nor beyond the first `count`
+   * after `sinceUs`, when the server accepted it. `revision` grows with each change. As a node is
+   * assigned it, `paused` speaks of that node; as people see it, of the whole, and `pausedOn`
+   * names further nodes.
+   */
+  schedule: {
+    must: ['schedule', 'action', 'sinceUs', 'revision', 'missed', 'overlap'],
+    may: [
+      ...['task', 'at', 'everyUs', 'fromUs', 'cron', 'tz', 'untilUs', 'count'],
+      ...['maxClockErrorUs', 'splayUs', 'paused', 'on', 'env', 'arguments', 'signal'],
+      ...['bundle', 'digest', 'sizeBytes', 'force', 'who', 'createdAt', 'next', 'pausedOn'],
+    ] as const,
+  },
+  /**
+   * One planned instant of a schedule on one node. `result` is `ok`, `skipped`, `failed` or
+   * `lost`; none yet while it is claimed or happening. `clockErrorUs` absent: unknown.
+   */
+  fire: {
+    must: ['schedule', 'action', 'plannedUs'],
+    may: [
+      ...['task', 'bundle', 'node', 'run', 'firedUs', 'lateUs', 'clockErrorUs', 'result'],
+      ...['reason'],
+    ] as const,
+  },
+  /**
+   * Firings of one schedule in figures. Skew: between the first and the last node that fired at
+   * one instant; `skewErrorUs` is the largest sum of the two clocks' errors, absent if unknown.
+   */
+  summary: {
+    must: ['schedule', 'action', 'count', 'okCount', 'skippedCount', 'failedCount', 'lostCount'],
+    may: [
+      ...['task', 'bundle', 'lateP50Us', 'lateP95Us', 'lateP99Us', 'lateMaxUs'],
+      ...['skewP50Us', 'skewP99Us', 'skewMaxUs', 'skewErrorUs'],
     ] as const,
   },
 } as const satisfies Record<ShapeName, Fields>;

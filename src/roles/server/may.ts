@@ -30,6 +30,7 @@ export const toServer: Record<MessageKind, readonly PeerRole[]> = {
   taskCont: ['admin'],
   taskOk: ['admin'],
   taskNok: ['admin'],
+  depSchedule: ['admin'],
   fileDef: ['admin'],
   fileRm: ['admin'],
   filePut: ['admin'],
