@@ -11,7 +11,6 @@ interface Thread {
 
 const threads: Readonly<Record<string, () => Promise<Thread>>> = {
   journal: () => import('./store/journal.thread.io.ts'),
-  tables: () => import('./store/tables.thread.io.ts'),
 };
 
 /** Runs the thread `name` until its module lets it end. */

@@ -1,7 +1,15 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openTables } from '../../src/store/tables.io.ts';
 import type { TableStore } from '../../src/store/tables.ts';
@@ -89,13 +97,69 @@ test('a commit that fails for any other reason ends the store', async () => {
   const fatal: Error[] = [];
   const path = join(directory, 'agent.db');
   const store = await openTables(path, { reserveBytes: 0, onFatal: (error) => fatal.push(error) });
-  const other = new DatabaseSync(path);
-  other.exec('DROP TABLE entry');
-  other.close();
+  closeSync(descriptorOf(path));
   await expect(store.commit([put('t', 'k', '1')])).rejects.toMatchObject({ code: 'io' });
   await expect(store.commit([put('t', 'k', '2')])).rejects.toMatchObject({ code: 'io' });
   expect(fatal).toHaveLength(1);
   await store[Symbol.asyncDispose]();
+});
+
+function descriptorOf(path: string): number {
+  const found = readdirSync('/proc/self/fd').find((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === path;
+    } catch {
+      return false;
+    }
+  });
+  return Number(found);
+}
+
+test('a log that grew is written anew, and holds what it held', async () => {
+  const store = await open();
+  const round = (n: number) =>
+    store.commit([put('t', `k${n % 50}`, `${n}${'x'.repeat(3_000)}`), put('u', 'last', String(n))]);
+  for (let n = 0; n < 1_500; n += 1) await round(n);
+  expect(await store.size()).toBeLessThan(2 << 20);
+  const check = async (one: TableStore): Promise<void> => {
+    expect(await all(one, 'u')).toEqual([['last', '1499']]);
+    const values = await all(one, 't');
+    expect(
+      values.map(([, value]) => Number(value.replace(/x+$/, ''))).sort((a, b) => a - b),
+    ).toEqual(Array.from({ length: 50 }, (_, index) => 1_450 + index));
+  };
+  await check(store);
+  await store[Symbol.asyncDispose]();
+  await using again = await open();
+  await check(again);
+});
+
+test('a torn end is cut; damage before the end is refused; so is a file of others', async () => {
+  const path = join(directory, 'agent.db');
+  const store = await open();
+  await store.commit([put('t', 'a', '1')]);
+  const first = await store.size();
+  await store.commit([put('t', 'b', '2')]);
+  const second = await store.size();
+  await store[Symbol.asyncDispose]();
+  const whole = readFileSync(path);
+  writeFileSync(path, whole.subarray(0, second - 1));
+  const cut = await open();
+  expect(await all(cut, 't')).toEqual([['a', '1']]);
+  await cut.commit([put('t', 'c', '3')]);
+  await cut[Symbol.asyncDispose]();
+  const healed = await open();
+  expect(await all(healed, 't')).toEqual([
+    ['a', '1'],
+    ['c', '3'],
+  ]);
+  await healed[Symbol.asyncDispose]();
+  const damaged = Buffer.from(whole);
+  damaged.writeUInt8(damaged.readUInt8(first - 1) ^ 1, first - 1);
+  writeFileSync(path, damaged);
+  await expect(open()).rejects.toMatchObject({ code: 'damaged' });
+  writeFileSync(path, 'something else, of somebody else');
+  await expect(open()).rejects.toMatchObject({ code: 'damaged' });
 });
 
 test('a full disk: the reserve is used, then commits are refused, then all is well again', async () => {

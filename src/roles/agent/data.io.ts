@@ -27,7 +27,7 @@ export function agentFiles(data: string): AgentFiles {
     instance: join(secret, 'agent.json'),
     identity: join(secret, 'identity.json'),
     key: join(secret, 'node.key'),
-    tables: join(secret, 'tables.db'),
+    tables: join(secret, 'tables.log'),
     blobs: join(secret, 'blobs'),
     bundles: join(data, 'bundles'),
   };
