@@ -67,6 +67,8 @@ export const errorCodes = {
   io: { number: 48, exit: 1 },
   'no-such-schedule': { number: 49, exit: 4 },
   unsupported: { number: 50, exit: 8 },
+  /** A schedule whose rule has no instant left. */
+  'never-comes': { number: 51, exit: 8 },
 } as const satisfies Record<string, CodeFacts>;
 
 export type ErrorCode = keyof typeof errorCodes;

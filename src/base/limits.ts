@@ -127,6 +127,16 @@ export const limits = {
   /** sun_path of unix(7), without its NUL. */
   socketPathBytes: 107,
 
+  // --- schedules ---
+  schedules: 200_000,
+  /** Below this a node would do little else than start processes. */
+  scheduleEveryUs: 100_000,
+  /** The last of so many instants of a cron rule is found in half a second. */
+  cronCount: 10_000,
+  /** Firings are claimed in one commit so far ahead, refilled when less than half is left. */
+  claimAheadUs: 60_000_000,
+  claimsPerCommit: 1_024,
+
   // --- console ---
   waitTimeoutMs: 60_000,
   /** setTimeout overflows at 2^31 ms and drifts over suspend: no timer is armed for longer. */
