@@ -60,7 +60,8 @@ ci: test ## what .ci/run runs
 clean: ## remove what make made (not node_modules)
 	@rm -rf dist build
 
-dist/lotc: $(modules) $(sources) scripts/build.ts scripts/code-cache.ts build/shim build/commit
+dist/lotc: $(modules) $(sources) scripts/build.ts scripts/code-cache.ts scripts/clipanion.cjs \
+  build/shim build/commit
 	@node scripts/build.ts
 
 build/shim: src/supervisor/shim.c scripts/build-shim

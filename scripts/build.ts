@@ -1,6 +1,7 @@
 /**
- * Makes dist/lotc: the sources become one CJS file, which goes into a copy of the pinned Node
- * binary as a single executable application. Downloads nothing.
+ * Makes dist/lotc: the sources become two CJS files, one of all of it and one of the console
+ * alone, which go into a copy of the pinned Node binary as a single executable application.
+ * Downloads nothing.
  *
  * Node is stripped before anything is injected (stripping afterwards corrupts it: the injected
  * note moves) and the finished file is renamed into place, so that dist/lotc is always whole,
@@ -22,8 +23,8 @@ import {
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import seaModule from '@yao-pkg/pkg/lib-es5/sea.js';
-import { build as tsup } from 'tsup';
-import { makeCodeCache, startSource } from './code-cache.ts';
+import { type Options, build as tsup } from 'tsup';
+import { makeCodeCaches, startSource } from './code-cache.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const executableBytesMax = 130 * 1024 * 1024;
@@ -33,10 +34,20 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 };
 const commit = readFileSync(join(root, 'build/commit'), 'utf8').trim();
 
-async function bundle(directory: string): Promise<string> {
+/** The index of clipanion loads its whole parser, and most of the console needs only its forms. */
+const lazyClipanion: NonNullable<Options['esbuildPlugins']>[number] = {
+  name: 'lazy-clipanion',
+  setup(build) {
+    const path = join(root, 'scripts/clipanion.cjs');
+    build.onResolve({ filter: /^clipanion$/ }, () => ({ path }));
+  },
+};
+
+async function bundle(directory: string): Promise<void> {
   await tsup({
     config: false,
-    entry: { main: join(root, 'src/main.ts') },
+    entry: { main: join(root, 'src/main.ts'), console: join(root, 'src/console.ts') },
+    esbuildPlugins: [lazyClipanion],
     outDir: directory,
     format: 'cjs',
     platform: 'node',
@@ -58,7 +69,6 @@ async function bundle(directory: string): Promise<string> {
     },
     silent: true,
   });
-  return join(directory, 'main.cjs');
 }
 
 function stripNode(directory: string): string {
@@ -68,13 +78,15 @@ function stripNode(directory: string): string {
   return bare;
 }
 
-async function compile(main: string, directory: string): Promise<string> {
+async function compile(directory: string): Promise<string> {
   const output = join(directory, 'lotc');
   const arch = process.arch;
   const node = stripNode(directory);
   const start = join(directory, 'start.cjs');
   writeFileSync(start, startSource(`lotc ${version} (${commit}`));
-  const cache = await makeCodeCache(node, main, directory);
+  const inside = (name: string): string => join(directory, name);
+  const [console, main] = [inside('console.cjs'), inside('main.cjs')];
+  const caches = await makeCodeCaches(node, { console, main }, directory);
   const seaConfig = {
     // The blob records this path as it is written; pkg works in a directory of its own below
     // TMPDIR, so that this one is the same wherever LOTC is built.
@@ -85,7 +97,11 @@ async function compile(main: string, directory: string): Promise<string> {
     // node:ffi and node:sqlite are what LOTC is built on; their warnings tell users nothing.
     execArgv: ['--disable-warning=ExperimentalWarning'],
     execArgvExtension: 'none',
-    assets: { 'main.cjs': main, 'main.cache': cache, shim: join(root, 'build/shim') },
+    assets: {
+      ...{ 'main.cjs': main, 'main.cache': caches.main },
+      ...{ 'console.cjs': console, 'console.cache': caches.console },
+      shim: join(root, 'build/shim'),
+    },
   };
   process.env['TMPDIR'] = directory;
   await seaModule.default(start, {
@@ -102,11 +118,11 @@ mkdirSync(join(root, 'build'), { recursive: true });
 mkdirSync(join(root, 'dist'), { recursive: true });
 const work = mkdtempSync(join(root, 'build/making-'));
 try {
-  const main = await bundle(work);
-  const executable = await compile(main, work);
+  await bundle(work);
+  const executable = await compile(work);
   const bytes = statSync(executable).size;
   if (bytes > executableBytesMax) throw new Error(`dist/lotc would have ${bytes} bytes`);
-  copyFileSync(main, join(work, 'kept.cjs'));
+  copyFileSync(join(work, 'main.cjs'), join(work, 'kept.cjs'));
   renameSync(join(work, 'kept.cjs'), join(root, 'build/main.cjs'));
   renameSync(executable, join(root, 'dist/lotc'));
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);

@@ -1,5 +1,5 @@
 /**
- * V8's code cache of the bundle, made after a warm-up: a console command that ran to its end has
+ * V8's code caches of the bundles, made after a warm-up: a console command that ran to its end has
  * compiled what such commands need, so the executable need not compile it again at each start
  * (Node's own cache of a SEA holds only what is compiled eagerly). The warm-up is `lotc admin ps`
  * against a server of the build's own, on loopback, in the protocol of the sources.
@@ -21,8 +21,9 @@ const script = (options: string): string =>
 const call = ".runInThisContext()(exports, require, module, 'lotc', '/');";
 
 /**
- * The program of the executable: its assets are `main.cjs` and `main.cache`. `--version` is
- * answered before either is read; src/main.ts says the same.
+ * The program of the executable: its assets are two bundles (`main.cjs`, `console.cjs`), each with
+ * its cache. `--version` is answered before either is read; src/main.ts says the same. The bundles
+ * are ASCII, so their bytes are their characters.
  */
 export const startSource = (version: string): string => `const words = process.argv.slice(2);
 if (words.length === 1 && words[0] === '--version') {
@@ -30,15 +31,16 @@ if (words.length === 1 && words[0] === '--version') {
 } else {
   const vm = require('node:vm');
   const sea = require('node:sea');
-  const source = sea.getAsset('main.cjs', 'utf8');
-  const cachedData = Buffer.from(sea.getRawAsset('main.cache'));
+  const bundle = words[0] === 'admin' ? 'console' : 'main';
+  const source = Buffer.from(sea.getRawAsset(bundle + '.cjs')).latin1Slice();
+  const cachedData = Buffer.from(sea.getRawAsset(bundle + '.cache'));
   ${script('cachedData, ')}${call}
 }
 `;
 
 const warmSource = `const vm = require('node:vm');
 const fs = require('node:fs');
-const source = fs.readFileSync(process.env.LOTC_WARM_SOURCE, 'utf8');
+const source = fs.readFileSync(process.env.LOTC_WARM_SOURCE, 'latin1');
 const script = ${script('')};
 process.once('exit', () => {
   fs.writeFileSync(process.env.LOTC_WARM_CACHE, script.createCachedData());
@@ -46,14 +48,13 @@ process.once('exit', () => {
 script${call}
 `;
 
-/** Writes the cache of `main` beside it, made by the Node binary that will use it. */
-export async function makeCodeCache(
+/** Writes the cache of each bundle beside it, made by the Node binary that will use it. */
+export async function makeCodeCaches<Name extends string>(
   node: string,
-  main: string,
+  bundles: Readonly<Record<Name, string>>,
   directory: string,
-): Promise<string> {
+): Promise<Record<Name, string>> {
   const warm = join(directory, 'warm.cjs');
-  const cache = join(directory, 'main.cache');
   writeFileSync(warm, warmSource);
   const server = createServer((socket) => {
     const link = new Link({ socket, side: 'acceptor' });
@@ -67,14 +68,25 @@ export async function makeCodeCache(
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const words = ['admin', 'ps', '--plaintext', '--server', `127.0.0.1:${port}`];
-  const env = { LOTC_WARM_SOURCE: main, LOTC_WARM_CACHE: cache };
-  const child = spawn(node, ['--disable-warning=ExperimentalWarning', warm, ...words], {
+  const caches: Partial<Record<Name, string>> = {};
+  for (const name of Object.keys(bundles) as Name[]) {
+    const cache = join(directory, `${name}.cache`);
+    const env = { LOTC_WARM_SOURCE: bundles[name], LOTC_WARM_CACHE: cache };
+    await warmUp(node, [warm, ...words], env);
+    caches[name] = cache;
+  }
+  server.close();
+  return caches as Record<Name, string>;
+}
+
+type Env = Readonly<Record<'LOTC_WARM_SOURCE' | 'LOTC_WARM_CACHE', string>>;
+
+async function warmUp(node: string, words: readonly string[], env: Env): Promise<void> {
+  const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...words], {
     env: { ...env, LOTC_IDENTITY: '/nonexistent' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [code] = (await once(child, 'close')) as [number | null];
-  server.close();
   if (code !== 0) throw new Error(`the warm-up for the code cache ended with ${code}`);
-  if (readFileSync(cache).length === 0) throw new Error('the code cache is empty');
-  return cache;
+  if (readFileSync(env.LOTC_WARM_CACHE).length === 0) throw new Error('the code cache is empty');
 }

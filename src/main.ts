@@ -7,6 +7,13 @@
 import { writeSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { build } from './base/build.ts';
+import type { Roles } from './cli.ts';
+
+const roles: Roles = {
+  server: () => import('./roles/server/command.ts'),
+  agent: () => import('./roles/agent/command.ts'),
+  admin: () => import('./roles/admin/commands/index.ts'),
+};
 
 async function thread(): Promise<void> {
   const { threadName } = await import('./base/thread.io.ts');
@@ -16,7 +23,7 @@ async function thread(): Promise<void> {
 
 async function command(words: readonly string[]): Promise<void> {
   const { runCli } = await import('./cli.ts');
-  process.exitCode = await runCli(words);
+  process.exitCode = await runCli(words, roles);
 }
 
 const words = process.argv.slice(2);

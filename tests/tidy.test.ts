@@ -32,7 +32,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const pureModules = new Set(['node:buffer', 'node:crypto', 'node:zlib', 'node:util']);
 
 /** Where pure and impure meet, besides the *.io.ts files themselves. */
-const edges = /^src\/(?:main|cli|threads)\.ts$|^src\/roles\/[a-z]+\/(?:command|commands\/.*)\.ts$/u;
+const edges =
+  /^src\/(?:main|console|cli|threads)\.ts$|^src\/roles\/[a-z]+\/(?:command|commands\/.*)\.ts$/u;
 
 interface Source {
   readonly path: string;

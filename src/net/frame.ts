@@ -5,9 +5,9 @@
  * Bytes stay in the chunks they came in; a frame that lies within one chunk is a view of it, and
  * only a frame that spans chunks is gathered, once. PROTOCOL, "Header".
  */
-import { crc32 } from 'node:zlib';
 import { ProtocolError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import { crc32 } from './crc32.ts';
 
 export const MAGIC = 0x4c4f5443;
 export const VERSION = 2;

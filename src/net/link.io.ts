@@ -4,9 +4,9 @@
  * bulk in our own queues and not in the kernel's. No decision is taken here.
  */
 import type { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import { limits } from '../base/limits.ts';
+import { monotonicMs } from '../base/monotonic.io.ts';
 import { Dialogue } from './dialogue.ts';
 import type { SessionEnd, SessionOptions } from './session-events.ts';
 
@@ -136,8 +136,4 @@ export class Link extends Dialogue implements AsyncDisposable {
     const linger = setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
     this.#socket.once('close', () => clearTimeout(linger));
   }
-}
-
-function monotonicMs(): number {
-  return performance.now();
 }

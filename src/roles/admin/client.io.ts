@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { build } from '../../base/build.ts';
 import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
+import { monotonicMs } from '../../base/monotonic.io.ts';
 import { Backoff } from '../../net/backoff.ts';
 import { dial } from '../../net/dial.io.ts';
 import { Link } from '../../net/link.io.ts';
@@ -95,7 +96,7 @@ class Door {
 
   /** The server may be starting again: tries for as long as connecting may take. */
   async openAgain(): Promise<Connection> {
-    const endMs = performance.now() + limits.connectMs;
+    const endMs = monotonicMs() + limits.connectMs;
     const backoff = new Backoff();
     for (;;) {
       const waitMs = Math.min(RETRY_MS_MAX, backoff.next(Math.random()));
@@ -104,7 +105,7 @@ class Door {
         return await this.open();
       } catch (error) {
         const away = error instanceof LotcError && error.code === 'unreachable';
-        if (!away || this.#signal.aborted || performance.now() > endMs) throw error;
+        if (!away || this.#signal.aborted || monotonicMs() > endMs) throw error;
       }
     }
   }

@@ -5,6 +5,7 @@
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { limits } from '../../base/limits.ts';
+import { monotonicMs } from '../../base/monotonic.io.ts';
 import { RealAsk } from './client.io.ts';
 import type { Ask, ConnectSettings } from './client.ts';
 import type { AdminContext, Console, MadeToken, Packed, Progress, Terminal } from './context.ts';
@@ -14,7 +15,7 @@ const BROKEN_PIPE = 141;
 export function realConsole(context: AdminContext): Console {
   endWithReader(context.stdout);
   return {
-    nowUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
+    nowUs: () => Date.now() * 1000,
     after,
     onSignal,
     terminal: () => terminalOf(context),
@@ -41,10 +42,10 @@ const PEM = { format: 'pem', type: 'spki' } as const;
 
 /** Longer than a timer may be: in pieces, by a clock that never steps. */
 function after(ms: number, callback: () => void): () => void {
-  const dueMs = performance.now() + ms;
+  const dueMs = monotonicMs() + ms;
   let timer: NodeJS.Timeout | undefined;
   const arm = (): void => {
-    const left = dueMs - performance.now();
+    const left = dueMs - monotonicMs();
     timer = setTimeout(left <= limits.timerMs ? callback : arm, Math.min(left, limits.timerMs));
   };
   arm();
