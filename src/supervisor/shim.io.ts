@@ -2,12 +2,10 @@
  * The edge to the shim: writes it out, starts one for a run, talks to one that is there.
  *
  * A handle is a channel, not the run: to close it, or to die with it open, changes nothing for the
- * process. The shim is started by child_process (which blocks the loop for one vfork) in a session
- * of its own, with nothing but a socket pair as descriptor 3; Node reaps it when it ends. What the
- * lines mean is in shim.ts and at the head of shim.c.
+ * process. The shim is started (spawn.io.ts) in a session of its own, with nothing but a socket as
+ * descriptor 3. What the lines mean is in shim.ts and at the head of shim.c.
  */
 
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -24,6 +22,7 @@ import {
   type ShimCommand,
   type ShimEvent,
 } from './shim.ts';
+import { spawnShim } from './spawn.io.ts';
 
 export interface ShimHandle {
   /** Dropped without a word when the channel is closed: `detached` has said so or will. */
@@ -35,7 +34,6 @@ export interface ShimHandle {
 export type ShimListener = (event: ShimEvent) => void;
 
 const SHIM_MODE = 0o755;
-const CONTROL_FD = 3;
 
 /** Writes the shim into `directory` under its digest, once; the answer is its path. */
 export async function installShim(directory: string): Promise<string> {
@@ -68,19 +66,7 @@ export async function installShim(directory: string): Promise<string> {
  */
 export function launchShim(path: string, launch: Launch, on: ShimListener): ShimHandle {
   const bytes = encodeLaunch(launch);
-  const child = spawn(path, [], {
-    argv0: 'lotc-shim',
-    cwd: '/',
-    env: {},
-    detached: true,
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-  });
-  child.unref();
-  const channel = child.stdio[CONTROL_FD] as Duplex;
-  child.once('error', (error: NodeJS.ErrnoException) => {
-    on({ kind: 'failed', step: 'shim', errno: Math.abs(error.errno ?? 0) });
-    channel.destroy();
-  });
+  const channel = spawnShim(path, (errno) => on({ kind: 'failed', step: 'shim', errno }));
   channel.write(bytes);
   return listen(channel, on);
 }

@@ -1,0 +1,175 @@
+/**
+ * Starts the shim without copying the agent: posix_spawn(3) of libc, through `node:ffi`.
+ *
+ * Node's own spawn forks: for a process of the agent's size the kernel copies its page tables and
+ * then takes a fault for each page that is touched next, which together costs more than all else
+ * a start does. glibc's posix_spawn shares the memory until the exec instead. What that does not
+ * offer to Node is done here: the socket pair, and the reaping (Node waits only for children of
+ * its own, each by its pid).
+ *
+ * Where libc or FFI has not what it takes, child_process does it.
+ * Reference: posix_spawn(3); sizes of glibc's structures on 64-bit machines are below 512 bytes.
+ */
+import { spawn } from 'node:child_process';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+const AF_UNIX = 1;
+const SOCK_STREAM_CLOEXEC = 1 | 0o2000000;
+const WNOHANG = 1;
+const O_RDWR = 2;
+const CONTROL_FD = 3;
+/** POSIX_SPAWN_SETSIGDEF, SETSIGMASK and SETSID. */
+const FLAGS = 0x04 | 0x08 | 0x80;
+const REAP_AGAIN_MS = 20;
+const EMFILE = 24;
+
+const i32 = 'i32' as const;
+const buffer = 'buffer' as const;
+const string = 'string' as const;
+
+function open() {
+  const { dlopen, getRawPointer } = process.getBuiltinModule('node:ffi');
+  const { functions } = dlopen(null, {
+    socketpair: { arguments: [i32, i32, i32, buffer], return: i32 },
+    close: { arguments: [i32], return: i32 },
+    waitpid: { arguments: [i32, buffer, i32], return: i32 },
+    sigfillset: { arguments: [buffer], return: i32 },
+    posix_spawn: { arguments: [buffer, string, buffer, buffer, buffer, buffer], return: i32 },
+    posix_spawnattr_init: { arguments: [buffer], return: i32 },
+    posix_spawnattr_setflags: { arguments: [buffer, 'i16'], return: i32 },
+    posix_spawnattr_setsigdefault: { arguments: [buffer, buffer], return: i32 },
+    posix_spawnattr_setsigmask: { arguments: [buffer, buffer], return: i32 },
+    posix_spawn_file_actions_init: { arguments: [buffer], return: i32 },
+    posix_spawn_file_actions_destroy: { arguments: [buffer], return: i32 },
+    posix_spawn_file_actions_addopen: { arguments: [buffer, i32, string, i32, 'u32'], return: i32 },
+    posix_spawn_file_actions_adddup2: { arguments: [buffer, i32, i32], return: i32 },
+    posix_spawn_file_actions_addchdir_np: { arguments: [buffer, string], return: i32 },
+  });
+  return { libc: functions, getRawPointer };
+}
+
+type Library = ReturnType<typeof open>;
+
+/** Memory that does not move: larger than what V8 keeps on its heap. */
+const memory = (): Buffer => Buffer.from(new ArrayBuffer(4_096));
+
+class Libc {
+  readonly #libc: Library['libc'];
+  readonly #attributes = memory();
+  readonly #actions = memory();
+  readonly #small = memory();
+  readonly #name = memory();
+  readonly #arguments = memory();
+  readonly #environment = memory();
+  readonly #running = new Set<number>();
+  #isDue = false;
+
+  constructor({ libc, getRawPointer }: Library) {
+    this.#libc = libc;
+    this.#name.write('lotc-shim\0');
+    this.#arguments.writeBigUInt64LE(getRawPointer(this.#name), 0);
+    const set = memory();
+    libc.posix_spawnattr_init(this.#attributes);
+    libc.posix_spawnattr_setflags(this.#attributes, FLAGS);
+    libc.posix_spawnattr_setsigmask(this.#attributes, set);
+    libc.sigfillset(set);
+    libc.posix_spawnattr_setsigdefault(this.#attributes, set);
+  }
+
+  /** Throws an error with the `errno` of what failed. */
+  spawn(path: string): Socket {
+    const libc = this.#libc;
+    const pair = this.#small;
+    if (libc.socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC, 0, pair) !== 0) throw failure(EMFILE);
+    const [ours, theirs] = [pair.readInt32LE(0), pair.readInt32LE(4)];
+    const actions = this.#actions;
+    libc.posix_spawn_file_actions_init(actions);
+    libc.posix_spawn_file_actions_adddup2(actions, theirs, CONTROL_FD);
+    for (const fd of [0, 1, 2]) {
+      libc.posix_spawn_file_actions_addopen(actions, fd, '/dev/null', O_RDWR, 0);
+    }
+    libc.posix_spawn_file_actions_addchdir_np(actions, '/');
+    const rest = [this.#attributes, this.#arguments, this.#environment] as const;
+    const errno = libc.posix_spawn(this.#small, path, actions, ...rest);
+    libc.posix_spawn_file_actions_destroy(actions);
+    libc.close(theirs);
+    if (errno !== 0) {
+      libc.close(ours);
+      throw failure(errno);
+    }
+    this.#running.add(this.#small.readInt32LE(0));
+    const channel = new Socket({ fd: ours, readable: true, writable: true });
+    channel.once('close', () => this.#reap());
+    return channel;
+  }
+
+  /** A channel is closed a moment before its process can be waited for, or long before. */
+  #reap(): void {
+    if (!this.#sweep() || this.#isDue) return;
+    this.#isDue = true;
+    const again = (): void => {
+      this.#isDue = false;
+      this.#sweep();
+    };
+    setTimeout(again, REAP_AGAIN_MS).unref();
+  }
+
+  /** Whether any is left. */
+  #sweep(): boolean {
+    for (const pid of this.#running) {
+      if (this.#libc.waitpid(pid, this.#small, WNOHANG) !== 0) this.#running.delete(pid);
+    }
+    return this.#running.size > 0;
+  }
+}
+
+const failure = (errno: number): Error & { errno: number } =>
+  Object.assign(new Error(`posix_spawn: ${errno}`), { errno });
+
+/** One for the process: its children are. Null: there can be none. */
+let libc: Libc | null | undefined;
+
+function openLibc(): Libc | null {
+  try {
+    return new Libc(open());
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * In a session of its own, without environment, with nothing open but its end of the socket as
+ * descriptor 3. What failed is told later, never during the call.
+ */
+export function spawnShim(path: string, failed: (errno: number) => void): Duplex {
+  libc ??= openLibc();
+  if (libc === null) return fork(path, failed);
+  try {
+    return libc.spawn(path);
+  } catch (error) {
+    const channel = new Socket();
+    process.nextTick(() => {
+      failed((error as { errno: number }).errno);
+      channel.destroy();
+    });
+    return channel;
+  }
+}
+
+function fork(path: string, failed: (errno: number) => void): Duplex {
+  const child = spawn(path, [], {
+    argv0: 'lotc-shim',
+    cwd: '/',
+    env: {},
+    detached: true,
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  });
+  child.unref();
+  const channel = child.stdio[CONTROL_FD] as Duplex;
+  child.once('error', (error: NodeJS.ErrnoException) => {
+    failed(Math.abs(error.errno ?? 0));
+    channel.destroy();
+  });
+  return channel;
+}
