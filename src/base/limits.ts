@@ -78,6 +78,15 @@ export const limits = {
   // --- things a fleet holds ---
   nameBytes: 63,
   tasks: 100_000,
+  /** The ledger of firings, unless `--keep-fires` says otherwise. */
+  keepFiresMs: 90 * 86_400_000,
+  keepFiresBytes: 1 * GiB,
+  /** A firing in the ledger with its indexes: 408 bytes measured with short names. */
+  fireRowBytes: 512,
+  /** A schedule that has fired for the last time is shown so long; nodes that were away heal. */
+  scheduleSpentKeptMs: 24 * 3_600_000,
+  /** The same where a node fires what it missed when it is back. */
+  scheduleMissedKeptMs: 30 * 86_400_000,
   labelsPerNode: 64,
   targetsPerVerb: 10_000,
   bundleBytes: 2 * GiB,

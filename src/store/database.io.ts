@@ -17,6 +17,8 @@ export interface DatabaseSpec {
   readonly applicationId: number;
   readonly version: number;
   readonly schema: string;
+  /** From version n + 1 to the next. */
+  readonly upgrades?: readonly string[] | undefined;
 }
 
 const oldestSqlite = [3, 51, 3] as const;
@@ -42,6 +44,7 @@ export function openDatabase(path: string, spec: DatabaseSpec): DatabaseSync {
   try {
     if (isFresh(db)) createIn(db, spec);
     checkHeader(db, path, spec);
+    upgrade(db, spec);
     db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;
       PRAGMA journal_size_limit=67108864; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;
       PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;`);
@@ -78,6 +81,16 @@ function createIn(db: DatabaseSync, { applicationId, version, schema }: Database
   db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;');
   db.exec(`BEGIN IMMEDIATE; PRAGMA application_id=${applicationId};
     PRAGMA user_version=${version}; ${schema} COMMIT;`);
+}
+
+/** What an older LOTC made, in the tables of this one. Each step is one synced commit. */
+function upgrade(db: DatabaseSync, { upgrades = [], version }: DatabaseSpec): void {
+  for (let from = pragma(db, 'user_version'); from < version; from += 1) {
+    db.exec('PRAGMA synchronous=FULL');
+    db.exec(
+      `BEGIN IMMEDIATE; ${upgrades[from - 1] ?? ''}; PRAGMA user_version=${from + 1}; COMMIT;`,
+    );
+  }
 }
 
 export function checkHeader(db: DatabaseSync, path: string, spec: DatabaseSpec): void {

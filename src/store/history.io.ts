@@ -7,31 +7,31 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { HistoryKind, HistoryPrune, HistoryQuery, HistoryRow } from './journal.ts';
 
-const kinds = ['event', 'run', 'operation'] as const satisfies readonly HistoryKind[];
-const keys = ['task', 'node', 'run', 'operation'] as const;
+const kinds = ['event', 'run', 'operation', 'fire'] as const satisfies readonly HistoryKind[];
+const keys = ['task', 'node', 'run', 'operation', 'schedule'] as const;
+const columns = [...keys, 'name'] as const;
 const pageRows = 1_000;
 /** Rows removed in one step: a step is over before a commit would notice it. */
 const pruneRows = 500;
 
-type StoredRow = Record<(typeof keys)[number], string | null> & {
+type StoredRow = Record<(typeof columns)[number], string | null> & {
   readonly seq: number;
   readonly n: number;
   readonly at: number;
   readonly body: Uint8Array;
 };
 
-/** Inside the caller's transaction. */
+/** Inside the caller's transaction. A row with the name of another of its kind replaces it. */
 export function storeRows(insert: StatementSync, rows: readonly HistoryRow[]): void {
   for (const row of rows) {
-    const { task = null, node = null, run = null, operation = null } = row;
-    const kind = kinds.indexOf(row.kind);
-    insert.run(kind, row.seq, row.n, row.at, task, node, run, operation, row.body);
+    const named = columns.map((column) => row[column] ?? null);
+    insert.run(kinds.indexOf(row.kind), row.seq, row.n, row.at, ...named, row.body);
   }
 }
 
 export function prepareStoreRows(db: DatabaseSync): StatementSync {
   return db.prepare(`INSERT OR REPLACE INTO history
-    (kind, seq, n, at, task, node, run, operation, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    (kind, seq, n, at, ${columns.join(', ')}, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
 }
 
 export function queryRows(db: DatabaseSync, query: HistoryQuery): HistoryRow[] {
@@ -52,7 +52,7 @@ export function queryRows(db: DatabaseSync, query: HistoryQuery): HistoryRow[] {
   }
   const order = query.newestFirst ? 'seq DESC, n DESC' : 'seq, n';
   const select = (extra: string, most: number): StoredRow[] => {
-    const text = `SELECT seq, n, at, task, node, run, operation, body FROM history
+    const text = `SELECT seq, n, at, ${columns.join(', ')}, body FROM history
       WHERE ${where.join(' AND ')}${extra} ORDER BY ${order} LIMIT ${most}`;
     return db.prepare(text).all(...values) as unknown as StoredRow[];
   };
@@ -78,8 +78,8 @@ function firstSince(db: DatabaseSync, kind: HistoryKind, sinceUs: number): numbe
 
 function fromStored(kind: HistoryKind, row: StoredRow): HistoryRow {
   const { seq, n, at, body } = row;
-  const named: Partial<Record<(typeof keys)[number], string>> = {};
-  for (const key of keys) {
+  const named: Partial<Record<(typeof columns)[number], string>> = {};
+  for (const key of columns) {
     const value = row[key];
     if (value !== null) named[key] = value;
   }

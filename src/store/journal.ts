@@ -78,7 +78,7 @@ export interface Journal extends AsyncDisposable {
   seen(id: Uint8Array, seq: number): boolean;
 }
 
-export type HistoryKind = 'event' | 'run' | 'operation';
+export type HistoryKind = 'event' | 'run' | 'operation' | 'fire';
 
 export interface HistoryRow {
   /** The record it was made from, and its number among the rows of that record. */
@@ -91,6 +91,9 @@ export interface HistoryRow {
   readonly node?: string | undefined;
   readonly run?: string | undefined;
   readonly operation?: string | undefined;
+  readonly schedule?: string | undefined;
+  /** Of its kind there is one row with this name: the newest takes the place of the others. */
+  readonly name?: string | undefined;
   readonly body: Uint8Array;
 }
 
@@ -100,6 +103,7 @@ export interface HistoryQuery {
   readonly node?: string | undefined;
   readonly run?: string | undefined;
   readonly operation?: string | undefined;
+  readonly schedule?: string | undefined;
   readonly sinceUs?: number | undefined;
   /** Bounds of `seq`, both exclusive: a page is continued from the last row of the one before. */
   readonly afterSeq?: number | undefined;

@@ -10,9 +10,13 @@ import type { DatabaseSpec } from './database.io.ts';
 import type { Position } from './journal.ts';
 import { decodeWitness, type Witness } from './record.ts';
 
+const fireIndexes = `
+    CREATE INDEX history_schedule ON history(kind, schedule, seq, n) WHERE schedule IS NOT NULL;
+    CREATE UNIQUE INDEX history_name ON history(kind, name) WHERE name IS NOT NULL;`;
+
 export const journalSpec: DatabaseSpec = {
   applicationId: 0x4c4f544a, // LOTJ
-  version: 1,
+  version: 2,
   schema: `
     CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY NOT NULL) STRICT;
     CREATE TABLE writer(epoch INTEGER PRIMARY KEY, server TEXT NOT NULL) STRICT;
@@ -21,14 +25,19 @@ export const journalSpec: DatabaseSpec = {
     CREATE TABLE snapshot(seq INTEGER PRIMARY KEY, crc INTEGER NOT NULL, sha256 BLOB NOT NULL,
       bytes INTEGER NOT NULL, at INTEGER NOT NULL, file TEXT NOT NULL) STRICT;
     CREATE TABLE history(kind INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL,
-      at INTEGER NOT NULL, task TEXT, node TEXT, run TEXT, operation TEXT, body BLOB NOT NULL,
-      PRIMARY KEY(kind, seq, n)) STRICT, WITHOUT ROWID;
+      at INTEGER NOT NULL, task TEXT, node TEXT, run TEXT, operation TEXT, schedule TEXT,
+      name TEXT, body BLOB NOT NULL, PRIMARY KEY(kind, seq, n)) STRICT, WITHOUT ROWID;
     CREATE INDEX history_at ON history(kind, at);
     CREATE INDEX history_task ON history(kind, task, seq, n) WHERE task IS NOT NULL;
     CREATE INDEX history_node ON history(kind, node, seq, n) WHERE node IS NOT NULL;
     CREATE INDEX history_run ON history(kind, run, seq, n) WHERE run IS NOT NULL;
     CREATE INDEX history_operation ON history(kind, operation, seq, n) WHERE operation IS NOT NULL;
+    ${fireIndexes}
   `,
+  upgrades: [
+    `ALTER TABLE history ADD COLUMN schedule TEXT; ALTER TABLE history ADD COLUMN name TEXT;
+    ${fireIndexes}`,
+  ],
 };
 
 export const headPath = (path: string): string => `${path}.head`;

@@ -115,7 +115,19 @@ export class MemoryDisk {
   }
 
   store(rows: readonly HistoryRow[], through: number): void {
-    for (const row of rows) this.#rows.push(row);
+    const named = new Set<string>();
+    for (const { kind, name } of rows) if (name !== undefined) named.add(`${kind} ${name}`);
+    if (named.size > 0) {
+      this.#rows = this.#rows.filter(
+        ({ kind, name }) => name === undefined || !named.has(`${kind} ${name}`),
+      );
+    }
+    const newest = new Map<string, HistoryRow>();
+    for (const row of rows) {
+      if (row.name === undefined) this.#rows.push(row);
+      else newest.set(`${row.kind} ${row.name}`, row);
+    }
+    this.#rows.push(...newest.values());
     this.#rows.sort((left, right) => left.seq - right.seq || left.n - right.n);
     this.projected = Math.max(this.projected, through);
   }
@@ -145,7 +157,7 @@ export class MemoryDisk {
   }
 
   history(query: HistoryQuery): HistoryRow[] {
-    const { kind, task, node, run, operation, sinceUs, afterSeq, beforeSeq } = query;
+    const { kind, task, node, run, operation, schedule, sinceUs, afterSeq, beforeSeq } = query;
     const rows = this.#rows.filter(
       (row) =>
         row.kind === kind &&
@@ -153,6 +165,7 @@ export class MemoryDisk {
         (node === undefined || row.node === node) &&
         (run === undefined || row.run === run) &&
         (operation === undefined || row.operation === operation) &&
+        (schedule === undefined || row.schedule === schedule) &&
         (sinceUs === undefined || row.at >= sinceUs) &&
         (afterSeq === undefined || row.seq > afterSeq) &&
         (beforeSeq === undefined || row.seq < beforeSeq),

@@ -239,6 +239,26 @@ function histories(bench: () => Bench): void {
     expect(journal.projected).toBe(30);
   });
 
+  test('of rows with one name the newest is kept, also after a crash', async () => {
+    let journal = await bench().open();
+    await appendMany(journal, 4);
+    const fire = (seq: number, n: number, name: string): HistoryRow =>
+      row(seq, n, { kind: 'fire', schedule: name.slice(0, 1), name, at: 5 });
+    journal.project([fire(1, 0, 'a1'), fire(1, 1, 'b1'), row(1, 2)], 1);
+    await journal.history({ kind: 'fire', limit: 10 });
+    journal.project([fire(2, 0, 'a1'), fire(3, 0, 'a2'), fire(3, 1, 'a2')], 3);
+    const kept = [fire(1, 1, 'b1'), fire(2, 0, 'a1'), fire(3, 1, 'a2')];
+    expect(await journal.history({ kind: 'fire', limit: 10 })).toEqual(kept);
+    const ofA = await journal.history({ kind: 'fire', schedule: 'a', limit: 10 });
+    expect(ofA).toEqual(kept.slice(1));
+    expect(await journal.history({ kind: 'event', limit: 10 })).toEqual([row(1, 2)]);
+    await bench().crash();
+    journal = await bench().open();
+    journal.project([fire(1, 0, 'a1'), fire(2, 0, 'a1'), fire(3, 1, 'a2'), fire(4, 0, 'b1')], 4);
+    const after = await journal.history({ kind: 'fire', limit: 10 });
+    expect(after).toEqual([...kept.slice(1), fire(4, 0, 'b1')]);
+  });
+
   test('history is pruned by age and by count', async () => {
     const journal = await bench().open();
     await appendMany(journal, 1);

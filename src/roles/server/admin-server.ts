@@ -17,6 +17,7 @@ import { nodeNamed, selectNodes } from './model/resolve.ts';
 import { answerInPages } from './pages.ts';
 import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';
+import { checkAsked, rowsWithNext } from './scheduling.ts';
 import { type WaitFor, Waits } from './waits.ts';
 import { Watches } from './watches.ts';
 
@@ -25,7 +26,10 @@ const verbs = [
   ...(['taskRun', 'taskKill', 'taskStop', 'taskCont', 'taskRm', 'hostRm'] as const),
   ...(['fileDef', 'fileRm'] as const),
 ] as const;
-const plain = ['taskAdd', 'taskOk', 'taskNok', 'hostToken', 'hostTokenRm', 'retCancel'] as const;
+const plain = [
+  ...(['taskAdd', 'taskOk', 'taskNok', 'hostToken', 'hostTokenRm', 'retCancel'] as const),
+  'depSchedule',
+] as const;
 
 const isVerb = (kind: MessageKind): kind is (typeof verbs)[number] =>
   (verbs as readonly MessageKind[]).includes(kind);
@@ -93,6 +97,7 @@ export class AdminServer {
 
   #verb(kind: (typeof verbs)[number], all: AnyBody, asker: Asker, replier: Replier): void {
     const { key, wait = false, ...body } = all;
+    if (body.timing) return this.#schedule(kind, all, asker, replier);
     if (kind === 'hostRm') Object.assign(body, { present: this.#agents.presentNames });
     const command = body as unknown as CommandBody<CommandKind>;
     this.#controller.submit(
@@ -113,6 +118,25 @@ export class AdminServer {
     );
   }
 
+  /** A verb at instants to come makes schedules, no operation: there is nothing to wait for. */
+  #schedule(kind: (typeof verbs)[number], all: AnyBody, asker: Asker, replier: Replier): void {
+    const { key, wait: _, ...body } = all;
+    checkAsked(body.timing ?? {}, this.#ports.now().atUs);
+    const command = body as unknown as CommandBody<CommandKind>;
+    this.#controller.submit(
+      kind,
+      command,
+      asker,
+      (reply, seq) => {
+        if (!reply.ok) return replier.fail(failureOf(reply));
+        const { schedules: rows = [], ...rest } = reply.body as AnyBody;
+        const schedules = rowsWithNext(rows, this.#ports.now().atUs);
+        return answerInPages(replier, { ...rest, schedules, seq });
+      },
+      key,
+    );
+  }
+
   #command(kind: (typeof plain)[number], all: AnyBody, asker: Asker, replier: Replier): void {
     const { key, ...body } = all;
     const command = body as unknown as CommandBody<CommandKind>;
@@ -122,8 +146,7 @@ export class AdminServer {
       asker,
       (reply, seq) => {
         if (!reply.ok) replier.fail(failureOf(reply));
-        else if (kind === 'retCancel') replier.ok({ ...reply.body, seq });
-        else replier.ok({ ...reply.body, seq });
+        else answerInPages(replier, { ...reply.body, seq });
       },
       key,
     );

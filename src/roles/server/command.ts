@@ -37,6 +37,9 @@ class Server extends DataCommand {
     description: 'written once ready (LOTC_READY_FILE)',
   });
   keylog = Option.String('--keylog', { description: 'TLS secrets for Wireshark (LOTC_KEYLOG)' });
+  keepFires = Option.String('--keep-fires', {
+    description: 'the ledger of firings: an age, a size or both (LOTC_KEEP_FIRES; 90d,1GiB)',
+  });
   plaintext = Option.Boolean('--plaintext', {
     description: 'no TLS; loopback only (LOTC_PLAINTEXT)',
   });
@@ -49,6 +52,7 @@ class Server extends DataCommand {
       listen: optionList(this.listen, 'listen', env),
       readyFile: optionText(this.readyFile, 'ready-file', env),
       keylog: optionText(this.keylog, 'keylog', env),
+      keepFires: optionText(this.keepFires, 'keep-fires', env),
       plaintext: optionFlag(this.plaintext, 'plaintext', env),
     });
   }

@@ -10,7 +10,7 @@ import { limits } from '../../base/limits.ts';
 import { encodeShape } from '../../net/codec.ts';
 import type { Failure, Shape } from '../../net/layout.ts';
 import { apply } from './model/apply.ts';
-import type { Change } from './model/change.ts';
+import type { Change, HistoryDraft } from './model/change.ts';
 import {
   type Command,
   type CommandBody,
@@ -33,7 +33,9 @@ export interface Asker {
 }
 
 /** What ends work, and what is reported of it, goes on while a full disk refuses the rest. */
-const urgent: ReadonlySet<CommandKind> = new Set(['taskKill', 'report', 'attach', 'detach']);
+const urgent: ReadonlySet<CommandKind> = new Set([
+  ...(['taskKill', 'depSchedule', 'report', 'attach', 'detach'] as const),
+]);
 
 type Done = (reply: Reply, seq: number) => void;
 
@@ -133,6 +135,16 @@ export function failureOf(reply: Reply & { ok: false }): Failure {
   return { errorCode: errorCodes[code].number, text, hint, answers: answers?.map(answerRow) };
 }
 
+/** Found by the instant it was planned for; the newest report of a firing is the one kept. */
+function fireRow({ uid, ...fire }: FireDraft): Omit<HistoryRow, 'seq' | 'n'> {
+  const { schedule, plannedUs: at, task, node, run } = fire;
+  const name = `${schedule} ${at} ${uid}`;
+  const body = encodeShape('fire', fire);
+  return { kind: 'fire', at, task, node, run, schedule, name, body };
+}
+
+type FireDraft = NonNullable<HistoryDraft['fire']>;
+
 function historyRows(change: Change, seq: number, rows: HistoryRow[]): void {
   const { at, errorUs, who, origin } = change.command;
   let n = 0;
@@ -154,8 +166,9 @@ function historyRows(change: Change, seq: number, rows: HistoryRow[]): void {
       body: encodeShape('event', event),
     });
   }
-  for (const { process, operation } of change.history) {
+  for (const { process, operation, fire } of change.history) {
     n += 1;
+    if (fire) rows.push({ seq, n, ...fireRow(fire) });
     if (process) {
       const { task, node, run } = process;
       rows.push({

@@ -11,6 +11,9 @@ import { Controller, failureOf } from './controller.ts';
 import { may } from './may.ts';
 import { emptyState, type State } from './model/state.ts';
 import type { JournalFacts, Replier, ServerPorts, SessionPort } from './ports.ts';
+import { dueOf, SpentSchedules } from './scheduling.ts';
+
+const SPENT_LOOK_US = 60_000_000;
 
 export interface CoreOptions {
   readonly build: string;
@@ -25,6 +28,8 @@ export class ServerCore {
   readonly #ports: ServerPorts;
   readonly #options: CoreOptions;
   readonly #sessions = new Map<string, Set<SessionPort>>();
+  readonly #spent = new SpentSchedules();
+  #spentLookUs = 0;
 
   constructor(ports: ServerPorts, options: CoreOptions) {
     this.#ports = ports;
@@ -144,14 +149,29 @@ export class ServerCore {
     this.admins.executions.nodeGone(port.peer.uid ?? '');
   }
 
-  /** Once a second: orders that expired, nodes whose assignment is due again. */
+  /** Once a second: orders that expired, nodes whose assignment is due again, own instants. */
   tick(): void {
     this.agents.tick();
     const { atUs } = this.#ports.now();
+    this.#ownPart(atUs);
     for (const order of this.state.orders.values()) {
       if (order.expiresAt === undefined || order.expiresAt > atUs) continue;
       this.controller.submit('tick', {}, { who: 'server', origin: '' }, () => undefined);
       return;
+    }
+  }
+
+  /** What the server itself does of schedules, each instant once. */
+  #ownPart(atUs: number): void {
+    const server = { who: 'server', origin: '' };
+    for (const due of dueOf(this.state, atUs)) {
+      this.controller.submit('scheduleDue', due, server, () => undefined);
+    }
+    if (atUs < this.#spentLookUs) return;
+    this.#spentLookUs = atUs + SPENT_LOOK_US;
+    const names = this.#spent.find(this.state, atUs);
+    if (names.length > 0) {
+      this.controller.submit('scheduleSpent', { names }, server, () => undefined);
     }
   }
 

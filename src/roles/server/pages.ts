@@ -10,7 +10,7 @@ const ROWS_PER_PAGE = 200;
 
 const lists = [
   ...(['nodes', 'processes', 'tasks', 'bundles', 'operations', 'events', 'tokens'] as const),
-  ...(['samples', 'answers'] as const),
+  ...(['samples', 'answers', 'schedules', 'fires', 'summaries'] as const),
 ] as const;
 
 /** Answers with `body`, whose one long list is sent in pages. */

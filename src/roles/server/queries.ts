@@ -8,6 +8,7 @@ import { matches } from '../../base/selector.ts';
 import { decodeShape } from '../../net/codec.ts';
 import type { AnyBody, Req, Shape } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
+import { fires, next, schedules, summary } from './fires.ts';
 import { Refusal } from './model/change.ts';
 import { bundleNamed, nodeNamed, selectNodes, selectorOf, taskNamed } from './model/resolve.ts';
 import { bundleRow, operationRow, processRow, taskRow, tokenRow } from './model/rows.ts';
@@ -54,6 +55,15 @@ export function answerQuery(from: QuerySources, query: Query, then: Then): void 
       return then({ samples: samples(from, query) });
     case 'history':
       return history(from, query, then);
+    case 'schedules':
+      return schedules(from, query, then);
+    case 'next':
+    case 'planned':
+      return next(from, query, then);
+    case 'fires':
+      return fires(from, query, then);
+    case 'summaries':
+      return summary(from, query, then);
     default:
       throw new Refusal('unsupported', `this server cannot answer the question "${query.query}"`);
   }

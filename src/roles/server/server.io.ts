@@ -22,6 +22,8 @@ import { neededDigests } from './model/bundles.ts';
 import { encodeEntries, freeze, loadEntries } from './model/snapshot.ts';
 import type { State } from './model/state.ts';
 import { makePorts } from './ports.io.ts';
+import { keepPruning } from './prune.io.ts';
+import { parseRetention } from './retention.ts';
 import { Transfers } from './transfers.io.ts';
 
 /** A push that was broken off may be gone on with for so long. */
@@ -32,6 +34,7 @@ export interface ServerOptions {
   readonly listen: readonly string[];
   readonly readyFile?: string | undefined;
   readonly keylog?: string | undefined;
+  readonly keepFires?: string | undefined;
   readonly plaintext: boolean;
 }
 
@@ -42,6 +45,7 @@ export function runServer(options: ServerOptions): Promise<number> {
 
 async function serve(options: ServerOptions, log: Log): Promise<void> {
   const stopped = stopSignal();
+  const retention = parseRetention(options.keepFires);
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
   failed.catch(() => undefined);
   await using stack = new AsyncDisposableStack();
@@ -86,6 +90,7 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   });
   const timer = setInterval(() => core.tick(), 1_000);
   stack.defer(() => clearInterval(timer));
+  stack.defer(keepPruning(journal, { retention, nowUs: () => core.state.at, log }));
   const facts = { listen: listener.addresses, pid: process.pid, version: build.version };
   await announceReady({ log, file: options.readyFile, facts });
   const why = await Promise.race([stopped, running.ended, failed]);

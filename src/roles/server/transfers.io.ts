@@ -103,7 +103,7 @@ export class Transfers {
   #isAssigned(uid: string, digest: string): boolean {
     const { assignments, runs, index } = this.#state();
     for (const item of assignments.get(uid)?.items.values() ?? []) {
-      if (item.digest === digest) return true;
+      if (item.digest === digest || item.plan?.digest === digest) return true;
     }
     for (const run of index.runsOn.get(uid) ?? [])
       if (runs.get(run)?.digest === digest) return true;

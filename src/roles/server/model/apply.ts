@@ -5,17 +5,21 @@
  */
 import { unreachable } from '../../../base/assert.ts';
 import { limits } from '../../../base/limits.ts';
+import type { Verb } from '../../../base/verbs.ts';
+import type { Shape } from '../../../net/layout.ts';
 import { defineBundle, removeBundles } from './bundles.ts';
 import { Change, Refusal } from './change.ts';
 import type { Command } from './command.ts';
+import { carryOutDue, forgetSpent } from './due.ts';
 import { cancelOperation, execute, expireOrders } from './exec.ts';
 import { attachNode, detachNode, enrolNode, labelNode, removeNodes } from './nodes.ts';
 import { settle } from './operations.ts';
 import { applyReports } from './reports.ts';
+import { changeSchedules } from './schedules.ts';
 import type { Reply, State } from './state.ts';
 import { addTask, markTasks, removeTasks } from './tasks.ts';
 import { createToken, removeTokens } from './tokens.ts';
-import { applyVerb } from './verbs.ts';
+import { applyVerb, scheduleVerb, type VerbRequest } from './verbs.ts';
 
 export interface Outcome {
   readonly reply: Reply;
@@ -25,7 +29,9 @@ export interface Outcome {
 }
 
 /** Commands of the server itself are never repeated, so their ids need no memory. */
-const unrepeated: ReadonlySet<string> = new Set(['report', 'attach', 'detach', 'tick']);
+const unrepeated: ReadonlySet<string> = new Set([
+  ...['report', 'attach', 'detach', 'tick', 'scheduleDue', 'scheduleSpent'],
+]);
 
 export function apply(state: State, command: Command, seq: number): Outcome {
   const change = new Change(state, command);
@@ -90,19 +96,19 @@ function dispatch(change: Change, command: Command): Reply {
     case 'taskNok':
       return markTasks(change, command.body.names, false);
     case 'taskRun':
-      return applyVerb(change, {
-        ...command.body,
-        verb: command.body.mode === 'restart' ? 'restart' : 'start',
-      });
+      return verb(change, command.body.mode === 'restart' ? 'restart' : 'start', command.body);
     case 'taskStop':
-      return applyVerb(change, { ...command.body, verb: 'suspend' });
+      return verb(change, 'suspend', command.body);
     case 'taskCont':
-      return applyVerb(change, { ...command.body, verb: 'resume' });
+      return verb(change, 'resume', command.body);
     case 'taskKill':
-      return applyVerb(change, {
-        ...command.body,
-        verb: command.body.mode === 'stop' ? 'stop' : 'kill',
-      });
+      return verb(change, command.body.mode === 'stop' ? 'stop' : 'kill', command.body);
+    case 'depSchedule':
+      return changeSchedules(change, command.body);
+    case 'scheduleDue':
+      return carryOutDue(change, command.body);
+    case 'scheduleSpent':
+      return forgetSpent(change, command.body.names);
     case 'fileDef':
       return defineBundle(change, command.body);
     case 'fileRm':
@@ -118,6 +124,17 @@ function dispatch(change: Change, command: Command): Reply {
     default:
       return unreachable(command);
   }
+}
+
+/** Now, or at the instants of its timing. */
+function verb(change: Change, name: Verb, body: Omit<VerbRequest, 'verb'> & Timed): Reply {
+  const { timing, ...request } = body;
+  if (timing === undefined) return applyVerb(change, { ...request, verb: name });
+  return scheduleVerb(change, { ...request, verb: name }, timing);
+}
+
+interface Timed {
+  readonly timing?: Shape<'timing'> | undefined;
 }
 
 function found(change: Change, body: { fleet: string; spki: string; identity: string }): Reply {

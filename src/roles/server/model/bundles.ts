@@ -7,9 +7,11 @@ import { assign, bundleItem, withdraw } from './assignment.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { answerOperation, awaitAnswer, openOperation } from './operations.ts';
+import { placeSchedulesOfBundle } from './placement.ts';
 import { bundleSelects, checkSelector, selectNodes, taskSelects } from './resolve.ts';
 import { answerRow, presenceKey } from './rows.ts';
 import { liveRuns } from './runs.ts';
+import { makeSchedules } from './schedules.ts';
 import type { Answer, BundleRecord, NodeRecord, Reply, RunRecord, State } from './state.ts';
 import { stopForRemoval } from './tasks.ts';
 import { refusalOf } from './verbs.ts';
@@ -26,6 +28,10 @@ export function defineBundle(change: Change, body: CommandBody<'fileDef'>): Repl
       `to put this content in its place: lotc admin load PATH --name ${bundle} --replace`,
     );
   }
+  if (body.timing) {
+    const deed = { action: 'load', bundle, digest, sizeBytes };
+    return makeSchedules(change, { timing: body.timing, on, deed });
+  }
   const { at, who } = command;
   const selectors = new Set(old?.on ?? []).add(on);
   const record: BundleRecord = {
@@ -34,6 +40,7 @@ export function defineBundle(change: Change, body: CommandBody<'fileDef'>): Repl
     except: [],
   };
   state.bundles.set(bundle, record);
+  placeSchedulesOfBundle(change, bundle);
   const operation = openOperation(change, { verb: 'load', targets: [bundle] });
   for (const node of state.nodes.values()) {
     if (!bundleSelects(record, node)) continue;
@@ -151,7 +158,8 @@ export function removeBundles(change: Change, body: CommandBody<'fileRm'>): Repl
       });
       continue;
     }
-    const use = body.force === true ? undefined : useOf(state, record, nodes);
+    // What uses it by then is judged then.
+    const use = body.force === true || body.timing ? undefined : useOf(state, record, nodes);
     if (use === undefined) gone.push(record);
     else {
       const hint = `remove what uses it first, or: lotc admin unload ${name} --force (stops it)`;
@@ -164,6 +172,14 @@ export function removeBundles(change: Change, body: CommandBody<'fileRm'>): Repl
     }
   }
   if (gone.length === 0) throw refusalOf(answers);
+  const [only] = gone;
+  if (body.timing && only) {
+    if (answers.length + gone.length > 1) {
+      throw new Refusal('usage', 'a schedule unloads one bundle; name one');
+    }
+    const deed = { action: 'unload', bundle: only.bundle, force: body.force };
+    return makeSchedules(change, { timing: body.timing, on: body.on, deed });
+  }
   const { operation } = openOperation(change, { verb: 'unload', targets: body.names });
   for (const answer of answers) answerOperation(change, operation, undefined, answer);
   for (const record of gone) removeBundle(change, operation, record, nodes);
@@ -226,6 +242,7 @@ function removeBundle(
     const except = [...new Set([...record.except, ...nodes.map((node) => node.name)])];
     state.bundles.set(bundle, { ...record, except });
   } else state.bundles.delete(bundle);
+  placeSchedulesOfBundle(change, bundle);
   const where = nodes ? ` from ${nodes.map((node) => node.name).join(', ')}` : '';
   change.event({ kind: 'bundle-removed', text: `bundle "${bundle}" removed${where}`, bundle });
 }
@@ -234,6 +251,7 @@ function removeBundle(
 export function neededDigests(state: State): ReadonlySet<string> {
   const needed = new Set<string>();
   for (const bundle of state.bundles.values()) needed.add(bundle.digest);
+  for (const { plan } of state.schedules.values()) if (plan.digest) needed.add(plan.digest);
   for (const run of state.runs.values()) if (!run.ended && run.digest) needed.add(run.digest);
   return needed;
 }

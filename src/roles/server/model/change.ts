@@ -19,9 +19,11 @@ export interface EventDraft {
 
 /** A finished thing that leaves the living set for the history tables. */
 export interface HistoryDraft {
-  readonly kind: 'run' | 'operation';
+  readonly kind: 'run' | 'operation' | 'fire';
   readonly process?: Shape<'process'> | undefined;
   readonly operation?: Shape<'operation'> | undefined;
+  /** A newer report of one firing takes the place of an older one. */
+  readonly fire?: (Shape<'fire'> & { readonly uid: string }) | undefined;
 }
 
 export class Change {

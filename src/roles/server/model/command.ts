@@ -14,6 +14,7 @@ const fromMessages = [
   ...(['hostRm', 'hostState', 'hostToken', 'hostTokenRm'] as const),
   ...(['taskAdd', 'taskRm', 'taskRun', 'taskKill', 'taskStop', 'taskCont'] as const),
   ...(['taskOk', 'taskNok', 'fileDef', 'fileRm', 'retExec', 'retCancel'] as const),
+  'depSchedule',
 ] as const;
 type MessageCommand = (typeof fromMessages)[number];
 
@@ -27,6 +28,10 @@ const own = {
   attach: { must: ['uid', 'instance', 'build', 'addresses'], may: ['boot', 'containment'] },
   detach: { must: ['uid', 'orderly'], may: ['reason'] },
   report: { must: ['uid', 'reports'], may: [] },
+  /** An instant of a load or unload has come: the server's own records change. */
+  scheduleDue: { must: ['schedule', 'plannedUs'], may: [] },
+  /** These have fired for the last time, a while ago. */
+  scheduleSpent: { must: ['names'], may: [] },
   /** Time passes: orders expire. */
   tick: { must: [], may: [] },
 } as const satisfies Record<string, Fields>;

@@ -1,14 +1,14 @@
 /**
- * Ids of runs, operations and nodes: a letter and eleven Crockford base32 characters (55 bits) of
- * a hash of what made them. Upper case, so never a NAME; derived from the command, so every
- * replay makes the same ones and there is no global counter.
+ * Ids of runs, operations, nodes and schedules: a letter and eleven Crockford base32 characters
+ * (55 bits) of a hash of what made them. Upper case, so never a NAME; derived from the command, so
+ * every replay makes the same ones and there is no global counter.
  */
 import { createHash } from 'node:crypto';
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 export function makeId(
-  letter: 'R' | 'O' | 'N',
+  letter: 'R' | 'O' | 'N' | 'S',
   ...parts: readonly (Uint8Array | string)[]
 ): string {
   const hash = createHash('sha256');

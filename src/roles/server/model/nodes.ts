@@ -7,6 +7,7 @@ import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { makeId } from './ids.ts';
 import { answerOperation, closeOrder, openOperation } from './operations.ts';
+import { forgetPlacements, placeSchedulesOn } from './placement.ts';
 import { nodeNamed } from './resolve.ts';
 import { answerRow, nodeRow } from './rows.ts';
 import { liveRuns, setRow } from './runs.ts';
@@ -57,6 +58,7 @@ export function enrolNode(change: Change, body: CommandBody<'enrol'>): Reply {
     usedBy: `by node ${name} from ${command.origin}`,
   });
   loadBundles(change, node);
+  placeSchedulesOn(change, node.uid);
   change.event({
     kind: 'node-joined',
     text: `node ${name} joined with token ${token.token}`,
@@ -124,6 +126,7 @@ export function labelNode(change: Change, body: CommandBody<'hostState'>): Reply
   if (!unchanged) {
     state.nodes.set(node.uid, changed);
     loadBundles(change, changed);
+    placeSchedulesOn(change, node.uid);
     const text = Object.entries(labels)
       .map(([k, v]) => `${k}=${v}`)
       .join(' ');
@@ -205,6 +208,7 @@ function removeNode(
     return;
   }
   state.nodes.set(node.uid, { ...node, removing: operation });
+  placeSchedulesOn(change, node.uid);
   for (const run of live) {
     stopForRemoval(
       change,
@@ -249,6 +253,7 @@ export function forgetNode(change: Change, node: NodeRecord): void {
     if (presence.uid === node.uid) state.presences.delete(key);
   for (const [key, identity] of state.identities)
     if (identity.node === node.uid) state.identities.delete(key);
+  forgetPlacements(state, node.uid);
   state.assignments.delete(node.uid);
   state.nodes.delete(node.uid);
   state.index.nodeByName.delete(node.name);

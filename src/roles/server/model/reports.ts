@@ -34,6 +34,10 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
   if (report.process) applyProcess(change, node, report.process);
   if (report.answer && report.order !== undefined)
     applyAnswer(change, node, report.order, report.answer);
+  if (report.fire) {
+    const { uid, name } = node;
+    change.history.push({ kind: 'fire', fire: { ...report.fire, node: name, uid } });
+  }
   const { bundle, digest, bundleState, reason } = report;
   if (bundle !== undefined && digest !== undefined && bundleState !== undefined) {
     reportBundle(change, node, { bundle, digest, state: bundleState, reason });
@@ -45,11 +49,10 @@ function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): 
   let record = state.runs.get(row.run);
   if (!record) {
     const { run, task, operation = '' } = row;
+    const digest = row.bundle?.startsWith('sha256:') === true ? row.bundle : undefined;
+    const bundle = task === undefined ? undefined : state.tasks.get(task)?.spec.bundle;
     record = {
-      run,
-      task,
-      uid: node.uid,
-      operation,
+      ...{ run, task, uid: node.uid, operation, bundle, digest },
       createdAt: row.createdAt ?? command.at,
       ended: false,
       row,

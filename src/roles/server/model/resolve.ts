@@ -8,7 +8,7 @@ import { LotcError } from '../../../base/errors.ts';
 import { isRunId } from '../../../base/ids.ts';
 import { matches, namesIn, parseSelector, type Selector } from '../../../base/selector.ts';
 import { Refusal } from './change.ts';
-import { latestRun } from './runs.ts';
+import { latestRun, liveRunsOf } from './runs.ts';
 import type { BundleRecord, NodeRecord, RunRecord, State, TaskRecord } from './state.ts';
 
 const parsed = new Map<string, Selector>();
@@ -118,11 +118,13 @@ export function resolveTarget(
   } else nodes = [...state.nodes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const aims: Aim[] = [];
   for (const node of nodes) {
-    const run = latestRun(state, name, node.uid);
-    const live = run !== undefined && !run.ended;
+    const live = liveRunsOf(state, name, node.uid);
     const selected = taskSelects(state, task, node);
-    if (!selected && !named.has(node.name) && !(live && !options.starting)) continue;
-    aims.push({ target, node, task, run, outside: !selected });
+    if (!selected && !named.has(node.name) && (live.length === 0 || options.starting)) continue;
+    const latest = live.at(-1) ?? latestRun(state, name, node.uid);
+    // Where runs overlap, all of them are meant; a start is judged by the newest.
+    for (const run of options.starting || live.length === 0 ? [latest] : live)
+      aims.push({ target, node, task, run, outside: !selected });
   }
   const living = aims.filter((aim) => aim.run && !aim.run.ended);
   if (!options.starting && living.length > 0) return living;

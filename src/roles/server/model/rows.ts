@@ -1,6 +1,7 @@
 /** Rows as messages carry them, made from records. */
 import { errorCodes } from '../../../base/errors.ts';
 import type { Shape } from '../../../net/layout.ts';
+import { scheduleSelects } from './placement.ts';
 import { bundleSelects } from './resolve.ts';
 import { rowOf } from './runs.ts';
 import type {
@@ -9,6 +10,7 @@ import type {
   NodeRecord,
   OperationRecord,
   RunRecord,
+  ScheduleRecord,
   State,
   TaskRecord,
   TokenRecord,
@@ -43,6 +45,16 @@ export function processRow(state: State, record: RunRecord): Shape<'process'> {
 export function taskRow(record: TaskRecord): Shape<'task'> {
   const { task, spec, enabled, revision, createdAt, at, who } = record;
   return { task, spec, enabled, revision, createdAt, at, who };
+}
+
+/** As people see it; `next` is added by who has a calendar. */
+export function scheduleRow(state: State, record: ScheduleRecord): Shape<'schedule'> {
+  const resting = new Set(record.pausedOn);
+  for (const node of state.nodes.values()) {
+    if (node.paused && scheduleSelects(state, record, node)) resting.add(node.uid);
+  }
+  const pausedOn = [...resting].map((uid) => state.nodes.get(uid)?.name ?? '').sort();
+  return { ...record.plan, paused: record.paused, pausedOn };
 }
 
 export const presenceKey = (uid: string, bundle: string): string => `${uid} ${bundle}`;

@@ -50,6 +50,16 @@ export function latestRun(state: State, task: string, uid: string): RunRecord | 
   return run === undefined ? undefined : state.runs.get(run);
 }
 
+/** Live runs of a task on a node, in order of creation: more than one where they may overlap. */
+export function liveRunsOf(state: State, task: string, uid: string): readonly RunRecord[] {
+  const live: RunRecord[] = [];
+  for (const id of state.index.runsOf.get(runsKey(task, uid)) ?? []) {
+    const run = state.runs.get(id);
+    if (run && !run.ended) live.push(run);
+  }
+  return live;
+}
+
 /** All live runs of a task, or of everything; of one node where `uid` is given. */
 export function* liveRuns(
   state: State,

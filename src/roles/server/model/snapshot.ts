@@ -7,6 +7,7 @@
 import { decodeFirst, encode } from 'cborg';
 import type { Shape } from '../../../net/layout.ts';
 import { indexOrder } from './operations.ts';
+import { indexPlacements, indexSchedule } from './placement.ts';
 import { indexRun } from './runs.ts';
 import { emptyState, type OperationRecord, type State } from './state.ts';
 
@@ -16,7 +17,7 @@ const SLICE_RECORDS = 500;
 
 const tables = [
   ...(['nodes', 'identities', 'tokens', 'bundles', 'presences', 'tasks', 'runs'] as const),
-  ...(['operations', 'orders', 'replies'] as const),
+  ...(['operations', 'orders', 'replies', 'schedules'] as const),
 ] as const;
 
 type Entry = readonly [table: string, key: string, record: unknown];
@@ -88,4 +89,6 @@ function rebuildIndex(state: State): void {
   for (const node of state.nodes.values()) state.index.nodeByName.set(node.name, node.uid);
   for (const run of state.runs.values()) indexRun(state, run);
   for (const order of state.orders.values()) indexOrder(state, order);
+  for (const schedule of state.schedules.values()) indexSchedule(state, schedule);
+  indexPlacements(state);
 }

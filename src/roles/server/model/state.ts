@@ -33,6 +33,8 @@ export interface NodeRecord {
   readonly left: boolean;
   /** The operation that removes it as soon as its last process has ended. */
   readonly removing?: string | undefined;
+  /** All its schedules rest, also those to come: a maintenance window. */
+  readonly paused?: true | undefined;
 }
 
 export interface IdentityRecord {
@@ -88,6 +90,17 @@ export interface TaskRecord {
   readonly at: number;
   readonly who: string;
   readonly removing?: string | undefined;
+}
+
+/** An action bound to instants: one object, whatever number of nodes holds it. */
+export interface ScheduleRecord {
+  /** As nodes are assigned it, but for what is paused. `on` is also who it is for. */
+  readonly plan: Shape<'schedule'>;
+  readonly paused: boolean;
+  /** Uids of nodes where this one rests. */
+  readonly pausedOn: readonly string[];
+  /** Up to this instant the server has done its own part (load and unload change its records). */
+  readonly doneUs: number;
 }
 
 /** What an unanswered order will make of a run; verbs that follow are judged by it. */
@@ -186,6 +199,7 @@ export interface State {
   readonly orders: Map<string, OrderRecord>;
   readonly assignments: Map<string, Assignment>;
   readonly replies: Map<string, ReplyRecord>;
+  readonly schedules: Map<string, ScheduleRecord>;
   readonly index: Index;
 }
 
@@ -196,6 +210,11 @@ export interface Index {
   readonly runsOf: Map<string, readonly string[]>;
   readonly runsOn: Map<string, ReadonlySet<string>>;
   readonly ordersOfRun: Map<string, ReadonlySet<string>>;
+  readonly schedulesOf: Map<string, Set<string>>;
+  /** Schedules of bundles, in which the server has its own part. */
+  readonly bundleSchedules: Set<string>;
+  /** Key `task uid` → how many schedules of the task the node holds. */
+  readonly taskUses: Map<string, number>;
 }
 
 export function emptyState(): State {
@@ -214,7 +233,11 @@ export function emptyState(): State {
     orders: new Map(),
     assignments: new Map(),
     replies: new Map(),
-    index: { nodeByName: new Map(), runsOf: new Map(), runsOn: new Map(), ordersOfRun: new Map() },
+    schedules: new Map(),
+    index: {
+      ...{ nodeByName: new Map(), runsOf: new Map(), runsOn: new Map(), ordersOfRun: new Map() },
+      ...{ schedulesOf: new Map(), bundleSchedules: new Set(), taskUses: new Map() },
+    },
   };
 }
 

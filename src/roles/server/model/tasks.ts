@@ -4,6 +4,7 @@ import type { Shape } from '../../../net/layout.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
+import { dropSchedule, placeSchedulesOf, schedulesOf } from './placement.ts';
 import { checkProgram } from './program.ts';
 import { bundleNamed, checkSelector, taskNamed } from './resolve.ts';
 import { answerRow } from './rows.ts';
@@ -49,6 +50,7 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
     ...{ task, spec, enabled, revision, at, who },
     createdAt: old?.createdAt ?? at,
   });
+  placeSchedulesOf(change, task);
   change.event({
     kind: old ? 'task-changed' : 'task-created',
     text: `task "${task}" ${old ? 'changed' : 'created'}, revision ${revision}`,
@@ -85,6 +87,7 @@ export function markTasks(change: Change, names: readonly string[], enabled: boo
     } else {
       const revision = old.revision + 1;
       state.tasks.set(name, { ...old, enabled, revision, at: command.at, who: command.who });
+      placeSchedulesOf(change, name);
       const text = `task "${name}" ${enabled ? 'enabled' : 'disabled'}`;
       change.event({ kind: enabled ? 'task-enabled' : 'task-disabled', text, task: name });
       answers.push({ ok: true, task: name });
@@ -132,6 +135,7 @@ export function removeTasks(change: Change, body: CommandBody<'taskRm'>): Reply 
 
 function removeTask(change: Change, task: TaskRecord, operation: string): void {
   const { state } = change;
+  for (const record of schedulesOf(state, task.task)) dropSchedule(change, record);
   const live = [...liveRuns(state, { task: task.task })];
   if (live.length === 0) {
     forgetTask(change, task.task);

@@ -13,8 +13,10 @@ import { giveOrder, type OrderDraft, openOperation, operationId } from './operat
 import { checkProgram } from './program.ts';
 import { type Aim, bundleSelects, resolveTarget } from './resolve.ts';
 import { answerRow } from './rows.ts';
-import { addRun, judgedState, putRun } from './runs.ts';
+import { addRun, judgedState, liveRunsOf, putRun } from './runs.ts';
+import { makeSchedules } from './schedules.ts';
 import type { Answer, Ordered, Reply, RunRecord } from './state.ts';
+import type { Timing } from './timing.ts';
 
 const hints: Partial<Record<ErrorCode, string>> = {
   'already-suspended': 'to let it go on: lotc admin resume',
@@ -39,12 +41,7 @@ export interface VerbRequest {
 export function applyVerb(change: Change, request: VerbRequest): Reply {
   const { targets, verb } = request;
   checkProgram(request);
-  if (targets.length > limits.targetsPerVerb) {
-    throw new Refusal(
-      'too-large',
-      `${targets.length} targets in one request; at most ${limits.targetsPerVerb}`,
-    );
-  }
+  if (targets.length > limits.targetsPerVerb) throw tooManyTargets(targets.length);
   const answers: Answer[] = [];
   const work: Aim[] = [];
   for (const target of new Set(targets)) {
@@ -69,6 +66,22 @@ export function applyVerb(change: Change, request: VerbRequest): Reply {
   change.state.operations.set(operation.operation, { ...operation, answers });
   for (const aim of work) carryOut(change, aim, request);
   return { ok: true, body: { operation: operation.operation, answers: answers.map(answerRow) } };
+}
+
+/** The same verb at instants to come: judged then, by the node. */
+export function scheduleVerb(change: Change, request: VerbRequest, timing: Timing): Reply {
+  const { targets, verb: action, on, env, arguments: more, signal } = request;
+  checkProgram(request);
+  if (targets.length > limits.targetsPerVerb) throw tooManyTargets(targets.length);
+  return makeSchedules(change, {
+    ...{ timing, targets, on },
+    deed: { action, env, arguments: more, signal },
+  });
+}
+
+function tooManyTargets(count: number): Refusal {
+  const text = `${count} targets in one request; at most ${limits.targetsPerVerb}`;
+  return new Refusal('too-large', text);
 }
 
 /** One refusal for all: the only one, or the first with the others beside it. */
@@ -146,6 +159,8 @@ function carryOut(change: Change, aim: Aim, request: VerbRequest): void {
   const { run, node } = aim;
   if (!run) return;
   if (verb === 'restart') {
+    const overlapping = liveRunsOf(change.state, run.task ?? '', node.uid);
+    for (const other of overlapping) if (other.run !== run.run) stopOther(change, other, aim);
     putRun(change, { ...run, ordered: 'down' });
     startRun(change, aim, request, run.run);
     return;
@@ -162,6 +177,15 @@ function carryOut(change: Change, aim: Aim, request: VerbRequest): void {
     expiresAt: expires ? change.command.at + expiresMs * 1000 : undefined,
   });
   if (signal === undefined) putRun(change, { ...run, ordered: orderedBy[verb] });
+}
+
+/** A restart leaves one run, where schedules had let several begin. */
+function stopOther(change: Change, { run, uid, task }: RunRecord, aim: Aim): void {
+  const { stopSignal, stopGraceMs } = aim.task?.spec ?? {};
+  const order = { verb: 'stop', run, task, stopSignal, stopGraceMs };
+  giveOrder(change, operationId(change), uid, order);
+  const record = change.state.runs.get(run);
+  if (record) putRun(change, { ...record, ordered: 'down' });
 }
 
 /** Makes the run (pending) and orders its start; `previous` is stopped first. */

@@ -1,0 +1,126 @@
+/**
+ * Where schedules meet the calendar, outside the model: what is asked is judged before it becomes
+ * a command, rows get their coming instants, and the server's own part is found when it is due.
+ * Every instant comes from the one module that nodes use too.
+ */
+import { limits } from '../../base/limits.ts';
+import type { Shape } from '../../net/layout.ts';
+import { checkRule, instants, nextInstant, withoutCount } from '../../scheduler/rule.ts';
+import { scheduleSelects } from './model/placement.ts';
+import type { ScheduleRecord, State } from './model/state.ts';
+import { checkTiming, type Plan, type Timing } from './model/timing.ts';
+
+const NEXT_SHOWN = 5;
+/** Of longer lists only the next instant is shown: each takes a look at the calendar. */
+const SHORT_LIST = 1_000;
+
+/** Rules of `--tz local` are shown as a node in this zone would take them. */
+const here = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** Throws what the console is answered; the model does not judge again what needs a calendar. */
+export function checkAsked(timing: Timing, nowUs: number): void {
+  checkTiming(timing);
+  const { inUs, everyUs, cron, tz, untilUs, count } = timing;
+  const at = inUs === undefined ? timing.at : nowUs + Math.max(1, inUs);
+  const fromUs = everyUs === undefined ? undefined : (timing.fromUs ?? nowUs);
+  // Whether an `at` is past is judged when it is journaled: a repeat must get the first answer.
+  const rule = { at, everyUs, fromUs, cron, tz, untilUs, count, sinceUs: nowUs };
+  checkRule(rule, { mayBePast: true });
+}
+
+export function withNext(row: Shape<'schedule'>, nowUs: number, n: number): Shape<'schedule'> {
+  return { ...row, next: row.paused === true ? [] : instants(row, nowUs, n, here) };
+}
+
+export function rowsWithNext(
+  rows: readonly Shape<'schedule'>[],
+  nowUs: number,
+): readonly Shape<'schedule'>[] {
+  const n = rows.length > SHORT_LIST ? 1 : NEXT_SHOWN;
+  return rows.map((row) => withNext(row, nowUs, n));
+}
+
+/** The next `n` instants of these schedules together, in order. */
+export function coming(
+  records: readonly ScheduleRecord[],
+  nowUs: number,
+  n: number,
+): readonly { readonly record: ScheduleRecord; readonly atUs: number }[] {
+  const first: { record: ScheduleRecord; atUs: number }[] = [];
+  for (const record of records) {
+    const atUs = record.paused ? undefined : nextInstant(record.plan, nowUs, here);
+    if (atUs !== undefined) first.push({ record, atUs });
+  }
+  const inOrder = (a: { atUs: number }, b: { atUs: number }): number => a.atUs - b.atUs;
+  const nearest = first.sort(inOrder).slice(0, n);
+  return nearest
+    .flatMap(({ record }) =>
+      instants(record.plan, nowUs, n, here).map((atUs) => ({ record, atUs })),
+    )
+    .sort(inOrder)
+    .slice(0, n);
+}
+
+/** The same for each node that will fire them, as rows of the ledger. */
+export function comingFires(
+  state: State,
+  found: ReturnType<typeof coming>,
+  uids: ReadonlySet<string> | undefined,
+): readonly Shape<'fire'>[] {
+  return found.flatMap(({ record, atUs: plannedUs }) => {
+    const { schedule, action, task, bundle } = record.plan;
+    return [...state.nodes.values()]
+      .filter((node) => uids === undefined || uids.has(node.uid))
+      .filter((node) => node.paused !== true && !record.pausedOn.includes(node.uid))
+      .filter((node) => scheduleSelects(state, record, node))
+      .map((node) => ({ schedule, action, task, bundle, node: node.name, plannedUs }));
+  });
+}
+
+/** Loads and unloads whose instant has come. */
+export function dueOf(state: State, nowUs: number): { schedule: string; plannedUs: number }[] {
+  const due: { schedule: string; plannedUs: number }[] = [];
+  for (const schedule of state.index.bundleSchedules) {
+    const record = state.schedules.get(schedule);
+    if (!record) continue;
+    const { plan, doneUs, paused } = record;
+    const plannedUs = nextInstant(plan, Math.max(doneUs, pastOf(plan)), here);
+    if (plannedUs !== undefined && plannedUs <= nowUs && !paused) due.push({ schedule, plannedUs });
+  }
+  return due;
+}
+
+/** A past `at` was accepted to be carried out all the same. */
+const pastOf = ({ at, sinceUs }: Plan): number => (at === undefined ? sinceUs : 0);
+
+/** Schedules that have fired for the last time so long ago that nobody asks for them. */
+export class SpentSchedules {
+  /** Ends by `id sinceUs`, as a calendar says them once. */
+  readonly #ends = new Map<string, number>();
+
+  find(state: State, nowUs: number): readonly string[] {
+    const spent: string[] = [];
+    for (const [id, { plan }] of state.schedules) {
+      const { at, untilUs, count, missed } = plan;
+      if (at === undefined && untilUs === undefined && count === undefined) continue;
+      const keptMs = missed === 'skip' ? limits.scheduleSpentKeptMs : limits.scheduleMissedKeptMs;
+      if (Math.max(this.#endOf(plan), plan.sinceUs) + keptMs * 1000 < nowUs) spent.push(id);
+      if (spent.length >= limits.targetsPerVerb) break;
+    }
+    for (const key of this.#ends.keys())
+      if (!state.schedules.has(key.slice(0, key.lastIndexOf(' ')))) this.#ends.delete(key);
+    return spent;
+  }
+
+  #endOf(plan: Plan): number {
+    if (plan.at !== undefined) return plan.at;
+    if (plan.count === undefined) return plan.untilUs ?? Infinity;
+    const key = `${plan.schedule} ${plan.sinceUs}`;
+    let end = this.#ends.get(key);
+    if (end === undefined) {
+      end = withoutCount(plan, here).untilUs ?? Infinity;
+      this.#ends.set(key, end);
+    }
+    return end;
+  }
+}
