@@ -6,16 +6,21 @@
  * stay, the freed part reads as zeros. Where the file has fewer blocks than bytes, zeros up to the
  * end of a block are therefore taken for a hole and passed over; in a file without a hole zeros
  * are what the program wrote. A file that became shorter is read from its beginning.
+ *
+ * What only asks the kernel (open, fstat, close) is called directly: by way of a thread it costs
+ * many times as much. Reading may wait for the disk, and does not hold the loop.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, read } from 'node:fs';
+import { promisify } from 'node:util';
 import { lastLines, NEWLINE } from './logs.ts';
 
+const readAt = promisify(read);
 const READ_BYTES = 64 * 1024;
 const BLOCK_BYTES = 4096;
 
 export class LogFile implements AsyncDisposable {
   readonly #path: string;
-  #handle: FileHandle | undefined;
+  #fd: number | undefined;
   /** Length at the last `refresh`, and how much of it is not on disk. */
   sizeBytes = 0;
   #holeBytes = 0;
@@ -27,12 +32,12 @@ export class LogFile implements AsyncDisposable {
   /** Looks how long the file is now; one that is not there yet has no bytes. */
   async refresh(): Promise<number> {
     try {
-      this.#handle ??= await open(this.#path, 'r');
+      this.#fd ??= openSync(this.#path, 'r');
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return 0;
       throw cause;
     }
-    const { size, blocks } = await this.#handle.stat();
+    const { size, blocks } = fstatSync(this.#fd);
     this.sizeBytes = size;
     this.#holeBytes = Math.max(0, size - blocks * 512);
     return size;
@@ -41,11 +46,9 @@ export class LogFile implements AsyncDisposable {
   /** At most 64 KiB from `offset` on, not beyond `end`; empty at the end. */
   async read(offset: number, end: number): Promise<Uint8Array> {
     const length = Math.min(READ_BYTES, Math.min(end, this.sizeBytes) - offset);
-    if (this.#handle === undefined || length <= 0) return new Uint8Array();
-    const { bytesRead, buffer } = await this.#handle.read({
-      buffer: new Uint8Array(length),
-      position: offset,
-    });
+    if (this.#fd === undefined || length <= 0) return new Uint8Array();
+    const buffer = new Uint8Array(length);
+    const { bytesRead } = await readAt(this.#fd, buffer, 0, length, offset);
     return buffer.subarray(0, bytesRead);
   }
 
@@ -96,8 +99,8 @@ export class LogFile implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle?.close();
-    this.#handle = undefined;
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
   }
 
   /** The end of the last whole block of zeros in a row from `offset` on, within one reading. */

@@ -2,7 +2,8 @@
  * The index of a run's logs as its readers need it: the times of each stream, kept up to date with
  * what the indexer appends. At most `limits.logIndexBytes` are read and held.
  */
-import { open, stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits } from '../base/limits.ts';
 import { decodeRecords, RECORD_BYTES, type Stream, StreamTimes } from './logs.ts';
@@ -30,7 +31,7 @@ export class LogIndex {
   /** Reads what has come since the last time; all of it when the file was made anew (shortened). */
   async refresh(): Promise<void> {
     this.#refreshedMs = performance.now();
-    const found = await stat(this.#path).catch(() => undefined);
+    const found = statSync(this.#path, { throwIfNoEntry: false });
     if (found === undefined) return;
     if (found.ino !== this.#inode || found.size < this.#position) {
       for (const times of Object.values(this.times)) times.clear();

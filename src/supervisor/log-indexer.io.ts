@@ -7,8 +7,8 @@
  * written meanwhile one record: those lines are known to be no younger. A full disk costs times,
  * never output.
  */
-import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { constants, existsSync, statSync } from 'node:fs';
+import { type FileHandle, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits } from '../base/limits.ts';
 import { type LogWatch, watchLogs } from './log-watch.io.ts';
@@ -114,7 +114,7 @@ export class LogIndexer implements AsyncDisposable {
   async #look(): Promise<boolean> {
     let grown = false;
     for (const stream of streams) {
-      const sizeBytes = await lengthOf(join(this.#directory, stream));
+      const sizeBytes = lengthOf(join(this.#directory, stream));
       if (sizeBytes === this.#sizes[stream]) continue;
       grown = true;
       this.#sizes[stream] = sizeBytes;
@@ -126,6 +126,7 @@ export class LogIndexer implements AsyncDisposable {
 
   /** What an earlier agent had seen; a cut last record is overwritten by the next. */
   async #resume(): Promise<void> {
+    if (!existsSync(this.#path())) return;
     const bytes = await readFile(this.#path()).catch(() => new Uint8Array());
     this.#position = bytes.length - (bytes.length % RECORD_BYTES);
     for (const record of decodeRecords(bytes)) {
@@ -177,9 +178,9 @@ async function openInPlace(path: string): Promise<FileHandle> {
   return open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
 }
 
-async function lengthOf(path: string): Promise<number> {
+function lengthOf(path: string): number {
   try {
-    return (await stat(path)).size;
+    return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   } catch {
     return 0;
   }
