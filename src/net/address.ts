@@ -20,7 +20,7 @@ const HINT =
 const NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_-]{1,63})*\.?$/iu;
 const GROUPS = 8;
 
-export function parseAddress(text: string): Address {
+export function parseAddress(text: string, defaultPort: number = limits.port): Address {
   const bad = (why: string): LotcError =>
     new LotcError('usage', `"${text}" is no address: ${why}`, { hint: HINT });
   const { host, port, bracketed } = split(text, bad);
@@ -33,7 +33,7 @@ export function parseAddress(text: string): Address {
   }
   if (port === undefined) {
     if (host === '') throw bad('it is empty');
-    return { host, port: limits.port };
+    return { host, port: defaultPort };
   }
   const number = /^\d{1,5}$/u.test(port) ? Number(port) : Number.NaN;
   if (!(number <= 65_535)) throw bad(`"${port}" is no port (0 to 65535)`);

@@ -1,59 +1,124 @@
 /**
- * The role's clock: the system clock in microseconds, with the error the kernel's own discipline
- * claims where it says that it is synchronised (adjtimex(2)); otherwise the error is unknown and
- * said to be. It never changes the system clock.
+ * The role's clock: true time in microseconds and how wrong it may be. It never changes the
+ * system clock. Whom it believes, the first that has something to say:
+ *
+ * 1. `ntp`: the servers named by --ntp, asked by a thread of its own (started only then);
+ * 2. `kernel`: the system clock, where the kernel's own discipline says that it is synchronised;
+ * 3. `server`: the LOTC server over the session (`learn`), as wrong as that is and half a round
+ *    trip more; where the server itself does not know, the time is the fleet's own: relative;
+ * 4. `system`: the system clock as it is, with an error that is not known and said to be.
  *
  * Timers and the shim sleep on CLOCK_MONOTONIC: `monotonicOf` says when an instant of true time
  * comes there, and `onMoved` when such an answer has become wrong.
  */
 import type { Clock, Instant } from '../base/clock.ts';
+import type { Log } from '../base/log.io.ts';
 import { type BaseClock, openBaseClock } from './base-clock.io.ts';
+import { Discipline } from './clock/discipline.ts';
+import type { PollLimits } from './clock/poll.ts';
+import { baseAt, type Published, readAt, SharedReading, type Status } from './clock/reading.ts';
+import { exchange } from './clock/reply.ts';
+import type { SourceRow, TimeServer } from './clock/rows.ts';
+import { TimeSource } from './clock/source.ts';
+import { ClockThread } from './clock-thread.io.ts';
+import type { ClockFacts, Exchange, SharedClock, SystemClock } from './system-clock.ts';
 
-export interface ClockFacts {
-  readonly synchronized: boolean;
-  readonly clockErrorUs?: number | undefined;
-  readonly source: string;
-}
+export type { ClockFacts, SystemClock };
 
-export interface SystemClock extends Clock {
-  facts(): ClockFacts;
-  /** CLOCK_MONOTONIC in µs, as the shim is told its instants. */
-  monotonicUs(): number;
-  /** True time (µs since 1970) at an instant of CLOCK_MONOTONIC, by what is known now. */
-  trueAt(monotonicUs: number): number;
-  /** The instant of CLOCK_MONOTONIC at which true time will be `trueUs`, by what is known now. */
-  monotonicOf(trueUs: number): number;
-  /**
-   * Calls back when true time has moved against CLOCK_MONOTONIC by more than `movedUs` since the
-   * last call: what was armed by `monotonicOf` wants a new instant. Returns what ends it.
-   */
-  onMoved(callback: () => void): () => void;
+export interface ClockOptions {
+  readonly servers?: readonly TimeServer[];
+  readonly log?: Log | undefined;
+  /** How often NTP servers are asked, where their address is not to decide. */
+  readonly limits?: PollLimits | undefined;
 }
 
 const FACTS_EVERY_MS = 16_000;
 /** A process starts within some hundred µs of its instant: less is not worth moving it. */
 const MOVED_US = 100;
 const LOOK_EVERY_MS = 1_000;
+/** What is proven more loosely than that is no better than the next source. */
+const USABLE_US = 1e6;
 
-export async function openClock(): Promise<SystemClock> {
-  return new Wall(await openBaseClock());
+const SUSPENDED_US = 10_000;
+const ntpReasons: Record<Exclude<Status, 'synchronised'>, string> = {
+  none: 'no NTP server has answered',
+  holdover: 'the NTP servers are silent',
+  disturbed: 'the clock jumped, and the NTP servers are asked again',
+  'no majority': 'the NTP servers contradict each other, and none is followed',
+};
+
+export async function openClock(options: ClockOptions = {}): Promise<SystemClock> {
+  const { servers = [], log, limits } = options;
+  const base = await openBaseClock();
+  const server = new SharedReading();
+  if (servers.length === 0) return new TrueClock(base, { server });
+  const thread = new ClockThread({ servers, limits }, log);
+  const clock = new TrueClock(base, { server, thread, ntp: thread.reading });
+  thread.onMoved = () => clock.look();
+  return clock;
 }
 
-class Wall implements SystemClock {
+/** The same clock in another thread. */
+export async function attachClock(shared: SharedClock): Promise<Clock> {
+  return new TrueClock(await openBaseClock(), {
+    ntp: shared.ntp && new SharedReading(shared.ntp),
+    server: new SharedReading(shared.server),
+  });
+}
+
+interface Readings {
+  readonly ntp?: SharedReading | undefined;
+  readonly server: SharedReading;
+  readonly thread?: ClockThread | undefined;
+}
+
+type Believed =
+  | {
+      readonly source: 'ntp' | 'server';
+      readonly from: Published;
+      readonly read?: Instant | undefined;
+    }
+  | { readonly source: 'kernel'; readonly errorUs: number }
+  | { readonly source: 'system' };
+
+interface Standing {
+  readonly monotonicUs: number;
+  readonly trueUs: number;
+  readonly rate: number;
+}
+
+class TrueClock implements SystemClock {
+  readonly shared: SharedClock;
   readonly #base: BaseClock;
-  #facts: ClockFacts;
-  #readAtMs = performance.now();
+  readonly #readings: Readings;
+  readonly #session = new Discipline();
+  readonly #server = new TimeSource();
+  #kernel: ReturnType<BaseClock['kernel']>;
+  #kernelAtMs = performance.now();
   #listeners: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #toldUs = 0;
+  #told: Standing = { monotonicUs: 0, trueUs: 0, rate: 0 };
 
-  constructor(base: BaseClock) {
+  constructor(base: BaseClock, readings: Readings) {
     this.#base = base;
-    this.#facts = factsOf(base);
+    this.#readings = readings;
+    this.#kernel = base.kernel();
+    this.#session.sources.add(this.#server);
+    this.#session.suspended(base.suspendedUs(), base.baseUs());
+    this.shared = { ntp: readings.ntp?.memory, server: readings.server.memory };
+  }
+
+  get wantsServer(): boolean {
+    const { source } = this.#believed();
+    return source === 'server' || source === 'system';
   }
 
   monotonicMs(): number {
     return performance.now();
+  }
+
+  baseUs(): number {
+    return this.#base.baseUs();
   }
 
   monotonicUs(): number {
@@ -61,62 +126,151 @@ class Wall implements SystemClock {
   }
 
   now(): Instant {
-    return { atUs: Math.round(this.#base.wallUs()), errorUs: this.facts().clockErrorUs };
+    const believed = this.#believed();
+    if ('from' in believed) return believed.read ?? this.#read(believed.from);
+    const atUs = Math.round(this.#base.wallUs());
+    return believed.source === 'kernel' ? { atUs, errorUs: believed.errorUs } : { atUs };
   }
 
   facts(): ClockFacts {
-    const nowMs = performance.now();
-    if (nowMs - this.#readAtMs > FACTS_EVERY_MS) {
-      this.#facts = factsOf(this.#base);
-      this.#readAtMs = nowMs;
-    }
-    return this.#facts;
-  }
-
-  trueAt(monotonicUs: number): number {
-    return Math.round(monotonicUs + this.#aheadUs());
-  }
-
-  monotonicOf(trueUs: number): number {
-    return Math.round(trueUs - this.#aheadUs());
-  }
-
-  onMoved(callback: () => void): () => void {
-    if (this.#listeners.length === 0) this.#toldUs = this.#aheadUs();
-    this.#listeners.push(callback);
-    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
-    return () => {
-      this.#listeners = this.#listeners.filter((one) => one !== callback);
-      if (this.#listeners.length > 0) return;
-      clearInterval(this.#timer);
-      this.#timer = undefined;
+    const believed = this.#believed();
+    const { source } = believed;
+    const { atUs, errorUs: clockErrorUs } = this.now();
+    const offsetUs = 'from' in believed ? Math.round(atUs - this.#base.wallUs()) : 0;
+    const synchronized = clockErrorUs !== undefined && clockErrorUs < USABLE_US;
+    const { stratum, relative } = 'from' in believed ? believed.from : {};
+    return {
+      ...{ synchronized, clockErrorUs, source, stratum, relative: relative || undefined },
+      offsetUs: source === 'system' ? undefined : offsetUs,
+      reason: this.#reason(),
     };
   }
 
-  /** True time minus CLOCK_MONOTONIC. */
-  #aheadUs(): number {
-    // The pair that was read closest together is the one to believe.
-    let best = { apartUs: Number.POSITIVE_INFINITY, aheadUs: 0 };
-    for (let n = 0; n < 3; n += 1) {
-      const beforeUs = this.#base.monotonicUs();
-      const wallUs = this.#base.wallUs();
-      const apartUs = this.#base.monotonicUs() - beforeUs;
-      const aheadUs = wallUs - (beforeUs + apartUs / 2);
-      if (apartUs < best.apartUs) best = { apartUs, aheadUs };
-    }
-    return best.aheadUs;
+  trueAt(monotonicUs: number): number {
+    const believed = this.#believed();
+    const pair = this.#pair('from' in believed ? 'baseUs' : 'wallUs');
+    const atUs = pair.otherUs + (monotonicUs - pair.monotonicUs);
+    return 'from' in believed ? readAt(believed.from, atUs).atUs : Math.round(atUs);
   }
 
-  #look(): void {
-    const aheadUs = this.#aheadUs();
-    if (Math.abs(aheadUs - this.#toldUs) <= MOVED_US) return;
-    this.#toldUs = aheadUs;
+  monotonicOf(trueUs: number): number {
+    const believed = this.#believed();
+    const pair = this.#pair('from' in believed ? 'baseUs' : 'wallUs');
+    const atUs = 'from' in believed ? baseAt(believed.from, trueUs) : trueUs;
+    return Math.round(pair.monotonicUs + (atUs - pair.otherUs));
+  }
+
+  onMoved(callback: () => void): () => void {
+    if (this.#listeners.length === 0) this.#told = this.#standing();
+    this.#listeners.push(callback);
+    this.#timer ??= setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+    return () => {
+      this.#listeners = this.#listeners.filter((one) => one !== callback);
+      if (this.#listeners.length === 0) this.#rest();
+    };
+  }
+
+  learn({ errorUs, ...stamps }: Exchange): void {
+    const relative = errorUs === undefined;
+    const session = this.#session;
+    if (session.relative !== relative) this.#server.forget();
+    session.relative = relative;
+    const sample = exchange({ ...stamps, errorUs: errorUs ?? 0 });
+    this.#server.asked();
+    if (sample) session.add(this.#server, sample, this.#base.baseUs());
+    const suspendedUs = this.#base.suspendedUs();
+    if (suspendedUs - session.published.suspendedUs > SUSPENDED_US) {
+      session.suspended(suspendedUs, this.#base.baseUs());
+    }
+    this.#readings.server.write(session.published);
+    this.look();
+  }
+
+  async sources(now: boolean): Promise<readonly SourceRow[]> {
+    const rows = (await this.#readings.thread?.rows(now)) ?? [];
+    const { newest, reach } = this.#server;
+    if (!newest) return rows;
+    const atUs = this.#base.baseUs();
+    const systemUs = this.#base.wallUs() - atUs;
+    const { lowUs, highUs } = this.#server.interval(atUs);
+    const estimate = this.#server.estimate(atUs);
+    const row: SourceRow = {
+      ...{ host: 'server', reach, truechimer: true, delayUs: Math.round(newest.delayUs) },
+      offsetUs: estimate && Math.round(estimate.aheadUs - systemUs),
+      ...{ lowUs: Math.floor(lowUs - systemUs), highUs: Math.ceil(highUs - systemUs) },
+      reason: this.#session.relative ? 'its own time is relative' : undefined,
+    };
+    return [...rows, row];
+  }
+
+  async close(): Promise<void> {
+    this.#listeners = [];
+    this.#rest();
+    await this.#readings.thread?.close();
+  }
+
+  /** Tells listeners if what they were told has become wrong. */
+  look(): void {
+    if (this.#listeners.length === 0) return;
+    const now = this.#standing();
+    const passedUs = now.monotonicUs - this.#told.monotonicUs;
+    const expectedUs = this.#told.trueUs + passedUs * (1 + this.#told.rate);
+    if (Math.abs(now.trueUs - expectedUs) <= MOVED_US) return;
+    this.#told = now;
     for (const listener of [...this.#listeners]) listener();
   }
-}
 
-function factsOf(base: BaseClock): ClockFacts {
-  const kernel = base.kernel();
-  if (!kernel?.synchronized) return { synchronized: false, source: 'system' };
-  return { synchronized: true, clockErrorUs: kernel.errorUs, source: 'kernel' };
+  #rest(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #standing(): Standing {
+    const believed = this.#believed();
+    const monotonicUs = this.#base.monotonicUs();
+    const rate = 'from' in believed ? believed.from.rate : 0;
+    return { monotonicUs, trueUs: this.trueAt(monotonicUs), rate };
+  }
+
+  #read(from: Published): Instant {
+    return readAt(from, this.#base.baseUs(), this.#base.suspendedUs());
+  }
+
+  #believed(): Believed {
+    const ntp = this.#readings.ntp?.read();
+    const read = ntp && ntp.status !== 'none' ? this.#read(ntp) : undefined;
+    if (ntp && read && ((read.errorUs ?? USABLE_US) < USABLE_US || ntp.status === 'disturbed')) {
+      return { source: 'ntp', from: ntp, read };
+    }
+    const nowMs = performance.now();
+    if (nowMs - this.#kernelAtMs > FACTS_EVERY_MS) {
+      this.#kernel = this.#base.kernel();
+      this.#kernelAtMs = nowMs;
+    }
+    if (this.#kernel?.synchronized) return { source: 'kernel', errorUs: this.#kernel.errorUs };
+    const server = this.#readings.server.read();
+    if (server.status !== 'none') return { source: 'server', from: server };
+    if (ntp && ntp.status !== 'none') return { source: 'ntp', from: ntp };
+    return { source: 'system' };
+  }
+
+  #reason(): string | undefined {
+    const status = this.#readings.ntp?.read().status;
+    if (status === undefined || status === 'synchronised') return undefined;
+    return ntpReasons[status];
+  }
+
+  /** CLOCK_MONOTONIC and another clock at one instant: the pair read closest together. */
+  #pair(other: 'baseUs' | 'wallUs'): { monotonicUs: number; otherUs: number } {
+    let best = { apartUs: Number.POSITIVE_INFINITY, monotonicUs: 0, otherUs: 0 };
+    for (let n = 0; n < 3; n += 1) {
+      const beforeUs = this.#base.monotonicUs();
+      const otherUs = this.#base[other]();
+      const apartUs = this.#base.monotonicUs() - beforeUs;
+      if (apartUs < best.apartUs) {
+        best = { apartUs, monotonicUs: beforeUs + apartUs / 2, otherUs };
+      }
+    }
+    return best;
+  }
 }

@@ -9,6 +9,7 @@ import { build } from '../../base/build.ts';
 import { runDaemon } from '../../base/daemon.io.ts';
 import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
+import type { NamedTimeServer } from '../../net/time-server.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
 import {
   type NodeIdentity,
@@ -24,6 +25,7 @@ import { startNode } from './start.io.ts';
 export interface AgentOptions {
   readonly data: string;
   readonly servers: readonly string[];
+  readonly ntp: readonly NamedTimeServer[];
   readonly token: TokenSource | undefined;
   readonly name: string | undefined;
   readonly labels: Readonly<Record<string, string>>;

@@ -4,6 +4,7 @@ import { parseDurationMs } from '../../base/duration.ts';
 import { optionFlag, optionList, optionText } from '../../base/environment.ts';
 import { limits } from '../../base/limits.ts';
 import { nameFault } from '../../base/names.ts';
+import { parseTimeServers } from '../../net/time-server.ts';
 import type { AgentOptions } from './agent.io.ts';
 import type { TokenSource } from './data.io.ts';
 import { hideCommandLine } from './title.io.ts';
@@ -47,6 +48,9 @@ class Agent extends Command {
   stopProcesses = Option.Boolean('--stop-processes', {
     description: 'stop every process before ending (LOTC_STOP_PROCESSES)',
   });
+  ntp = Option.Array('--ntp', {
+    description: 'a time server, HOST[:PORT], repeatable (LOTC_NTP)',
+  });
   readyFile = Option.String('--ready-file', {
     description: 'written once ready (LOTC_READY_FILE)',
   });
@@ -75,6 +79,7 @@ class Agent extends Command {
     const heartbeat = optionText(this.heartbeat, 'heartbeat', env);
     return {
       ...{ data, servers, name, token: this.#token(env) },
+      ntp: parseTimeServers(optionList(this.ntp, 'ntp', env)),
       labels: labelsOf(optionList(this.label, 'label', env)),
       heartbeatMs: heartbeat === undefined ? undefined : heartbeatOf(heartbeat),
       stopProcesses: optionFlag(this.stopProcesses, 'stop-processes', env),

@@ -166,6 +166,7 @@ export class Node implements AsyncDisposable {
     await this.#contents.close();
     await this.#runner.close();
     await this.#parts.tables[Symbol.asyncDispose]();
+    await this.#parts.clock.close();
     leaveContainment(this.#parts.trees.containment);
   }
 

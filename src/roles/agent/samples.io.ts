@@ -1,7 +1,7 @@
 /** Samples of the node and its runs, as a heartbeat carries them. */
 import { limits } from '../../base/limits.ts';
 import type { Req, Shape } from '../../net/bodies.ts';
-import type { SystemClock } from '../../scheduler/clock.io.ts';
+import type { ClockFacts, SystemClock } from '../../scheduler/clock.io.ts';
 import { Sampler } from '../../supervisor/stats.io.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
 import type { StoredRun } from './events.ts';
@@ -37,11 +37,10 @@ export class Samples {
       this.#lastMs = nowMs;
       await this.#measure(live);
     }
-    const { synchronized, clockErrorUs, source } = clock.facts();
     return {
       samples: this.#last,
       running: live.length,
-      clock: { synchronized, clockErrorUs, source },
+      clock: clockOf(clock.facts()),
       diskFreeBytes: this.#diskFreeBytes,
     };
   }
@@ -60,4 +59,9 @@ export class Samples {
       ...runs.map(({ atUs: at, ...sample }) => ({ ...sample, at, task: tasks.get(sample.run) })),
     ];
   }
+}
+
+function clockOf(facts: ClockFacts): Shape<'clock'> {
+  const { synchronized, offsetUs, clockErrorUs, source, stratum } = facts;
+  return { synchronized, offsetUs, clockErrorUs, source, stratum };
 }

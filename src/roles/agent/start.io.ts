@@ -13,7 +13,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const { data, log } = options;
   const files = agentFiles(data);
   prepareRuns(data);
-  const clock = await openClock();
+  const clock = await openClock({ servers: options.ntp, log });
   const shim = await installShim(`${data}/private`);
   const containment = await detectContainment({ instance: options.instance });
   if (containment.kind === 'walk') {

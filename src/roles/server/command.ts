@@ -1,6 +1,7 @@
 /** `lotc server` and its offline tools: options and their environment twins; no decision. */
 import { Command, type CommandClass, Option, UsageError } from 'clipanion';
 import { optionFlag, optionList, optionText } from '../../base/environment.ts';
+import { parseTimeServers } from '../../net/time-server.ts';
 
 abstract class DataCommand extends Command {
   data = Option.String('--data', { description: 'the data directory (LOTC_DATA)' });
@@ -33,6 +34,9 @@ class Server extends DataCommand {
   listen = Option.Array('--listen', {
     description: 'an address to listen on, repeatable (LOTC_LISTEN; default [::]:7416 and 0.0.0.0)',
   });
+  ntp = Option.Array('--ntp', {
+    description: 'a time server, HOST[:PORT], repeatable (LOTC_NTP)',
+  });
   readyFile = Option.String('--ready-file', {
     description: 'written once ready (LOTC_READY_FILE)',
   });
@@ -50,6 +54,7 @@ class Server extends DataCommand {
     return runServer({
       data: this.directory(),
       listen: optionList(this.listen, 'listen', env),
+      ntp: parseTimeServers(optionList(this.ntp, 'ntp', env)),
       readyFile: optionText(this.readyFile, 'ready-file', env),
       keylog: optionText(this.keylog, 'keylog', env),
       keepFires: optionText(this.keepFires, 'keep-fires', env),

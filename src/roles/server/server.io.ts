@@ -10,7 +10,8 @@ import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import { listen } from '../../net/listen.io.ts';
-import { openClock } from '../../scheduler/clock.io.ts';
+import type { NamedTimeServer } from '../../net/time-server.ts';
+import { openClock, type SystemClock } from '../../scheduler/clock.io.ts';
 import { type BlobStore, openBlobs } from '../../store/blobs.io.ts';
 import type { ServerJournal } from '../../store/journal.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
@@ -32,6 +33,7 @@ const STALE_UPLOAD_MS = 24 * 3_600_000;
 export interface ServerOptions {
   readonly data: string;
   readonly listen: readonly string[];
+  readonly ntp: readonly NamedTimeServer[];
   readonly readyFile?: string | undefined;
   readonly keylog?: string | undefined;
   readonly keepFires?: string | undefined;
@@ -66,7 +68,9 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
     }),
   );
   const blobs = stack.use(openBlobs(files.blobs));
-  const running = await start({ journal, blobs, credentials, log });
+  const clock = await openClock({ servers: options.ntp, log });
+  stack.defer(() => clock.close());
+  const running = await start({ journal, blobs, credentials, log, clock });
   const { core, transfers } = running;
   const doors = new Doors({ core, transfers, credentials, log });
   const listener = await listen({
@@ -113,6 +117,7 @@ interface Parts {
   readonly blobs: BlobStore;
   readonly credentials: Credentials;
   readonly log: Log;
+  readonly clock: SystemClock;
 }
 
 interface Running {
@@ -124,8 +129,7 @@ interface Running {
 }
 
 /** Replays the journal into a core, and keeps it following. */
-async function start({ journal, blobs, credentials, log }: Parts): Promise<Running> {
-  const clock = await openClock();
+async function start({ journal, blobs, credentials, log, clock }: Parts): Promise<Running> {
   const restored = await restore(journal, log);
   const sweep = (): Promise<void> =>
     sweepBlobs(blobs, neededDigests(core.state).union(transfers.fresh));

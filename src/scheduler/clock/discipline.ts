@@ -36,6 +36,8 @@ export class Discipline {
   readonly #unheard = new Map<TimeSource, number>();
   /** Added to how fast truth may move: a smeared leap second. */
   smear = 0;
+  /** Its sources do not know the time themselves: all that is proven is the way to them. */
+  relative = false;
 
   get published(): Published {
     return this.#published;
@@ -140,7 +142,7 @@ export class Discipline {
       ...{ refUs: atUs, aheadUs, rate, slewRate: Math.sign(wayUs) * speed },
       ...{ slewUs: Math.abs(wayUs) / speed, drift, status: 'synchronised' },
       proven: { lowUs: proven.lowUs, highUs: proven.highUs },
-      suspendedUs: this.#suspendedUs,
+      ...{ suspendedUs: this.#suspendedUs, relative: this.relative },
       generation: from.generation + (jump ? 1 : 0),
       stratum: Math.min(...believed.map(({ source }) => source.stratum ?? 15)) + 1,
     };

@@ -10,6 +10,13 @@ export interface PollLimits {
   readonly maxUs: number;
 }
 
+export interface Standing {
+  /** Half of what the source leaves open; undefined where it has not answered. */
+  readonly halfUs: number | undefined;
+  /** Requests since its last answer. */
+  readonly silent: number;
+}
+
 /** Servers of one's own network, and those of others (RFC 8633 section 3). */
 export const ownServers: PollLimits = { minUs: 1e6, maxUs: 64e6 };
 export const publicServers: PollLimits = { minUs: 64e6, maxUs: 1_024e6 };
@@ -51,11 +58,8 @@ export class Poll {
     else if (kiss === 'DENY' || kiss === 'RSTR') this.#deniedUntilUs = atUs + DENIED_US;
   }
 
-  /**
-   * µs until the next request. `halfUs`: half of what the source leaves open; undefined where it
-   * has not answered. `random` in [0, 1).
-   */
-  nextUs(atUs: number, halfUs: number | undefined, random: number): number {
+  /** µs until the next request; `random` in [0, 1). */
+  nextUs(atUs: number, { halfUs, silent }: Standing, random: number): number {
     if (this.#deniedUntilUs > atUs) return this.#deniedUntilUs - atUs;
     this.#deniedUntilUs = Number.NEGATIVE_INFINITY;
     if (this.#burst > 0) {
@@ -63,8 +67,12 @@ export class Poll {
       if (this.#burst > 0) return BURST_EVERY_US;
     }
     const { minUs, maxUs } = this.#limits;
-    const worthUs = halfUs === undefined ? minUs : Math.max(halfUs / 4, WORTH_US) / DRIFT;
-    const everyUs = Math.min(Math.max(worthUs, minUs), maxUs) * this.#slower;
+    const worthUs = halfUs === undefined ? 0 : Math.max(halfUs / 4, WORTH_US) / DRIFT;
+    const wantedUs = Math.max(
+      worthUs,
+      silent > BURST ? minUs * 2 ** Math.min(silent - BURST, 6) : 0,
+    );
+    const everyUs = Math.min(Math.max(wantedUs, minUs), maxUs) * this.#slower;
     const sparedUs = this.#slower > 1 ? Math.max(everyUs, RATE_MIN_US) : everyUs;
     return sparedUs * (1 + JITTER * (2 * random - 1));
   }

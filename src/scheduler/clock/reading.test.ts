@@ -5,7 +5,7 @@ const some: Published = {
   ...{ refUs: 5e9, aheadUs: 1.79e15, rate: 1e-6, slewRate: -5e-4, slewUs: 20 },
   proven: { lowUs: 1.79e15 - 40, highUs: 1.79e15 + 50 },
   drift: { low: -5e-5, high: 5e-5 },
-  ...{ suspendedUs: 7, generation: 3, status: 'holdover', stratum: 2 },
+  ...{ suspendedUs: 7, generation: 3, status: 'holdover', stratum: 2, relative: true },
 };
 
 test('what is written in one thread is read in another', () => {

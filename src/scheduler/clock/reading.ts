@@ -34,13 +34,15 @@ export interface Published {
   readonly generation: number;
   readonly status: Status;
   readonly stratum: number;
+  /** Proven is only how far from the source: that itself does not know the time. */
+  readonly relative: boolean;
 }
 
 export const nothing: Published = {
   ...{ refUs: 0, aheadUs: 0, rate: 0, slewRate: 0, slewUs: 0 },
   proven: { lowUs: Number.NEGATIVE_INFINITY, highUs: Number.POSITIVE_INFINITY },
   drift: { low: 0, high: 0 },
-  ...{ suspendedUs: 0, generation: 0, status: 'none', stratum: 0 },
+  ...{ suspendedUs: 0, generation: 0, status: 'none', stratum: 0, relative: false },
 };
 
 /** A suspended machine's clocks stood still: nothing that was proven before holds. */
@@ -69,7 +71,9 @@ export function readAt(from: Published, baseUs: number, suspendedUs = from.suspe
   const { lowUs, highUs } = provenAt(from, baseUs);
   const errorUs = Math.max(highUs - aheadUs, aheadUs - lowUs) + STAMP_ERROR_US;
   const atUs = Math.round(baseUs + aheadUs);
-  return Number.isFinite(errorUs) ? { atUs, errorUs: Math.ceil(errorUs) } : { atUs };
+  return Number.isFinite(errorUs) && !from.relative
+    ? { atUs, errorUs: Math.ceil(errorUs) }
+    : { atUs };
 }
 
 /** The instant of the base clock at which readings come to `trueUs`. */
@@ -88,6 +92,9 @@ export class SharedReading {
   readonly memory: SharedArrayBuffer;
   readonly #sequence: Int32Array;
   readonly #fields: Float64Array;
+  /** What was read last, and the sequence it was read at: most readings find it unchanged. */
+  #last = nothing;
+  #lastAt = 0;
 
   constructor(memory = new SharedArrayBuffer(bytes)) {
     this.memory = memory;
@@ -103,7 +110,7 @@ export class SharedReading {
       ...[published.refUs, published.aheadUs, published.rate, published.slewRate],
       ...[published.slewUs, proven.lowUs, proven.highUs, drift.low, drift.high],
       ...[published.suspendedUs, published.generation, statuses.indexOf(status)],
-      published.stratum,
+      ...[published.stratum, Number(published.relative)],
     ]);
     Atomics.add(this.#sequence, 0, 1);
   }
@@ -112,10 +119,12 @@ export class SharedReading {
   read(onRace?: () => void): Published {
     for (;;) {
       const before = Atomics.load(this.#sequence, 0);
-      if (before === 0) return nothing;
+      if (before === this.#lastAt) return this.#last;
       const fields = Array.from(this.#fields);
       onRace?.();
-      if (before % 2 === 0 && Atomics.load(this.#sequence, 0) === before) return unpack(fields);
+      if (before % 2 !== 0 || Atomics.load(this.#sequence, 0) !== before) continue;
+      this.#last = unpack(fields);
+      this.#lastAt = before;
     }
   }
 }
@@ -123,11 +132,12 @@ export class SharedReading {
 function unpack(fields: readonly number[]): Published {
   const [refUs = 0, aheadUs = 0, rate = 0, slewRate = 0, slewUs = 0, ...rest] = fields;
   const [lowUs = 0, highUs = 0, low = 0, high = 0, suspendedUs = 0, ...last] = rest;
-  const [generation = 0, status = 0, stratum = 0] = last;
+  const [generation = 0, status = 0, stratum = 0, relative = 0] = last;
   return {
     ...{ refUs, aheadUs, rate, slewRate, slewUs, suspendedUs, generation, stratum },
     proven: { lowUs, highUs },
     drift: { low, high },
     status: statuses[status] ?? 'none',
+    relative: relative === 1,
   };
 }

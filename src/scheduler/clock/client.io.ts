@@ -1,0 +1,243 @@
+/**
+ * One time server as it was named, and the association with it: its name resolved, one address
+ * asked, the next one tried where nobody answers, the name resolved again when all were tried.
+ * However many addresses a name has, it is one source and has one vote.
+ */
+import { randomBytes, randomInt } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { BlockList } from 'node:net';
+import type { BaseClock } from '../base-clock.io.ts';
+import type { Discipline } from './discipline.ts';
+import { decodeReply, encodeRequest, type NtpReply, STAMP_BYTES } from './packet.ts';
+import { ownServers, Poll, type PollLimits, publicServers } from './poll.ts';
+import { type Asked, judgeReply, type Verdict } from './reply.ts';
+import type { SourceRow, TimeServer } from './rows.ts';
+import { TimeSource } from './source.ts';
+import { type Place, type UdpCalls, UdpSocket } from './udp.io.ts';
+
+export interface ClientParts {
+  readonly base: BaseClock;
+  readonly calls: UdpCalls | undefined;
+  readonly discipline: Discipline;
+  /** How often servers are asked, where that is not for the servers' address to decide. */
+  readonly limits: PollLimits | undefined;
+  /** Adds what makes a server's stamps those of smeared time; undefined: they are ambiguous. */
+  readonly smearUs: (stampUs: number) => number | undefined;
+  readonly changed: () => void;
+}
+
+const ASKED_KEPT = 4;
+const PORT_FOR = 16;
+const RESOLVE_MIN_MS = 1_000;
+const RESOLVE_MAX_MS = 64_000;
+/** So many unanswered in a row: the next address is tried. Before the first answer, each time. */
+const SILENT = 4;
+const RESOLVE_AFTER = 8;
+const RANDOM = 1 << 24;
+
+export class NtpClient {
+  readonly server: TimeServer;
+  readonly source = new TimeSource();
+  readonly #parts: ClientParts;
+  readonly #poll: Poll;
+  #places: readonly Place[] = [];
+  #at = 0;
+  #socket: UdpSocket | undefined;
+  #asked: Asked[] = [];
+  #sent = 0;
+  #silent = 0;
+  #resolveMs = RESOLVE_MIN_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #pollMs: number | undefined;
+  #closed = false;
+
+  constructor(server: TimeServer, parts: ClientParts) {
+    this.server = server;
+    this.#parts = parts;
+    this.#poll = new Poll(parts.limits ?? ownServers);
+    parts.discipline.sources.add(this.source);
+    void this.#resolve();
+  }
+
+  /** Asks at once, a few times. */
+  burst(): void {
+    this.#poll.burst();
+    if (this.#places.length > 0 && !this.#poll.isDenied) void this.#ask();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#socket?.close();
+  }
+
+  row(): SourceRow {
+    const { base, discipline } = this.#parts;
+    const { source } = this;
+    const { newest, reach, stratum, fault } = source;
+    const shown = {
+      ...{ host: this.server.name, address: this.#places[this.#at]?.address, reach, stratum },
+      ...{ truechimer: discipline.isTruechimer(source), pollMs: this.#pollMs },
+      reason: fault ?? (newest || reach !== 0 ? undefined : 'has not answered'),
+    };
+    const atUs = base.baseUs();
+    const estimate = source.estimate(atUs);
+    if (!newest || !estimate) return shown;
+    const systemUs = base.wallUs() - atUs;
+    const { lowUs, highUs } = source.interval(atUs);
+    return {
+      ...shown,
+      offsetUs: Math.round(estimate.aheadUs - systemUs),
+      delayUs: Math.round(newest.delayUs),
+      lowUs: Math.floor(lowUs - systemUs),
+      highUs: Math.ceil(highUs - systemUs),
+    };
+  }
+
+  async #resolve(): Promise<void> {
+    const { host, port } = this.server;
+    try {
+      const found = await lookup(host, { all: true, order: 'verbatim' });
+      this.#places = found.map(({ address, family }) => {
+        return { address, family: family === 6 ? 6 : 4, port } as const;
+      });
+      this.#resolveMs = RESOLVE_MIN_MS;
+      this.#at = 0;
+      this.#shut();
+      if (!this.#parts.limits) this.#poll.limits = isOwn(found) ? ownServers : publicServers;
+      if (!this.#closed) await this.#ask();
+    } catch (error) {
+      this.source.fault = `does not resolve (${(error as { code?: string }).code ?? 'no address'})`;
+      this.source.asked();
+      this.#parts.changed();
+      this.#arm(this.#resolveMs, () => void this.#resolve());
+      this.#resolveMs = Math.min(this.#resolveMs * 2, RESOLVE_MAX_MS);
+    }
+  }
+
+  #arm(waitMs: number, work: () => void): void {
+    clearTimeout(this.#timer);
+    if (!this.#closed) this.#timer = setTimeout(work, waitMs);
+  }
+
+  async #ask(): Promise<void> {
+    this.#next();
+    const bytes = randomBytes(STAMP_BYTES);
+    this.source.asked();
+    this.#silent += 1;
+    const place = this.#place();
+    if (!place) return;
+    this.#socket ??= this.#open(place);
+    const asked = { transmit: Uint8Array.from(bytes), sentUs: this.#parts.base.baseUs() };
+    // Known before it leaves: on this machine's own network the reply may be there at once.
+    this.#asked = [...this.#asked, asked].slice(-ASKED_KEPT);
+    const sentUs = await this.#socket.send(encodeRequest(bytes));
+    if (sentUs !== undefined) asked.sentUs = sentUs;
+    this.#sent += 1;
+    this.#parts.changed();
+  }
+
+  /** Where to ask: another address where this one is silent, another port now and then. */
+  #place(): Place | undefined {
+    const patience = this.source.count === 0 ? 1 : SILENT;
+    if (this.#silent > patience) {
+      this.#shut();
+      this.#at = (this.#at + 1) % this.#places.length;
+    } else if (this.#sent % PORT_FOR === 0) {
+      this.#shut();
+    }
+    return this.#places[this.#at];
+  }
+
+  #open(place: Place): UdpSocket {
+    const { base, calls } = this.#parts;
+    return new UdpSocket(base, calls, place, {
+      onReply: (bytes, cameUs) => this.#arrived(bytes, cameUs),
+      onError: (reason) => {
+        this.source.fault = `is not there (${reason})`;
+      },
+    });
+  }
+
+  #shut(): void {
+    this.#socket?.close();
+    this.#socket = undefined;
+    this.#asked = [];
+  }
+
+  #arrived(bytes: Uint8Array, cameUs: number): void {
+    const reply = decodeReply(bytes);
+    let reason = 'answers what was not asked';
+    for (const asked of this.#asked) {
+      const verdict = judgeReply(reply && this.#smeared(reply), asked, cameUs);
+      if (verdict.is === 'foreign') {
+        ({ reason } = verdict);
+        continue;
+      }
+      this.#asked = this.#asked.filter((one) => one !== asked);
+      return this.#take(verdict);
+    }
+    this.source.fault = reason;
+  }
+
+  #smeared(reply: NtpReply): NtpReply | undefined {
+    const { smearUs } = this.#parts;
+    const [received, sent] = [smearUs(reply.receivedUs), smearUs(reply.sentUs)];
+    if (received === undefined || sent === undefined) return undefined;
+    return { ...reply, receivedUs: reply.receivedUs + received, sentUs: reply.sentUs + sent };
+  }
+
+  #take(verdict: Exclude<Verdict, { is: 'foreign' }>): void {
+    const { base, discipline, changed } = this.#parts;
+    const atUs = base.baseUs();
+    const { source } = this;
+    if (verdict.is === 'sample') {
+      this.#silent = 0;
+      source.stratum = verdict.stratum;
+      source.leap = verdict.leap;
+      discipline.add(source, verdict.sample, atUs);
+    } else if (verdict.is === 'kiss') {
+      this.#poll.kiss(verdict.kiss, atUs);
+      source.fault = `wants to be asked less, or not at all (kiss ${verdict.kiss})`;
+      this.#next();
+    } else {
+      source.fault = verdict.reason;
+    }
+    changed();
+  }
+
+  #next(): void {
+    const atUs = this.#parts.base.baseUs();
+    const { lowUs, highUs } = this.source.interval(atUs);
+    const halfUs = this.source.count > 0 ? (highUs - lowUs) / 2 : undefined;
+    const random = randomInt(RANDOM) / RANDOM;
+    this.#pollMs = Math.round(
+      this.#poll.nextUs(atUs, { halfUs, silent: this.#silent }, random) / 1e3,
+    );
+    const look = this.#silent > 0 && this.#silent % RESOLVE_AFTER === 0;
+    this.#arm(this.#pollMs, () => void (look ? this.#resolve() : this.#ask()));
+  }
+}
+
+/** Private and link-local networks, and this machine: whose servers one may ask often. */
+const own = new BlockList();
+for (const [network, prefix] of [
+  ['10.0.0.0', 8],
+  ['127.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+] as const) {
+  own.addSubnet(network, prefix, 'ipv4');
+}
+own.addSubnet('fc00::', 7, 'ipv6');
+own.addSubnet('fe80::', 10, 'ipv6');
+own.addAddress('::1', 'ipv6');
+
+function isOwn(found: readonly { readonly address: string; readonly family: number }[]): boolean {
+  return found.every(({ address, family }) => {
+    const [bare = ''] = address.split('%');
+    return own.check(bare, family === 6 ? 'ipv6' : 'ipv4');
+  });
+}
