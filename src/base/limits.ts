@@ -144,7 +144,16 @@ export const limits = {
   cronCount: 10_000,
   /** Firings are claimed in one commit so far ahead, refilled when less than half is left. */
   claimAheadUs: 60_000_000,
+  claimAheadMinUs: 5_000_000,
   claimsPerCommit: 1_024,
+  /** A long stretch of missed instants is told one by one at its ends, as one between. */
+  missedKept: 1_000,
+  /** Beyond this an instant is missed, not late: the node was suspended, its disk was full. */
+  missedAfterUs: 10_000_000,
+  /** Firings that wait for the end of one task's run. */
+  firesQueued: 100,
+  /** A firing is prepared this long before its instant. */
+  prepareAheadUs: 3_000_000,
 
   // --- console ---
   waitTimeoutMs: 60_000,

@@ -38,6 +38,8 @@ export class FakeNode {
     items: new Map(),
     reports: new Map(),
     runs: new Map(),
+    fires: new Map(),
+    cursors: new Map(),
   };
   server = { journal: 'j1', seq: 1, after: 0 };
   readonly directories = new Map<string, Directory>();
@@ -56,14 +58,22 @@ export class FakeNode {
   contentComes = true;
   loseReplies = false;
   diskFull = false;
+  /** What the clock of the node is put forward by, and what it says of its error. */
+  clockAheadUs = 0;
+  clockErrorUs: number | undefined = 0;
   #nowMs = 1_000;
   #commits: { commit: number; writes: readonly Write[] }[] = [];
   #later: (() => void)[] = [];
   #connected = false;
   #request = 1;
 
+  get nowUs(): number {
+    return this.#nowMs * 1_000 + this.clockAheadUs;
+  }
+
   step(event: Bare<AgentEvent>): readonly AgentAction[] {
-    const time = { nowMs: this.#nowMs, atUs: this.#nowMs * 1_000, errorUs: 0 };
+    const { clockErrorUs: errorUs } = this;
+    const time = { nowMs: this.#nowMs, atUs: this.nowUs, errorUs };
     const actions = this.core.step({ ...event, time });
     for (const action of actions) this.#carryOut(action);
     return actions;
@@ -114,6 +124,11 @@ export class FakeNode {
       if (event.kind === 'gone' || !event.left) directory.shim = 'done';
     }
     this.step({ type: 'run', run, event });
+  }
+
+  /** Time passes and nobody is there to see it. */
+  sleep(ms: number): void {
+    this.#nowMs += ms;
   }
 
   tick(ms: number): void {

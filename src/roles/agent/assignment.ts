@@ -12,6 +12,7 @@ import type { Bundles } from './bundles.ts';
 import type { AgentAction, Item, Tables } from './events.ts';
 import type { Ledger } from './ledger.ts';
 import type { Orders } from './orders.ts';
+import type { Schedules } from './schedules.ts';
 
 /** Where the node stands, for its HELLO. */
 export interface Standing {
@@ -25,6 +26,7 @@ export interface AssignmentPorts {
   readonly ledger: Ledger;
   readonly orders: Orders;
   readonly bundles: Bundles;
+  readonly schedules: Schedules;
   readonly act: (action: AgentAction) => void;
 }
 
@@ -98,7 +100,7 @@ export class Assignment {
   }
 
   #change({ generation, items, removed = [], reset, names }: Req<'synAssign'>): void {
-    const { ledger, orders, bundles } = this.#ports;
+    const { ledger, orders, bundles, schedules } = this.#ports;
     this.#generation = generation;
     ledger.put('meta', 'generation', generation);
     if (reset) this.#dropUnnamed(new Set(names ?? items.map((item) => item.item)));
@@ -106,6 +108,7 @@ export class Assignment {
     for (const item of inOrder(items)) {
       if (item.entry === 'bundle') bundles.assign(item);
       else if (item.entry === 'order') orders.assign(item);
+      else if (item.entry === 'schedule' || item.entry === 'task') schedules.assign(item);
     }
   }
 
@@ -125,14 +128,16 @@ export class Assignment {
   }
 
   #dropUnnamed(names: ReadonlySet<string>): void {
-    const { ledger, orders, bundles } = this.#ports;
+    const { ledger, orders, bundles, schedules } = this.#ports;
     this.#foreign = false;
     ledger.put('meta', 'foreign', false);
-    for (const key of [...orders.names, ...bundles.names]) if (!names.has(key)) this.#drop(key);
+    const all = [...orders.names, ...bundles.names, ...schedules.names];
+    for (const key of all) if (!names.has(key)) this.#drop(key);
   }
 
   #drop(key: string): void {
     this.#ports.orders.remove(key);
+    this.#ports.schedules.remove(key);
     this.#ports.bundles.remove(key);
   }
 }

@@ -87,6 +87,12 @@ export class Bundles {
       this.#report({ ...item, bundle: key.slice(PREFIX.length) }, 'removed');
   }
 
+  /** What a name means here now. */
+  named(name: string): Item | undefined {
+    const stored = this.#items.get(PREFIX + name);
+    return stored?.leaving ? undefined : stored?.item;
+  }
+
   /** `loaded`, or why not (yet), as a run that waits for it says. */
   judge(digest: string, name: string): 'loaded' | { reason: string; failed: boolean } {
     const presence = this.#content.get(digest);

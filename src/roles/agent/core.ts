@@ -20,10 +20,13 @@ import type {
   StoredRun,
   Time,
 } from './events.ts';
+import { Fires } from './fires.ts';
+import type { StoredFire } from './firing.ts';
 import { Ledger } from './ledger.ts';
 import { Orders } from './orders.ts';
 import { Reports } from './reports.ts';
 import { Runs } from './runs.ts';
+import { Schedules, type StoredCursor } from './schedules.ts';
 
 /** What may travel with a later commit does so within this time; a failed one is tried again. */
 const LAZY_MS = 1_000;
@@ -37,12 +40,15 @@ export class AgentCore {
   readonly #runs: Runs;
   readonly #bundles: Bundles;
   readonly #orders: Orders;
+  readonly #schedules: Schedules;
+  readonly #fires: Fires;
   readonly #assignment: Assignment;
   #deadlineMs: number | undefined;
   #lazyMs: number | undefined;
   #retentionMs: number | undefined;
 
-  constructor() {
+  /** `zone`: of rules in zone `local`. */
+  constructor({ zone = 'UTC' }: { readonly zone?: string } = {}) {
     const act = (action: AgentAction): void => this.#push(action);
     const time = (): Time => this.#time;
     const ledger = this.#ledger;
@@ -50,23 +56,42 @@ export class AgentCore {
     this.#runs = new Runs({
       ...common,
       bundles: () => this.#bundles,
-      settled: (run) => this.#orders.settled(run),
+      settled: (run) => {
+        this.#orders.settled(run);
+        this.#fires.settled(run);
+      },
     });
     this.#bundles = new Bundles({
       ...common,
-      inUse: () => this.#runs.digestsInUse(),
+      inUse: () => this.#runs.digestsInUse().union(this.#schedules.digests),
       changed: () => this.#runs.evaluatePending(),
     });
-    this.#orders = new Orders({ ...common, runs: () => this.#runs });
+    const runs = (): Runs => this.#runs;
+    this.#orders = new Orders({ ...common, runs });
     const [orders, bundles] = [this.#orders, this.#bundles];
-    this.#assignment = new Assignment({ ledger, orders, bundles, act });
+    this.#schedules = new Schedules({
+      ...{ ...common, zone },
+      fires: () => this.#fires,
+      need: (digest, bundle) => bundles.need(digest, bundle),
+    });
+    const schedules = this.#schedules;
+    this.#fires = new Fires({
+      ...{ ...common, runs, bundles: () => bundles },
+      task: (name) => schedules.task(name),
+      plan: (schedule) => schedules.plan(schedule),
+      hasDue: (schedule) => schedules.hasDue(schedule),
+      node: () => schedules.node,
+    });
+    this.#assignment = new Assignment({ ledger, orders, bundles, schedules, act });
   }
 
   /** What is to be done because of `event`, in this order. */
   step(event: AgentEvent): readonly AgentAction[] {
     this.#time = event.time;
+    this.#fires.presence.observe(event.time);
     this.#actions = [];
     this.#handle(event);
+    this.#schedules.claim();
     this.#runs.retain();
     this.#push(this.#ledger.flush(event.type === 'tick' && this.#isLazyDue()));
     this.#push(this.#reports.send(event.time.nowMs));
@@ -106,6 +131,7 @@ export class AgentCore {
         this.#boot(event);
         break;
       case 'connected':
+        this.#schedules.named(event.welcome.node ?? '');
         this.#assignment.connected(event.welcome);
         // A journal that knows nothing of this node cannot have its reports.
         this.#reports.connected(event.welcome.after ?? 0);
@@ -163,10 +189,15 @@ export class AgentCore {
     const kind = (entry: string): StoredItem[] => stored.filter((one) => one.item.entry === entry);
     this.#bundles.load(kind('bundle'), event.content);
     this.#orders.load(kind('order'));
+    const { cursors, fires } = event.tables;
+    const own = [...kind('schedule'), ...kind('task')];
+    this.#schedules.load(own, cursors as ReadonlyMap<string, StoredCursor>);
     const act = (action: AgentAction): void => this.#push(action);
     adoptRuns({ runs: this.#runs, act }, [...runs.values()] as StoredRun[], event.found);
     this.#bundles.begin();
     this.#orders.begin();
+    this.#schedules.begin(meta.get('node'));
+    this.#fires.begin(fires.values() as Iterable<StoredFire>);
     this.#runs.evaluatePending();
     this.#retentionMs = this.#time.nowMs + RETENTION_EVERY_MS;
     this.#runs.retain(true);
@@ -204,6 +235,7 @@ export class AgentCore {
         break;
       case 'signalled':
         this.#orders.signalled(event.order, run, event.reason);
+        this.#fires.signalled(event.order, run, event.reason);
         break;
       case 'removed':
         this.#runs.removed(run);
@@ -214,6 +246,7 @@ export class AgentCore {
   #tick(): void {
     this.#runs.tick();
     this.#bundles.tick();
+    this.#fires.tick();
     const { nowMs } = this.#time;
     if (this.#retentionMs === undefined || nowMs < this.#retentionMs) return;
     this.#retentionMs = nowMs + RETENTION_EVERY_MS;
@@ -234,6 +267,8 @@ export class AgentCore {
       this.#runs.deadlineMs,
       this.#bundles.deadlineMs,
       this.#reports.retryMs,
+      this.#schedules.deadlineMs,
+      this.#fires.deadlineMs,
       this.#lazyMs,
       this.#retentionMs,
     ]) {

@@ -15,7 +15,7 @@ export interface Time {
 
 // ---- what is stored ----
 
-export const tableNames = ['meta', 'items', 'reports', 'runs'] as const;
+export const tableNames = ['meta', 'items', 'reports', 'runs', 'fires', 'cursors'] as const;
 export type TableName = (typeof tableNames)[number];
 
 /** A row of a table put (`value`) or removed (undefined). Values are JSON. */

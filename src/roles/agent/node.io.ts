@@ -47,7 +47,7 @@ export interface Parts {
 export class Node implements AsyncDisposable {
   readonly #options: NodeOptions;
   readonly #parts: Parts;
-  readonly #core = new AgentCore();
+  readonly #core = new AgentCore({ zone: Intl.DateTimeFormat().resolvedOptions().timeZone });
   readonly #runner: Runner;
   readonly #contents: Contents;
   readonly #inputs: Inputs;
@@ -57,6 +57,7 @@ export class Node implements AsyncDisposable {
   #feeding = false;
   #timer: NodeJS.Timeout | undefined;
   #quiet: (() => void)[] = [];
+  #unmoved = (): void => undefined;
 
   constructor(options: NodeOptions, parts: Parts) {
     this.#options = options;
@@ -118,6 +119,7 @@ export class Node implements AsyncDisposable {
       found.push(...(await Promise.all(some.map((run) => this.#runner.inspect(run)))));
     }
     this.feed({ type: 'boot', tables, found, content });
+    this.#unmoved = this.#parts.clock.onMoved(() => this.feed({ type: 'tick' }));
     await this.#sweepGroups();
     emptyTrash(data).catch((error: unknown) => {
       this.#options.log('warn', 'the trash was not emptied', { reason: String(error) });
@@ -161,6 +163,7 @@ export class Node implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#timer);
+    this.#unmoved();
     await this.#line.close();
     this.#inputs.close();
     await this.#contents.close();

@@ -70,6 +70,10 @@ export class Reports {
     this.#add({ entry: 'order', order, answer }, at);
   }
 
+  fire(fire: Shape<'fire'>, at: number): void {
+    this.#add({ entry: 'fire', fire }, at);
+  }
+
   bundle(
     state: { bundle: string; digest: string; bundleState: string; reason?: string | undefined },
     at: number,

@@ -73,13 +73,13 @@ export class Runs {
   }
 
   /** A new run, pending until what it needs is there. */
-  create(order: Item): StoredRun {
+  create(order: Item, { isNews = false }: { readonly isNews?: boolean } = {}): StoredRun {
     const run = order.run ?? '';
     const { spec } = order;
     const rule = { signal: spec?.stopSignal, graceMs: spec?.stopGraceMs };
     const stored: StoredRun = { process: newProcess(run, this.#ports.time().atUs, rule), order };
-    // The server made this run: that it is pending is no news.
-    this.#told.set(run, JSON.stringify(rowOf(stored)));
+    // The server made this run: that it is pending is no news. One of a firing is made here.
+    if (!isNews) this.#told.set(run, JSON.stringify(rowOf(stored)));
     this.#keep(stored);
     return stored;
   }
