@@ -3,14 +3,13 @@
  * everything that lasts longer than one connection is lasting.ts.
  */
 import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { build } from '../../base/build.ts';
 import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { monotonicMs } from '../../base/monotonic.io.ts';
 import { Backoff } from '../../net/backoff.ts';
 import { dial } from '../../net/dial.io.ts';
-import { Link } from '../../net/link.io.ts';
+import type { Link } from '../../net/link.io.ts';
 import type { ConnectSettings } from './client.ts';
 import { readIdentity } from './identity.io.ts';
 import type { Identity } from './identity.ts';
@@ -43,21 +42,6 @@ export class RealAsk extends LastingAsk {
   }
 }
 
-/** A session that ends at once when it is closed: whoever closes it has all answers. */
-class BriskLink extends Link {
-  readonly #socket: Socket;
-
-  constructor(socket: Socket) {
-    super({ socket, side: 'opener' });
-    this.#socket = socket;
-  }
-
-  override async close(): Promise<never> {
-    this.#socket.destroy();
-    return this.closed as Promise<never>;
-  }
-}
-
 class Door {
   readonly #settings: ConnectSettings;
   readonly #env: Env;
@@ -74,7 +58,7 @@ class Door {
     const { keylog, plaintext, servers, timeoutMs = limits.connectMs } = this.#settings;
     const identity = plaintext && servers.length > 0 ? undefined : this.#identified();
     const patienceMs = timeoutMs < LEAST_CONNECT_MS ? limits.connectMs : timeoutMs - TELL_MS;
-    const { socket } = await dial({
+    const dialled = dial({
       servers: servers.length > 0 ? servers : (identity?.addresses ?? []),
       credentials: identity,
       plaintext,
@@ -82,6 +66,8 @@ class Door {
       timeoutMs: Math.min(limits.connectMs, patienceMs),
       signal: this.#signal,
     });
+    // The protocol is loaded while the server is being reached.
+    const [{ socket }, { BriskLink }] = await Promise.all([dialled, import('./brisk-link.io.ts')]);
     const link = new BriskLink(socket);
     try {
       await link.hello({
