@@ -24,7 +24,7 @@ import {
 import { basename, join, resolve } from 'node:path';
 import seaModule from '@yao-pkg/pkg/lib-es5/sea.js';
 import { type Options, build as tsup } from 'tsup';
-import { makeCodeCaches, startSource } from './code-cache.ts';
+import { makeCodeCaches, nodeFlags, startSource } from './code-cache.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const executableBytesMax = 130 * 1024 * 1024;
@@ -94,8 +94,7 @@ async function compile(directory: string): Promise<string> {
     disableExperimentalSEAWarning: true,
     useCodeCache: true,
     useSnapshot: false,
-    // node:ffi and node:sqlite are what LOTC is built on; their warnings tell users nothing.
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgv: [...nodeFlags],
     execArgvExtension: 'none',
     assets: {
       ...{ 'main.cjs': main, 'main.cache': caches.main },

@@ -12,6 +12,14 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { Link } from '../src/net/link.io.ts';
 
+/** What Node is started with, here and in the executable: V8 refuses a cache of other flags. */
+export const nodeFlags: readonly string[] = [
+  // node:ffi and node:sqlite are what LOTC is built on; their warnings tell users nothing.
+  '--disable-warning=ExperimentalWarning',
+  // MiB. A console ends before it has filled this; by V8's own measure it collects twice.
+  '--min-semi-space-size=2',
+];
+
 /** How the executable starts: the cached bundle, run as the module it is. */
 const wrapped =
   "'(function (exports, require, module, __filename, __dirname) {' + source + '\\n})'";
@@ -82,7 +90,7 @@ export async function makeCodeCaches<Name extends string>(
 type Env = Readonly<Record<'LOTC_WARM_SOURCE' | 'LOTC_WARM_CACHE', string>>;
 
 async function warmUp(node: string, words: readonly string[], env: Env): Promise<void> {
-  const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...words], {
+  const child = spawn(node, [...nodeFlags, ...words], {
     env: { ...env, LOTC_IDENTITY: '/nonexistent' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
