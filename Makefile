@@ -15,19 +15,26 @@ export SEED
 
 modules := node_modules/.lotc-lock
 sources := $(shell find src -name '*.ts' ! -name '*.test.ts')
-system_packages := iproute2=ip jq openssl e2fsprogs=mkfs.ext4 python3
+system_packages := iproute2=ip jq openssl e2fsprogs=mkfs.ext4 python3 tshark
 
-.PHONY: all help demo check test sim wire e2e bench build fmt ci clean FORCE
+WIRESHARK_PLUGINS ?= $(HOME)/.local/lib/wireshark/plugins
+
+.PHONY: all help demo install-dissector check test sim wire e2e bench build fmt ci clean FORCE
 
 all: dist/lotc ## the executable, at dist/lotc (the default)
 
 help: ## this list
-	@sed -nE 's/^([a-z0-9]+):.*## (.*)/\1|\2/p' Makefile | \
-	  while IFS='|' read -r target text; do printf '%-6s %s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1|\2/p' Makefile | \
+	  while IFS='|' read -r target text; do printf '%-17s %s\n' "$$target" "$$text"; done
 
 demo: dist/lotc ## three nodes in network namespaces, a real program, every command shown
 	@scripts/need iproute2=ip jq
 	@scripts/demo
+
+install-dissector: dist/lotc ## the Wireshark module, into WIRESHARK_PLUGINS
+	@mkdir -p '$(WIRESHARK_PLUGINS)'
+	@dist/lotc dissector > '$(WIRESHARK_PLUGINS)/lotc.lua'
+	@echo '$(WIRESHARK_PLUGINS)/lotc.lua'
 
 check: $(modules) ## format, lint with types, types, dead code, tidiness; under 10 s
 	@node scripts/check.ts
@@ -39,7 +46,8 @@ test: $(modules) ## everything: check, unit, sim, wire, build, e2e
 sim: $(modules) ## the simulator's scenarios; SEED=n replays one seed
 	@vitest run --project sim
 
-wire: $(modules) ## the protocol's golden vectors
+wire: $(modules) ## the protocol's golden vectors, in the codec and in Wireshark
+	@scripts/need tshark
 	@vitest run --project wire
 
 e2e: dist/lotc ## the executable and the kernel as they are (root)
@@ -60,8 +68,8 @@ ci: test ## what .ci/run runs
 clean: ## remove what make made (not node_modules)
 	@rm -rf dist build
 
-dist/lotc: $(modules) $(sources) scripts/build.ts scripts/code-cache.ts scripts/clipanion.cjs \
-  build/shim build/commit
+dist/lotc: $(modules) $(sources) dissector.lua scripts/build.ts scripts/code-cache.ts \
+  scripts/clipanion.cjs build/shim build/commit
 	@node scripts/build.ts
 
 build/shim: src/supervisor/shim.c scripts/build-shim

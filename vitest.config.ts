@@ -1,18 +1,20 @@
 /**
  * One project a ring of tests (scripts/run-tests.ts runs them in order): `tidy` judges the
- * sources' shape, `unit` sits beside the files, `sim` and `wire` need nothing but CPU, `system`
- * is whatever needs the executable, root, processes or seconds; its files run one at a time.
+ * sources' shape and what is generated from them, `unit` sits beside the files, `sim` and `wire`
+ * need nothing but CPU (and tshark), `system` is whatever needs the executable, root, processes
+ * or seconds; its files run one at a time.
  */
 
 import { defineConfig } from 'vitest/config';
 
-const elsewhere = ['tests/tidy.test.ts', 'tests/sim/**', 'tests/wire/**'];
+const tidy = ['tests/tidy.test.ts', 'tests/generated.test.ts'];
+const elsewhere = [...tidy, 'tests/sim/**', 'tests/wire/**'];
 
 export default defineConfig({
   test: {
     slowTestThreshold: 200,
     projects: [
-      { test: { name: 'tidy', include: ['tests/tidy.test.ts'] } },
+      { test: { name: 'tidy', include: tidy } },
       {
         test: {
           name: 'unit',

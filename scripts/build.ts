@@ -78,6 +78,16 @@ function stripNode(directory: string): string {
   return bare;
 }
 
+/** The Wireshark module with this build's version, for the executable and for build/. */
+function makeDissector(): string {
+  const text = readFileSync(join(root, 'dissector.lua'), 'utf8');
+  const own = text.replace(/^local BUILD = "[^"]*"$/mu, `local BUILD = "${version} (${commit})"`);
+  if (own === text) throw new Error('dissector.lua has no place for its version');
+  const made = join(root, 'build/dissector.lua');
+  writeFileSync(made, own);
+  return made;
+}
+
 async function compile(directory: string): Promise<string> {
   const output = join(directory, 'lotc');
   const arch = process.arch;
@@ -99,6 +109,7 @@ async function compile(directory: string): Promise<string> {
     assets: {
       ...{ 'main.cjs': main, 'main.cache': caches.main },
       ...{ 'console.cjs': console, 'console.cache': caches.console },
+      'dissector.lua': makeDissector(),
       shim: join(root, 'build/shim'),
     },
   };

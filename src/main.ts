@@ -13,6 +13,7 @@ const roles: Roles = {
   server: () => import('./roles/server/command.ts'),
   agent: () => import('./roles/agent/command.ts'),
   admin: () => import('./roles/admin/commands/index.ts'),
+  dissector: () => import('./dissector.io.ts'),
 };
 
 async function thread(): Promise<void> {
