@@ -120,7 +120,7 @@ function facts(process: Process, input: Input): Partial<Process> {
     case 'want-stop':
     case 'want-kill': {
       const stop = { ...process.stop, ...input.stop };
-      const cancelled = process.state === 'pending';
+      const cancelled = process.state === 'pending' || process.state === 'armed';
       return cancelled
         ? { wish: 'down', stop, reason: 'cancelled', errorCode: 'cancelled' }
         : { wish: 'down', stop };
@@ -133,6 +133,7 @@ function facts(process: Process, input: Input): Partial<Process> {
       return { fault: reason ?? 'the kernel did not say why' };
     case 'give-up':
     case 'launch-failed':
+      if (process.errorCode === 'cancelled') return {};
       return { reason, errorCode: errorCode ?? 'exec-failed' };
     case 'gone':
       return process.exitedAt === undefined

@@ -68,6 +68,10 @@ export function launchFault(fault: LaunchFault): {
     case 'gid':
     case 'groups':
       return { code, text: `cannot become the user of the task: ${why}` };
+    case 'cancelled':
+      return { code: 'cancelled', text: 'cancelled' };
+    case 'killed':
+      return { code, text: `${program} was killed before it began` };
     case 'shim':
       return { code, text: `cannot start the shim of ${program}: ${why}` };
     default:

@@ -3,30 +3,37 @@
  * leaves it on disk, and reaps what falls to it. It decides nothing, allocates nothing, reads no
  * configuration. The other side is src/supervisor/shim.ts.
  *
- * LAUNCH. Descriptor 3 is a stream socket. On it come four bytes, a length in the machine's order,
- * and so many bytes of fields, each ended by a NUL; an empty path is none, numbers are decimal:
- *   1 socket record cwd stdin stdout stderr oom rows columns uid gid umask
+ * LAUNCH. Descriptors 0 to 2 become the program's, 3 is a stream socket, 4 (where `held`) the
+ * writing end of the FIFO at 0, so that the agent's death is no end of file. On 3 come four bytes,
+ * a length in the machine's order, and so many bytes of fields, each ended by a NUL; an empty path
+ * is none, numbers are decimal:
+ *   2 socket record cwd oom held tty uid gid umask gate
  *   and five lists, each after its count: group, resource soft hard, cgroup.procs, argument, env
- * stdin is a FIFO; stdout and stderr are files, appended to, and may be one; oom is what goes into
- * oom_score_adj; rows > 0 asks for a terminal; uid and gid 4294967295 mean the shim's own.
+ * oom is what goes into oom_score_adj; tty 1: descriptor 0 is a terminal, the session's to be;
+ * uid and gid 4294967295 mean the shim's own; gate is an instant of CLOCK_MONOTONIC in us, 0: none.
  * End of file before the whole launch: the shim ends and leaves nothing. A launch happens once for
  * a pair of socket and record: if one of them is there already it fails, and leaves no record.
+ *
+ * GATE. With one the child is made ready to the last call before exec, says so, and goes on at the
+ * instant by itself: neither agent nor shim has to be awake. If the shim dies before, so does it.
  *
  * CHANNELS. The launch's socket, and whoever has connected to `socket` last. Both are told each
  * event; a newcomer is told the state again, in this order, as far as there is one:
  *   hello VERSION SHIM-PID
- *   started PID STARTTIME MONOTONIC-NS REALTIME-NS    exec has succeeded; STARTTIME: proc(5) (22)
- *   failed STEP ERRNO                                 it has not; nothing of the program ran
+ *   armed PID STARTTIME PLANNED-US                    at the gate; again when that is moved
+ *   started PID STARTTIME MONOTONIC-NS REALTIME-NS    exec, which has succeeded, began at that time
+ *   failed STEP ERRNO MONOTONIC-NS                    it has not; nothing of the program ran
  *   exited code|signal|core NUMBER UTIME-US STIME-US MAXRSS-KIB MONOTONIC-NS REALTIME-NS
- *   orphans COUNT                                     left to the shim at that time; -1: unknown
  *   recorded | record-failed ERRNO                    the record is durable | is tried every second
  *   gone                                              no process is left; the shim ends
- * The record has the lines hello, started and exited or failed.
+ * STARTTIME: proc(5), field 22. The record has the lines up to the end, once there is one; after a
+ * gate also as soon as the program runs.
  *
  * COMMANDS, one a line, silent when done, else `error REASON` (`error unknown-command`):
  *   signal NUMBER, signal-group NUMBER    to the main process (its group), while it is not reaped
- *   winsize ROWS COLUMNS                  of the terminal
- *   close-stdin    lets go of the FIFO's writing end; the agent's death is no end of file
+ *   gate US        moves the gate's instant; 0: now. `error not-armed` once it was passed
+ *   cancel         `failed cancelled`, unless the gate was passed
+ *   close-stdin    lets go of the FIFO's writing end
  *   quit           end without a record once the tree is empty
  * A reader that does not read loses its connection.
  */
@@ -37,10 +44,12 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h> /* renameat; no stream is used */
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -52,11 +61,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define VERSION 1
+#define VERSION 2
 #define CONTROL 3 /* what it was started with */
+#define HELD 4
 #define RETRY_MS 1000
 #define REAPED_AT_ONCE 1000
 #define NONE 4294967295U
+#define SPIN_US 50 /* a sleeper wakes late by less, nearly always */
+#define PASSED (~0ULL) /* of a gate, in place of its instant */
+#define CANCELLED (~0ULL - 1)
+#define FUTEX_WAKE 1 /* linux/futex.h, which musl has not */
+#define FUTEX_WAIT_BITSET 9
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 typedef unsigned long long number;
@@ -67,28 +82,28 @@ static char *arguments[65536], *environment[65536];
 static gid_t groups[65536];
 
 static struct {
-  char *socket, *record, *cwd, *in, *out, *err, *oom, *cgroup[16];
+  char *socket, *record, *cwd, *oom, *cgroup[16];
   struct { int resource; struct rlimit limit; } rlimit[16];
   size_t groups, rlimits, cgroups;
-  struct winsize size;
   uid_t uid;
   gid_t gid;
   mode_t umask;
+  bool held, tty;
+  number gate;
 } want;
 
 /* What a newcomer is told, in the order of telling. */
-enum line { HELLO, STARTED, ENDED, ORPHANS, RECORDED, GONE, LINES };
+enum line { HELLO, ARMED, STARTED, ENDED, RECORDED, GONE, LINES };
 static char lines[LINES][192];
 
 static struct peer { int fd; size_t used; char in[128]; } peers[] = {{.fd = CONTROL}, {.fd = -1}};
 
 static pid_t main_pid = -1; /* -1 again once it is reaped: its number may then be another's */
-static number start_time;
-static bool launch_bad, tree_empty, reap_again, record_due, record_done, quitting, output_waits,
-  born_in_group;
-static int listener = -1, signals = -1, report = -1, record_dir = -1;
-static int fifo = -1, fifo_held = -1, terminal = -1, log_file = -1;
-static struct { char bytes[4096]; size_t used, done; } output, input; /* of the terminal */
+static number start_time, planned;
+static bool launch_bad, tree_empty, reap_again, record_due, record_done, quitting, born_in_group;
+static int listener = -1, signals = -1, report = -1, record_dir = -1, record_told = -1;
+/* Of shim and child: the gate's instant in us, and when the child went on to exec, in ns. */
+static struct { _Atomic number at, exec; } *gate;
 static char *record_name, record_temporary[NAME_MAX + 1];
 
 /* ---- text ---- */
@@ -106,12 +121,16 @@ static void put_number(char *line, const char *before, number value) {
   put(line, at);
 }
 
-static void put_instants(char *line) {
-  struct timespec now[2] = {{0, 0}, {0, 0}};
-  clock_gettime(CLOCK_MONOTONIC, &now[0]);
-  clock_gettime(CLOCK_REALTIME, &now[1]);
-  for (int i = 0; i < 2; i++)
-    put_number(line, " ", (number)now[i].tv_sec * 1000000000 + (number)now[i].tv_nsec);
+static number now_ns(clockid_t clock) {
+  struct timespec now = {0, 0};
+  clock_gettime(clock, &now);
+  return (number)now.tv_sec * 1000000000 + (number)now.tv_nsec;
+}
+
+/* An instant of CLOCK_MONOTONIC, and the same of CLOCK_REALTIME. */
+static void put_instants(char *line, number at) {
+  put_number(line, " ", at);
+  put_number(line, " ", now_ns(CLOCK_REALTIME) - (now_ns(CLOCK_MONOTONIC) - at));
 }
 
 /* Reads digits and the `end` that must follow them, and moves past it. */
@@ -145,12 +164,19 @@ static void tell(enum line line) {
   for (size_t i = 0; i < COUNT(peers); i++) say(&peers[i], lines[line]);
 }
 
+/* The record has to be written (again): at once, and then until it is. */
+static void owe_record(void) {
+  record_due = true, record_done = false, record_told = -1;
+  *lines[RECORDED] = 0;
+}
+
 static void tell_failure(const char *step, int error) {
   put(lines[ENDED], "failed ");
   put(lines[ENDED], step);
   put_number(lines[ENDED], " ", (number)error);
+  put_number(lines[ENDED], " ", now_ns(CLOCK_MONOTONIC));
   tell(ENDED);
-  record_due = true;
+  owe_record();
 }
 
 /* ---- launch ---- */
@@ -184,16 +210,16 @@ static bool receive_launch(void) {
 }
 
 static bool read_launch(void) {
-  char **paths[] = {&want.socket, &want.record, &want.cwd, &want.in,
-                    &want.out,    &want.err,    &want.oom};
+  char **paths[] = {&want.socket, &want.record, &want.cwd, &want.oom};
   errno = EINVAL;
   if (next_number(VERSION) != VERSION) return false;
   for (size_t i = 0; i < COUNT(paths); i++) *paths[i] = next();
-  want.size.ws_row = (unsigned short)next_number(USHRT_MAX);
-  want.size.ws_col = (unsigned short)next_number(USHRT_MAX);
+  want.held = next_number(1);
+  want.tty = next_number(1);
   want.uid = (uid_t)next_number(NONE);
   want.gid = (gid_t)next_number(NONE);
   want.umask = (mode_t)next_number(0777);
+  want.gate = next_number(CANCELLED - 1);
   want.groups = next_number(COUNT(groups));
   for (size_t i = 0; i < want.groups; i++) groups[i] = (gid_t)next_number(NONE - 1);
   want.rlimits = next_number(COUNT(want.rlimit));
@@ -235,43 +261,6 @@ static const char *open_record(void) {
   return 0;
 }
 
-static int open_log(const char *path) {
-  return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
-}
-
-/* A FIFO's reader comes first, without waiting; the shim's own writer keeps it from ending. */
-static const char *open_fifo(void) {
-  struct stat file;
-  fifo = open(want.in, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
-  if (fifo < 0 || fstat(fifo, &file) < 0) return "stdin";
-  if (!S_ISFIFO(file.st_mode)) return errno = EINVAL, "stdin";
-  fifo_held = open(want.in, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-  if (fifo_held < 0) return "stdin";
-  return want.size.ws_row == 0 && fcntl(fifo, F_SETFL, 0) < 0 ? "stdin" : 0;
-}
-
-/* The kernel hands out the child's side itself: no path and no /dev/pts is needed for it. */
-static const char *open_terminal(int stdio[3]) {
-  int locked = 0;
-  terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  if (terminal < 0 || ioctl(terminal, TIOCSPTLCK, &locked) < 0) return "tty";
-  if (ioctl(terminal, TIOCSWINSZ, &want.size) < 0) return "tty";
-  stdio[0] = stdio[1] = stdio[2] = ioctl(terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-  return stdio[0] < 0 || fchown(stdio[0], want.uid, NONE) < 0 ? "tty" : 0;
-}
-
-static const char *open_stdio(int stdio[3]) {
-  const char *failed = *want.in ? open_fifo() : 0;
-  if (failed) return failed;
-  if (*want.out && (log_file = open_log(want.out)) < 0) return "stdout";
-  if (want.size.ws_row > 0) return open_terminal(stdio);
-  stdio[0] = fifo;
-  stdio[1] = stdio[2] = log_file;
-  if (!*want.err) stdio[2] = -1;
-  else if (strcmp(want.err, want.out) && (stdio[2] = open_log(want.err)) < 0) return "stderr";
-  return 0;
-}
-
 /* ---- the child, between fork and exec ---- */
 /* The child is a copy of the shim, so the address of a step's name means the same in both. */
 struct report { const char *step; int error; };
@@ -286,15 +275,30 @@ static bool write_file(const char *path, const char *text) {
   return fd >= 0 && write(fd, text, strlen(text)) >= 0 && close(fd) == 0;
 }
 
-_Noreturn static void become(const int stdio[3], int to) {
+/* Wakes a little early and spins: that is more punctual than any timer. */
+static void pass_gate(int to) {
+  struct report ready = {0, 0};
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_TIMERSLACK, 1);
+  if (write(to, &ready, sizeof ready) < 0) give_up(to, "gate");
+  for (;;) {
+    number at = gate->at, now = now_ns(CLOCK_MONOTONIC) / 1000, wake = at - SPIN_US;
+    if (now >= at && atomic_compare_exchange_strong(&gate->at, &at, PASSED)) break;
+    if (now + SPIN_US >= at) continue;
+    struct timespec until = {(time_t)(wake / 1000000), (long)(wake % 1000000 * 1000)};
+    syscall(SYS_futex, gate, FUTEX_WAIT_BITSET, (unsigned)at, &until, 0, ~0U);
+  }
+  prctl(PR_SET_TIMERSLACK, 0);
+  prctl(PR_SET_PDEATHSIG, 0);
+}
+
+_Noreturn static void become(int to) {
   sigset_t none;
   if (setsid() < 0) give_up(to, "setsid");
   for (size_t i = born_in_group; i < want.cgroups; i++)
     if (!write_file(want.cgroup[i], "0")) give_up(to, "cgroup");
   if (*want.oom && !write_file("/proc/self/oom_score_adj", want.oom)) give_up(to, "oom");
-  if (terminal >= 0 && ioctl(stdio[0], TIOCSCTTY, 0) < 0) give_up(to, "tty");
-  for (int fd = 0; fd < 3; fd++) /* 0 to 2 are /dev/null already; the rest closes itself */
-    if (stdio[fd] >= 0 && dup2(stdio[fd], fd) < 0) give_up(to, "descriptors");
+  if (want.tty && ioctl(0, TIOCSCTTY, 0) < 0) give_up(to, "tty");
   sigemptyset(&none);
   if (sigprocmask(SIG_SETMASK, &none, 0) < 0) give_up(to, "signals");
   for (size_t i = 0; i < want.rlimits; i++)
@@ -308,6 +312,8 @@ _Noreturn static void become(const int stdio[3], int to) {
   if (*want.cwd && chdir(want.cwd) < 0) give_up(to, "cwd");
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) give_up(to, "no_new_privs");
   environ = environment;
+  if (want.gate) pass_gate(to);
+  gate->exec = now_ns(CLOCK_MONOTONIC);
   execvp(arguments[0], arguments); /* by the PATH of its own environment */
   /* A file that is there and still gives ENOENT names an interpreter that is not. */
   bool there = errno == ENOENT && strchr(arguments[0], '/') && !access(arguments[0], F_OK);
@@ -346,39 +352,49 @@ static pid_t fork_into_group(void) {
 }
 
 static const char *start(void) {
-  int stdio[3] = {-1, -1, -1}, ends[2];
-  const char *failed = open_stdio(stdio);
-  if (failed) return failed;
+  int ends[2], null = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  gate = mmap(0, sizeof *gate, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (gate == MAP_FAILED) return "gate";
+  gate->at = want.gate ? planned = want.gate : PASSED;
   if (pipe2(ends, O_CLOEXEC) < 0) return "pipe";
   main_pid = fork_into_group();
-  if (main_pid == 0) become(stdio, ends[1]);
+  if (main_pid == 0) become(ends[1]);
   if (main_pid < 0) return "fork";
   start_time = read_start_time(main_pid);
   report = ends[0];
   close(ends[1]);
-  for (int i = 0; i < 3; i++)
-    if (stdio[i] >= 0 && (i == 0 || stdio[i] != stdio[i - 1])) close(stdio[i]);
-  if (terminal < 0) fifo = log_file = -1; /* the child's alone */
+  for (int fd = 0; fd < 3; fd++) dup2(null, fd); /* they are the program's alone */
+  close(null);
   return 0;
 }
 
-/* The child's word; nothing but the end of file when exec has closed its side. */
+static void tell_process(enum line line, const char *word) {
+  *lines[line] = 0;
+  put_number(lines[line], word, (number)main_pid);
+  put_number(lines[line], " ", start_time);
+  if (line == ARMED) put_number(lines[line], " ", planned);
+  else put_instants(lines[line], gate->exec);
+  tell(line);
+}
+
+/* The child's word: at its gate, or why not; the end of file when exec has closed its side. */
 static void hear_report(void) {
   struct report last;
   if (report < 0) return;
   ssize_t got = read(report, &last, sizeof last);
+  if (got == (ssize_t)sizeof last && !last.step) return tell_process(ARMED, "armed ");
   close(report);
   report = -1;
   if (got == (ssize_t)sizeof last) return tell_failure(last.step, last.error);
-  put_number(lines[STARTED], "started ", (number)main_pid);
-  put_number(lines[STARTED], " ", start_time);
-  put_instants(lines[STARTED]);
-  tell(STARTED);
+  if (gate->at == CANCELLED) return tell_failure("cancelled", ECANCELED);
+  if (!gate->exec) return tell_failure("killed", EINTR);
+  tell_process(STARTED, "started ");
+  if (want.gate) owe_record();
 }
 
 static void main_ended(int status, const struct rusage *usage) {
   char *line = lines[ENDED];
-  hear_report();
+  while (report >= 0) hear_report();
   main_pid = -1;
   if (*line) return; /* it never began */
   const char *how = WCOREDUMP(status) ? "exited core " : "exited signal ";
@@ -388,22 +404,9 @@ static void main_ended(int status, const struct rusage *usage) {
   put_number(line, " ", (number)user->tv_sec * 1000000 + (number)user->tv_usec);
   put_number(line, " ", (number)system->tv_sec * 1000000 + (number)system->tv_usec);
   put_number(line, " ", (number)usage->ru_maxrss);
-  put_instants(line);
+  put_instants(line, now_ns(CLOCK_MONOTONIC));
   tell(ENDED);
-  record_due = true;
-}
-
-static void tell_orphans(void) {
-  char bytes[4096];
-  number count = 0;
-  ssize_t got = -1;
-  int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-  while (fd >= 0 && (got = read(fd, bytes, sizeof bytes)) > 0)
-    for (ssize_t i = 0; i < got; i++) count += bytes[i] == ' ';
-  if (fd >= 0) close(fd);
-  if (got == 0) put_number(lines[ORPHANS], "orphans ", count);
-  else put(lines[ORPHANS], "orphans -1");
-  tell(ORPHANS);
+  owe_record();
 }
 
 static void reap(void) {
@@ -415,15 +418,14 @@ static void reap(void) {
     if (pid > 0 && pid == main_pid) main_ended(status, &usage);
     if (pid > 0) continue;
     tree_empty = pid < 0; /* ECHILD: whatever lost its parent would be here */
-    if (!tree_empty && main_pid < 0 && !*lines[ORPHANS]) tell_orphans();
     return;
   }
   reap_again = true; /* a flood of zombies must not keep commands waiting */
 }
 
 static bool write_record(void) {
-  char bytes[3 * sizeof *lines];
-  strcat(strcat(strcpy(bytes, lines[HELLO]), lines[STARTED]), lines[ENDED]);
+  char bytes[RECORDED * sizeof *lines] = "";
+  for (int line = 0; line < RECORDED; line++) strcat(bytes, lines[line]);
   int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
   int fd = openat(record_dir, record_temporary, flags, 0600);
   if (fd < 0) return false;
@@ -438,47 +440,14 @@ static bool write_record(void) {
 
 /* ENOENT is final: the directory is gone, and with it everyone who could want the record. */
 static void keep_record(void) {
-  static int told = -1;
   int reason = write_record() ? 0 : errno;
   record_done = reason == 0 || reason == ENOENT;
   record_due = !record_done;
-  if (reason == told) return;
-  *lines[RECORDED] = 0, told = reason;
+  if (reason == record_told) return;
+  *lines[RECORDED] = 0, record_told = reason;
   if (reason) put_number(lines[RECORDED], "record-failed ", (number)reason);
   else put(lines[RECORDED], "recorded");
   tell(RECORDED);
-}
-
-/* ---- terminal: its output goes to the log, the FIFO to its input ---- */
-static void copy_output(void) {
-  for (int i = 0; i < 64; i++) {
-    while (output.done < output.used) {
-      ssize_t put = write(log_file, output.bytes + output.done, output.used - output.done);
-      output_waits = put < 0 && log_file >= 0;
-      if (output_waits) return; /* no space: the program waits, nothing is lost */
-      output.done = put < 0 ? output.used : output.done + (size_t)put;
-    }
-    ssize_t got = read(terminal, output.bytes, sizeof output.bytes);
-    output_waits = got < 0 && errno == EIO; /* nobody has it open, but may have it again */
-    if (got <= 0) return;
-    output.done = 0;
-    output.used = (size_t)got;
-  }
-}
-
-static void copy_input(void) {
-  if (input.done == input.used && fifo >= 0) {
-    ssize_t got = read(fifo, input.bytes, sizeof input.bytes);
-    if (got < 0) return;
-    if (got == 0) /* a terminal has no end of file, only the key for it */
-      close(fifo), fifo = -1, input.bytes[got++] = 4;
-    input.done = 0, input.used = (size_t)got;
-  }
-  while (input.done < input.used) {
-    ssize_t put = write(terminal, input.bytes + input.done, input.used - input.done);
-    if (put < 0 && errno == EAGAIN) return;
-    input.done = put < 0 ? input.used : input.done + (size_t)put;
-  }
 }
 
 /* ---- commands ---- */
@@ -489,22 +458,34 @@ static const char *send_signal(const char *text, bool group) {
   return kill(group ? -main_pid : main_pid, (int)signal) < 0 ? "error not-signalled\n" : 0;
 }
 
-static const char *set_size(const char *text) {
-  number rows, columns;
-  if (!take_number(&text, ' ', &rows) || !take_number(&text, 0, &columns) ||
-      rows > USHRT_MAX || columns > USHRT_MAX) return "error bad-size\n";
-  struct winsize size = {(unsigned short)rows, (unsigned short)columns, 0, 0};
-  return ioctl(terminal, TIOCSWINSZ, &size) < 0 ? "error no-terminal\n" : 0;
+/* Of shim and child, whoever is first at the word has decided. */
+static const char *set_gate(number to) {
+  if (report < 0) return "error not-armed\n";
+  number at = gate->at;
+  do if (at >= CANCELLED) return "error not-armed\n";
+  while (!atomic_compare_exchange_strong(&gate->at, &at, to));
+  syscall(SYS_futex, gate, FUTEX_WAKE, 1, 0, 0, 0);
+  if (to == CANCELLED) return kill(main_pid, SIGKILL), (char *)0;
+  planned = to;
+  if (*lines[ARMED]) tell_process(ARMED, "armed ");
+  return 0;
+}
+
+static const char *move_gate(const char *text) {
+  number to;
+  if (!take_number(&text, 0, &to) || to >= CANCELLED) return "error bad-instant\n";
+  return set_gate(to ? to : now_ns(CLOCK_MONOTONIC) / 1000);
 }
 
 /* Answers 0, or what to say. */
 static const char *command(const char *line) {
   if (!strncmp(line, "signal ", 7)) return send_signal(line + 7, false);
   if (!strncmp(line, "signal-group ", 13)) return send_signal(line + 13, true);
-  if (!strncmp(line, "winsize ", 8)) return set_size(line + 8);
+  if (!strncmp(line, "gate ", 5)) return move_gate(line + 5);
+  if (!strcmp(line, "cancel")) return set_gate(CANCELLED);
   if (!strcmp(line, "quit")) quitting = true;
   else if (strcmp(line, "close-stdin")) return "error unknown-command\n";
-  else if (fifo_held >= 0) close(fifo_held), fifo_held = -1;
+  else if (want.held) close(HELD), want.held = false;
   return 0;
 }
 
@@ -545,11 +526,9 @@ static const char *settle(void) {
   umask(0177);
   if (fcntl(CONTROL, F_SETFD, FD_CLOEXEC) < 0 || fcntl(CONTROL, F_SETFL, 0) < 0) return "control";
   if (chdir("/") < 0 || (setsid() < 0 && getsid(0) != getpid())) return "session";
-  int null = open("/dev/null", O_RDWR | O_NOCTTY);
-  for (int fd = 0; fd < 3; fd++)
-    if (null < 0 || dup2(null, fd) < 0) return "null";
-  if (syscall(SYS_close_range, CONTROL + 1, ~0U, 0) < 0) /* before Linux 5.9 */
-    for (int fd = CONTROL + 1; fd < 65536; fd++) close(fd);
+  if (fcntl(HELD, F_SETFD, FD_CLOEXEC) < 0) dup2(CONTROL, HELD); /* its place, for so long */
+  if (syscall(SYS_close_range, HELD + 1, ~0U, 0) < 0) /* before Linux 5.9 */
+    for (int fd = HELD + 1; fd < 65536; fd++) close(fd);
   prctl(PR_SET_NAME, "lotc-shim"); /* for people only */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) return "subreaper";
   sigemptyset(&set);
@@ -560,22 +539,18 @@ static const char *settle(void) {
 
 static void turn(void) {
   struct signalfd_siginfo died;
-  bool typed = input.done < input.used, at_once = reap_again || (record_due && !*lines[RECORDED]);
+  bool at_once = reap_again || (record_due && !*lines[RECORDED]);
   struct pollfd polls[] = {
     {signals, POLLIN, 0}, {report, POLLIN, 0}, {listener, POLLIN, 0},
-    {output_waits ? -1 : terminal, (short)(typed ? POLLIN | POLLOUT : POLLIN), 0},
-    {typed || terminal < 0 ? -1 : fifo, POLLIN, 0},
     {peers[0].fd, POLLIN, 0}, {peers[1].fd, POLLIN, 0},
   };
-  int ready = poll(polls, COUNT(polls), at_once ? 0 : record_due || output_waits ? RETRY_MS : -1);
+  int ready = poll(polls, COUNT(polls), at_once ? 0 : record_due ? RETRY_MS : -1);
   if (ready < 0) return;
   if (polls[1].revents) hear_report();
-  if (terminal >= 0 && (polls[3].revents || polls[0].revents || output_waits)) copy_output();
   if (polls[0].revents && read(signals, &died, sizeof died) > 0) reap_again = true;
   if (reap_again) reap();
-  if (polls[3].revents & POLLOUT || polls[4].revents) copy_input();
   for (size_t i = 0; i < COUNT(peers); i++)
-    if (polls[5 + i].revents) hear(&peers[i]);
+    if (polls[3 + i].revents) hear(&peers[i]);
   if (polls[2].revents) attach();
   if (record_due && (ready == 0 || !*lines[RECORDED])) keep_record();
 }
@@ -587,6 +562,7 @@ int main(void) {
   tell(HELLO);
   if (!failed && !receive_launch()) return 0;
   if (!failed && !read_launch()) failed = "launch";
+  if (!want.held) close(HELD);
   if (!failed) failed = listen_for_agents();
   if (!failed) failed = open_record();
   if (!failed) failed = start();

@@ -12,21 +12,27 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { asset } from '../base/asset.io.ts';
+import { encodeLaunch, type Launch } from './launch.ts';
 import {
   EventLines,
   type ExitRecord,
   encodeCommand,
-  encodeLaunch,
-  type Launch,
   parseExitRecord,
+  parseShimRecord,
   type ShimCommand,
   type ShimEvent,
+  type ShimRecord,
 } from './shim.ts';
 import { spawnShim } from './spawn.io.ts';
+import { openStdio, type Stdio, type StdioFault } from './stdio.io.ts';
+import type { Terminal } from './terminal.io.ts';
+import { sleep } from './until.io.ts';
 
 export interface ShimHandle {
   /** Dropped without a word when the channel is closed: `detached` has said so or will. */
   send(command: ShimCommand): void;
+  /** Of the run's terminal, where it has one and this agent opened it. */
+  resize(rows: number, columns: number): void;
   /** No event comes after this; the run goes on. */
   close(): void;
 }
@@ -34,6 +40,8 @@ export interface ShimHandle {
 export type ShimListener = (event: ShimEvent) => void;
 
 const SHIM_MODE = 0o755;
+/** A terminal that others still have open never drains. */
+const DRAIN_MS = 250;
 
 /** Writes the shim into `directory` under its digest, once; the answer is its path. */
 export async function installShim(directory: string): Promise<string> {
@@ -61,14 +69,51 @@ export async function installShim(directory: string): Promise<string> {
 }
 
 /**
- * Starts a shim for one run. Throws only for a launch that cannot be said; a shim that cannot be
- * started is a `failed` event of step `shim`. The last event is `detached`, once.
+ * Starts a shim for one run. Throws only for a launch that cannot be said. What could not be opened
+ * for the program, or a shim that could not be started, is a `failed` event of step `stdin`,
+ * `stdout`, `stderr`, `tty` or `shim`, and there is no record. The last event is `detached`, once.
+ *
+ * With `gateAtUs` the events are `armed` (again each time the instant is moved), then `started`
+ * with the exec's instant, or `failed`. Until then `gate`, `fire` and `cancel` may be sent; the
+ * record with planned and real instant is on disk soon after the exec (`readShimRecord`).
  */
 export function launchShim(path: string, launch: Launch, on: ShimListener): ShimHandle {
   const bytes = encodeLaunch(launch);
-  const channel = spawnShim(path, (errno) => on({ kind: 'failed', step: 'shim', errno }));
+  let stdio: Stdio;
+  try {
+    stdio = openStdio(launch);
+  } catch (cause) {
+    const { step, errno } = cause as StdioFault;
+    return neverStarted(on, step, errno);
+  }
+  const channel = spawnShim(path, stdio, (errno) => on({ kind: 'failed', step: 'shim', errno }));
+  stdio.close();
+  if (stdio.terminal !== undefined) keepTerminal(launch.socket, stdio.terminal);
   channel.write(bytes);
-  return listen(channel, on);
+  return listen(channel, on, stdio.terminal);
+}
+
+function neverStarted(on: ShimListener, step: string, errno: number): ShimHandle {
+  let open = true;
+  setImmediate(() => {
+    if (open) on({ kind: 'failed', step, errno });
+    if (open) on({ kind: 'detached' });
+  });
+  return {
+    send: () => {},
+    resize: () => {},
+    close: () => {
+      open = false;
+    },
+  };
+}
+
+/** By the socket of their run's shim, for a channel that has to be opened again. */
+const terminals = new Map<string, Terminal>();
+
+function keepTerminal(socket: string, terminal: Terminal): void {
+  terminals.set(socket, terminal);
+  void terminal.closed.then(() => terminals.delete(socket));
 }
 
 /** The shim that listens at `socketPath`; undefined when nobody does. It says its state at once. */
@@ -80,43 +125,71 @@ export async function attachShim(
   const { promise, resolve, reject } = Promise.withResolvers<ShimHandle | undefined>();
   channel.once('connect', () => {
     channel.off('error', refused);
-    resolve(listen(channel, on));
+    resolve(listen(channel, on, terminals.get(socketPath)));
   });
   channel.once('error', refused);
   return promise;
 
   function refused(error: NodeJS.ErrnoException): void {
+    // Nobody there: nobody reads what is typed.
+    terminals.get(socketPath)?.close();
     if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
     else reject(error);
   }
 }
 
-/** Undefined when there is none (yet), or what is there is none. */
+/** How the run ended. Undefined when there is no record (yet), or what is there is none. */
 export async function readExitRecord(path: string): Promise<ExitRecord | undefined> {
+  return read(path, parseExitRecord);
+}
+
+/** The same with what was fired and has not ended: `end` is undefined then. */
+export async function readShimRecord(path: string): Promise<ShimRecord | undefined> {
+  return read(path, parseShimRecord);
+}
+
+async function read<T>(path: string, parse: (text: string) => T): Promise<T | undefined> {
   try {
-    return parseExitRecord(await readFile(path, 'utf8'));
+    return parse(await readFile(path, 'utf8'));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw cause;
   }
 }
 
-function listen(channel: Duplex, on: ShimListener): ShimHandle {
+function listen(channel: Duplex, on: ShimListener, terminal: Terminal | undefined): ShimHandle {
   const lines = new EventLines();
   let open = true;
+  let told = Promise.resolve();
+  const tell = (event: ShimEvent): void => {
+    if (open) on(event);
+    if (event.kind === 'detached') open = false;
+  };
+  /** What a terminal showed is in the log before its program's end is told. */
+  const hear = (event: ShimEvent): void => {
+    if (terminal === undefined) return tell(event);
+    told = tellAfter(told, terminal, event);
+  };
+  async function tellAfter(earlier: Promise<void>, of: Terminal, event: ShimEvent): Promise<void> {
+    await earlier;
+    if (event.kind === 'exited') await Promise.race([of.drain(), sleep(DRAIN_MS)]);
+    if (event.kind === 'gone') of.close();
+    tell(event);
+  }
   channel.setEncoding('latin1');
   channel.on('data', (text: string) => {
-    for (const event of lines.receive(text)) if (open) on(event);
+    for (const event of lines.receive(text)) hear(event);
   });
   // What went wrong with a channel matters to nobody: it is closed, and `close` says so.
   channel.on('error', () => {});
-  channel.once('close', () => {
-    if (open) on({ kind: 'detached' });
-    open = false;
-  });
+  channel.once('close', () => hear({ kind: 'detached' }));
   return {
     send(command) {
-      if (channel.writable) channel.write(encodeCommand(command));
+      if (command.kind === 'close-stdin' && terminal !== undefined) terminal.endInput();
+      else if (channel.writable) channel.write(encodeCommand(command));
+    },
+    resize(rows, columns) {
+      terminal?.resize(rows, columns);
     },
     close() {
       open = false;

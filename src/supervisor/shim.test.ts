@@ -1,66 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LotcError } from '../base/errors.ts';
-import { limits } from '../base/limits.ts';
-import {
-  EventLines,
-  encodeCommand,
-  encodeLaunch,
-  type Launch,
-  parseEvent,
-  parseExitRecord,
-} from './shim.ts';
-
-const smallest: Launch = { socket: '/s', record: '/r', argv: ['true'], env: [], umask: 0o22 };
-
-function fieldsOf(bytes: Uint8Array): string[] {
-  const buffer = Buffer.from(bytes);
-  expect(buffer.readUInt32LE()).toBe(buffer.length - 4);
-  return buffer.toString('utf8', 4, buffer.length - 1).split('\0');
-}
-
-test('a launch is its fields in the order of shim.c', () => {
-  const none = '4294967295';
-  expect(fieldsOf(encodeLaunch(smallest)).join(' ')).toBe(
-    `1 /s /r      0 0 ${none} ${none} 18 0 0 0 1 true 0`,
-  );
-  const whole: Launch = {
-    ...smallest,
-    cwd: '/c',
-    stdin: '/in',
-    stdout: '/out',
-    stderr: '/err',
-    oomScoreAdj: -7,
-    tty: { rows: 24, columns: 80 },
-    user: { uid: 1001, gid: 1002, groups: [1002, 4] },
-    rlimits: [
-      { name: 'nofile', soft: 1024, hard: 4096 },
-      { name: 'core', soft: 0, hard: 'unlimited' },
-    ],
-    cgroups: ['/g/cgroup.procs'],
-    argv: ['echo', ''],
-    env: ['A=ü', 'B='],
-  };
-  expect(fieldsOf(encodeLaunch(whole)).join(' ')).toBe(
-    '1 /s /r /c /in /out /err -7 24 80 1001 1002 18 2 1002 4' +
-      ' 2 7 1024 4096 4 0 18446744073709551615 1 /g/cgroup.procs 2 echo  2 A=ü B=',
-  );
-});
-
-test('what execve would refuse is refused before anything is started', () => {
-  const longest = 'x'.repeat(limits.argumentBytes - 1);
-  expect(() => encodeLaunch({ ...smallest, argv: ['a', longest] })).not.toThrow();
-  const refusals = [
-    [{ argv: ['a', `${longest}x`] }, 'too-large'],
-    [{ argv: ['a\0b'] }, 'usage'],
-    [{ env: Array.from({ length: 40 }, () => longest) }, 'too-large'],
-  ] as const;
-  for (const [change, code] of refusals) {
-    const act = () => encodeLaunch({ ...smallest, ...(change as Partial<Launch>) });
-    expect(act).toThrow(LotcError);
-    expect(act).toThrow(expect.objectContaining({ code }));
-  }
-});
+import { EventLines, encodeCommand, parseEvent, parseExitRecord, parseShimRecord } from './shim.ts';
 
 test('each line of the protocol is its event', () => {
   expect(parseEvent('hello 1 4711')).toEqual({ kind: 'hello', version: 1, shimPid: 4711 });
@@ -82,8 +22,13 @@ test('each line of the protocol is its event', () => {
     monotonicUs: 4,
     realUs: 5,
   });
-  expect(parseEvent('orphans 3')).toEqual({ kind: 'orphans', count: 3 });
-  expect(parseEvent('orphans -1')).toEqual({ kind: 'orphans', count: undefined });
+  expect(parseEvent('failed exec 2 7000')).toMatchObject({ errno: 2, monotonicUs: 7 });
+  expect(parseEvent('armed 7 123 5665515783')).toEqual({
+    kind: 'armed',
+    pid: 7,
+    startTicks: 123,
+    plannedUs: 5665515783,
+  });
   expect(parseEvent('recorded')).toEqual({ kind: 'recorded' });
   expect(parseEvent('record-failed 28')).toEqual({ kind: 'record-failed', errno: 28 });
   expect(parseEvent('gone')).toEqual({ kind: 'gone' });
@@ -117,7 +62,11 @@ test('any way of cutting the stream gives the same events', () => {
 test('commands are lines', () => {
   expect(encodeCommand({ kind: 'signal', signal: 15 })).toBe('signal 15\n');
   expect(encodeCommand({ kind: 'signal-group', signal: 9 })).toBe('signal-group 9\n');
-  expect(encodeCommand({ kind: 'winsize', rows: 24, columns: 80 })).toBe('winsize 24 80\n');
+  expect(encodeCommand({ kind: 'gate', atUs: 1_234.4 })).toBe('gate 1234\n');
+  // 0 would be at once, which has a name of its own.
+  expect(encodeCommand({ kind: 'gate', atUs: -5 })).toBe('gate 1\n');
+  expect(encodeCommand({ kind: 'fire' })).toBe('gate 0\n');
+  expect(encodeCommand({ kind: 'cancel' })).toBe('cancel\n');
   expect(encodeCommand({ kind: 'close-stdin' })).toBe('close-stdin\n');
   expect(encodeCommand({ kind: 'quit' })).toBe('quit\n');
 });
@@ -137,4 +86,16 @@ test('a record is whole or it is none', () => {
   for (const torn of ['', 'hello 1 9\n', exited, `hello 1 9\n${exited.trimEnd()}`]) {
     expect(parseExitRecord(torn)).toBeUndefined();
   }
+});
+
+test('what was fired and has not ended is a record, but none of an end', () => {
+  const fired = 'hello 2 9\narmed 3 4 4000\nstarted 3 4 5000000 6000000\n';
+  expect(parseExitRecord(fired)).toBeUndefined();
+  expect(parseShimRecord(fired)).toMatchObject({
+    shimPid: 9,
+    armed: { plannedUs: 4000 },
+    started: { monotonicUs: 5000 },
+    end: undefined,
+  });
+  expect(parseShimRecord('hello 2 9\narmed 3 4 4000\n')).toBeUndefined();
 });

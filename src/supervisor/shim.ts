@@ -1,81 +1,21 @@
 /**
- * What agent and shim say to each other, as bytes and lines: a launch, events, the exit record.
+ * What agent and shim say to each other once a run was launched: events, commands, the record.
  * The protocol itself is described once, at the head of shim.c; this is its other side.
  *
  * Refuses to know sockets, files and processes (shim.io.ts has them) and what an event is worth:
- * whether an exit is a failure or wants a restart is decided elsewhere. Every launch is written for
- * the shim of the same executable; a line that only a newer shim can say reads as `unknown`.
+ * whether an exit is a failure or wants a restart is decided elsewhere. A shim may be older than
+ * the agent that finds it: a line that is not known reads as `unknown`, a command that the shim
+ * does not know is answered by the error `unknown-command`.
  */
 
 import { unreachable } from '../base/assert.ts';
-import { LotcError } from '../base/errors.ts';
-import { limits } from '../base/limits.ts';
 
-/** Numbers of getrlimit(2), the same on x86-64 and arm64. */
-export const rlimitNumbers = {
-  cpu: 0,
-  fsize: 1,
-  data: 2,
-  stack: 3,
-  core: 4,
-  rss: 5,
-  nproc: 6,
-  nofile: 7,
-  memlock: 8,
-  as: 9,
-  locks: 10,
-  sigpending: 11,
-  msgqueue: 12,
-  nice: 13,
-  rtprio: 14,
-  rttime: 15,
-} as const;
-
-export type RlimitName = keyof typeof rlimitNumbers;
-
-export interface Rlimit {
-  readonly name: RlimitName;
-  /** In the limit's own unit (setrlimit(2)): bytes, seconds or a count. */
-  readonly soft: number | 'unlimited';
-  readonly hard: number | 'unlimited';
-}
-
-export interface Launch {
-  /** Where the shim listens; absolute, at most 107 bytes, must not exist. */
-  readonly socket: string;
-  /** Where the exit record goes; absolute, must not exist, its directory must. */
-  readonly record: string;
-  /** The program, searched by the PATH of `env` unless it has a slash, and its arguments. */
-  readonly argv: readonly [string, ...string[]];
-  /** The whole environment as `NAME=value`; nothing is inherited. */
-  readonly env: readonly string[];
-  /** Entered with the ids of the process; without it `/`. */
-  readonly cwd?: string | undefined;
-  /** Without it the process has the agent's own ids. Needs root. */
-  readonly user?: LaunchUser | undefined;
-  readonly rlimits?: readonly Rlimit[] | undefined;
-  readonly umask: number;
-  /** Files, created 0600 and appended to; without one its output is lost. Both may be one file. */
-  readonly stdout?: string | undefined;
-  readonly stderr?: string | undefined;
-  /**
-   * A FIFO; without it there is nothing to read. The shim holds its writing end as well, so that
-   * the agent's death is no end of file: say `close-stdin` after the last byte.
-   */
-  readonly stdin?: string | undefined;
-  /** A controlling terminal; what it shows goes to `stdout`, what is typed comes from `stdin`. */
-  readonly tty?: { readonly rows: number; readonly columns: number } | undefined;
-  /** `cgroup.procs` files that the process joins before exec; the shim itself stays outside. */
-  readonly cgroups?: readonly string[] | undefined;
-  /** Goes to /proc/self/oom_score_adj; without it the agent's own value is inherited. */
-  readonly oomScoreAdj?: number | undefined;
-}
-
-export interface LaunchUser {
-  readonly uid: number;
-  readonly gid: number;
-  /** Supplementary groups. */
-  readonly groups: readonly number[];
+/** The child is ready and waits for its instant; told again when that was moved. */
+export interface Armed {
+  readonly kind: 'armed';
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly plannedUs: number;
 }
 
 export interface Started {
@@ -83,7 +23,10 @@ export interface Started {
   readonly pid: number;
   /** proc(5) field 22: clock ticks after boot; 0 when /proc could not be read. */
   readonly startTicks: number;
-  /** The instant of exec on CLOCK_MONOTONIC and CLOCK_REALTIME, in microseconds. */
+  /**
+   * When exec, which was then seen to have succeeded, began: on CLOCK_MONOTONIC and on
+   * CLOCK_REALTIME, in microseconds. Measured by the child itself, so no wake-up is part of it.
+   */
   readonly monotonicUs: number;
   readonly realUs: number;
 }
@@ -91,9 +34,14 @@ export interface Started {
 /** Nothing of the program ran: the step of the launch that failed, and why (errno(3)). */
 export interface Failed {
   readonly kind: 'failed';
-  /** E.g. `exec`, `interpreter` (the file is there, its `#!` is not), `cwd`, `stdout`, `rlimit`. */
+  /**
+   * E.g. `exec`, `interpreter` (the file is there, its `#!` is not), `cwd`, `stdout`, `rlimit`;
+   * `cancelled`: by the command of that name; `killed`: somebody ended the child before its exec.
+   */
   readonly step: string;
   readonly errno: number;
+  /** When that was told, on CLOCK_MONOTONIC; not there when there was no shim to tell it. */
+  readonly monotonicUs?: number | undefined;
 }
 
 export interface Exited {
@@ -112,11 +60,10 @@ export interface Exited {
 
 export type ShimEvent =
   | { readonly kind: 'hello'; readonly version: number; readonly shimPid: number }
+  | Armed
   | Started
   | Failed
   | Exited
-  /** Left to the shim when the main process ended; undefined when the kernel does not count. */
-  | { readonly kind: 'orphans'; readonly count: number | undefined }
   | { readonly kind: 'recorded' }
   | { readonly kind: 'record-failed'; readonly errno: number }
   /** No process of the run is left, and the shim ends. */
@@ -128,93 +75,37 @@ export type ShimEvent =
 
 export interface ExitRecord {
   readonly shimPid: number;
+  /** Of a run that was held at a gate: what was planned last. */
+  readonly armed?: Armed | undefined;
   readonly started: Started | undefined;
   readonly end: Exited | Failed;
 }
 
+/** What a shim has left on disk: after a gate it does so at the exec, always at the end. */
+export type ShimRecord = Omit<ExitRecord, 'end'> & { readonly end: Exited | Failed | undefined };
+
 export type ShimCommand =
   | { readonly kind: 'signal'; readonly signal: number }
   | { readonly kind: 'signal-group'; readonly signal: number }
-  | { readonly kind: 'winsize'; readonly rows: number; readonly columns: number }
+  /** Moves the gate's instant; answered by `armed`, or by the error `not-armed`: it was passed. */
+  | { readonly kind: 'gate'; readonly atUs: number }
+  /** Opens the gate at once. */
+  | { readonly kind: 'fire' }
+  /** The child is ended before it ran: `failed` of step `cancelled`, or the error `not-armed`. */
+  | { readonly kind: 'cancel' }
   | { readonly kind: 'close-stdin' }
   | { readonly kind: 'quit' };
-
-const VERSION = 1;
-const NO_ID = 0xffff_ffff;
-const UNLIMITED = '18446744073709551615';
-const LENGTH_BYTES = 4;
-
-/** The whole of what goes to a new shim, its length first. LOTC runs on little-endian alone. */
-export function encodeLaunch(launch: Launch): Uint8Array {
-  const { tty, user } = launch;
-  const paths = [launch.socket, launch.record, launch.cwd, launch.stdin, launch.stdout];
-  const fields = [
-    VERSION,
-    ...paths.map((path) => path ?? ''),
-    launch.stderr ?? '',
-    launch.oomScoreAdj ?? '',
-    tty?.rows ?? 0,
-    tty?.columns ?? 0,
-    user?.uid ?? NO_ID,
-    user?.gid ?? NO_ID,
-    launch.umask,
-    ...counted(user?.groups ?? []),
-    launch.rlimits?.length ?? 0,
-    ...(launch.rlimits ?? []).flatMap(({ name, soft, hard }) => [
-      rlimitNumbers[name],
-      rlimitText(soft),
-      rlimitText(hard),
-    ]),
-    ...counted(launch.cgroups ?? []),
-    ...counted(launch.argv),
-    ...counted(launch.env),
-  ];
-  return pack(fields.map(String));
-}
-
-function counted(list: readonly (string | number)[]): readonly (string | number)[] {
-  return [list.length, ...list];
-}
-
-function rlimitText(value: number | 'unlimited'): string {
-  return value === 'unlimited' ? UNLIMITED : String(value);
-}
-
-function pack(fields: readonly string[]): Uint8Array {
-  const texts = fields.map(fieldBytes);
-  const body = Buffer.concat(texts);
-  if (body.length > limits.launchBytes) {
-    throw new LotcError('too-large', `cannot start: ${body.length} bytes of arguments`, {
-      hint: `arguments and environment together have at most ${limits.launchBytes} bytes`,
-    });
-  }
-  const whole = Buffer.alloc(LENGTH_BYTES + body.length);
-  whole.writeUInt32LE(body.length);
-  whole.set(body, LENGTH_BYTES);
-  return whole;
-}
-
-function fieldBytes(field: string): Uint8Array {
-  const beginning = JSON.stringify(field.slice(0, 40));
-  const bytes = Buffer.from(`${field}\0`);
-  if (bytes.length > limits.argumentBytes) {
-    throw new LotcError('too-large', `cannot start: ${beginning}… has ${bytes.length - 1} bytes`, {
-      hint: `one argument or variable has at most ${limits.argumentBytes - 1} bytes`,
-    });
-  }
-  if (field.includes('\0')) {
-    throw new LotcError('usage', `cannot start: ${beginning} contains a NUL`);
-  }
-  return bytes;
-}
 
 export function encodeCommand(command: ShimCommand): string {
   switch (command.kind) {
     case 'signal':
     case 'signal-group':
       return `${command.kind} ${command.signal}\n`;
-    case 'winsize':
-      return `winsize ${command.rows} ${command.columns}\n`;
+    case 'gate':
+      return `gate ${Math.max(1, Math.round(command.atUs))}\n`;
+    case 'fire':
+      return 'gate 0\n';
+    case 'cancel':
     case 'close-stdin':
     case 'quit':
       return `${command.kind}\n`;
@@ -240,8 +131,27 @@ const patterns: readonly (readonly [RegExp, (group: (index: number) => string) =
     }),
   ],
   [
+    /^armed (\d+) (\d+) (\d+)$/,
+    (group) => ({
+      kind: 'armed',
+      pid: Number(group(1)),
+      startTicks: Number(group(2)),
+      plannedUs: Number(group(3)),
+    }),
+  ],
+  // A shim of version 1 does not say when.
+  [
     /^failed (\S+) (\d+)$/,
     (group) => ({ kind: 'failed', step: group(1), errno: Number(group(2)) }),
+  ],
+  [
+    /^failed (\S+) (\d+) (\d+)$/,
+    (group) => ({
+      kind: 'failed',
+      step: group(1),
+      errno: Number(group(2)),
+      monotonicUs: microseconds(group(3)),
+    }),
   ],
   [
     /^exited (code|signal|core) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)$/,
@@ -256,8 +166,6 @@ const patterns: readonly (readonly [RegExp, (group: (index: number) => string) =
       realUs: microseconds(group(7)),
     }),
   ],
-  [/^orphans -1$/, () => ({ kind: 'orphans', count: undefined })],
-  [/^orphans (\d+)$/, (group) => ({ kind: 'orphans', count: Number(group(1)) })],
   [/^recorded$/, () => ({ kind: 'recorded' })],
   [/^record-failed (\d+)$/, (group) => ({ kind: 'record-failed', errno: Number(group(1)) })],
   [/^gone$/, () => ({ kind: 'gone' })],
@@ -290,11 +198,18 @@ export class EventLines {
 }
 
 /** The record's text; undefined when it is none, which is as good as no record. */
-export function parseExitRecord(text: string): ExitRecord | undefined {
+export function parseShimRecord(text: string): ShimRecord | undefined {
   const events = new EventLines().receive(text);
   const hello = events.find((event) => event.kind === 'hello');
+  const armed = events.find((event) => event.kind === 'armed');
   const started = events.find((event) => event.kind === 'started');
   const end = events.find((event) => event.kind === 'exited' || event.kind === 'failed');
-  if (hello === undefined || end === undefined) return undefined;
-  return { shimPid: hello.shimPid, started, end };
+  if (hello === undefined || (started ?? end) === undefined) return undefined;
+  return { shimPid: hello.shimPid, ...(armed ? { armed } : {}), started, end };
+}
+
+/** The same, of a run that has ended; undefined when the record has no end. */
+export function parseExitRecord(text: string): ExitRecord | undefined {
+  const record = parseShimRecord(text);
+  return record?.end && { ...record, end: record.end };
 }

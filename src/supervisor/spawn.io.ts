@@ -19,6 +19,7 @@ const SOCK_STREAM_CLOEXEC = 1 | 0o2000000;
 const WNOHANG = 1;
 const O_RDWR = 2;
 const CONTROL_FD = 3;
+const HELD_FD = 4;
 /** POSIX_SPAWN_SETSIGDEF, SETSIGMASK and SETSID. */
 const FLAGS = 0x04 | 0x08 | 0x80;
 const REAP_AGAIN_MS = 20;
@@ -47,6 +48,12 @@ function open() {
     posix_spawn_file_actions_addchdir_np: { arguments: [buffer, string], return: i32 },
   });
   return { libc: functions, getRawPointer };
+}
+
+/** What the shim gets as 0 to 2 (none: /dev/null) and as 4; they stay open here. */
+export interface Inherited {
+  readonly descriptors: readonly (number | undefined)[];
+  readonly held: number | undefined;
 }
 
 type Library = ReturnType<typeof open>;
@@ -78,17 +85,20 @@ class Libc {
   }
 
   /** Throws an error with the `errno` of what failed. */
-  spawn(path: string): Socket {
+  spawn(path: string, { descriptors, held }: Inherited): Socket {
     const libc = this.#libc;
     const pair = this.#small;
     if (libc.socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC, 0, pair) !== 0) throw failure(EMFILE);
     const [ours, theirs] = [pair.readInt32LE(0), pair.readInt32LE(4)];
     const actions = this.#actions;
     libc.posix_spawn_file_actions_init(actions);
-    libc.posix_spawn_file_actions_adddup2(actions, theirs, CONTROL_FD);
-    for (const fd of [0, 1, 2]) {
-      libc.posix_spawn_file_actions_addopen(actions, fd, '/dev/null', O_RDWR, 0);
+    for (const [fd, from] of descriptors.entries()) {
+      if (from !== undefined) libc.posix_spawn_file_actions_adddup2(actions, from, fd);
+      else libc.posix_spawn_file_actions_addopen(actions, fd, '/dev/null', O_RDWR, 0);
     }
+    // Node itself has 3 and 4 open: neither is one of those that are handed over.
+    if (held !== undefined) libc.posix_spawn_file_actions_adddup2(actions, held, HELD_FD);
+    libc.posix_spawn_file_actions_adddup2(actions, theirs, CONTROL_FD);
     libc.posix_spawn_file_actions_addchdir_np(actions, '/');
     const rest = [this.#attributes, this.#arguments, this.#environment] as const;
     const errno = libc.posix_spawn(this.#small, path, actions, ...rest);
@@ -139,14 +149,18 @@ function openLibc(): Libc | null {
 }
 
 /**
- * In a session of its own, without environment, with nothing open but its end of the socket as
- * descriptor 3. What failed is told later, never during the call.
+ * In a session of its own, without environment, with nothing open but what is handed over and its
+ * end of the socket as descriptor 3. What failed is told later, never during the call.
  */
-export function spawnShim(path: string, failed: (errno: number) => void): Duplex {
+export function spawnShim(
+  path: string,
+  inherited: Inherited,
+  failed: (errno: number) => void,
+): Duplex {
   libc ??= openLibc();
-  if (libc === null) return fork(path, failed);
+  if (libc === null) return fork(path, inherited, failed);
   try {
-    return libc.spawn(path);
+    return libc.spawn(path, inherited);
   } catch (error) {
     const channel = new Socket();
     process.nextTick(() => {
@@ -157,13 +171,18 @@ export function spawnShim(path: string, failed: (errno: number) => void): Duplex
   }
 }
 
-function fork(path: string, failed: (errno: number) => void): Duplex {
+function fork(
+  path: string,
+  { descriptors, held }: Inherited,
+  failed: (errno: number) => void,
+): Duplex {
+  const [input, output, errors] = descriptors.map((fd) => fd ?? ('ignore' as const));
   const child = spawn(path, [], {
     argv0: 'lotc-shim',
     cwd: '/',
     env: {},
     detached: true,
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    stdio: [input, output, errors, 'pipe', ...(held === undefined ? [] : [held])],
   });
   child.unref();
   const channel = child.stdio[CONTROL_FD] as Duplex;

@@ -6,7 +6,15 @@ import { type Event, events, hasEnded, type State, states, table, visible } from
 
 /** One letter a cell: `.` ignore, `!` impossible, else the next state's. */
 const letters: Record<State, string> = {
-  ...{ pending: 'p', launching: 'u', running: 'r', freezing: 'f', suspended: 's', thawing: 't' },
+  ...{
+    pending: 'p',
+    launching: 'u',
+    armed: 'a',
+    running: 'r',
+    freezing: 'f',
+    suspended: 's',
+    thawing: 't',
+  },
   ...{ stopping: 'g', killing: 'k', leaving: 'l', clearing: 'c', losing: 'o' },
   ...{ exited: 'X', failed: 'F', lost: 'L' },
 };
@@ -25,24 +33,26 @@ function drawn(): string {
 }
 
 test('the table, cell by cell', () => {
-  // go give-up started launch-failed | suspend resume stop kill | frozen f-failed thawed t-failed
+  // go give-up armed started launch-failed | suspend resume stop kill | frozen f-failed
+  // thawed t-failed
   // | ended ended-leaving gone | cleared stuck detached deadline
   expect(drawn()).toBe(
     [
-      'pending   uF!!..FF!!!!!!!!!!!',
-      'launching ..rF..kk!!!!!!o!!o!',
-      'running   !!.!f.gk!!!!Xlo!!o!',
-      'freezing  !!.!.!gksr!!Xlo!!o!',
-      'suspended !!.!.tgk!!!!Xlo!!o!',
-      'thawing   !!.!!.gk!!rsXlo!!o!',
-      'stopping  !!.!...k....Xlo!!ok',
-      'killing   !!kF........Xco.kok',
-      'leaving   !!.!...c....X.X!!cc',
-      'clearing  !!.!........X.XXc.c',
-      'losing    !!.............Lo.o',
-      'exited    !!................!',
-      'failed    !!................!',
-      'lost      !!................!',
+      'pending   uF!!!..FF!!!!!!!!!!!',
+      'launching ..arF..kk!!!!!!o!!o!',
+      'armed     ...rF..kk!!!!!!o!!o!',
+      'running   !!..!f.gk!!!!Xlo!!o!',
+      'freezing  !!..!.!gksr!!Xlo!!o!',
+      'suspended !!..!.tgk!!!!Xlo!!o!',
+      'thawing   !!..!!.gk!!rsXlo!!o!',
+      'stopping  !!..!...k....Xlo!!ok',
+      'killing   !!kkF........Xco.kok',
+      'leaving   !!..!...c....X.X!!cc',
+      'clearing  !!..!........X.XXc.c',
+      'losing    !!..............Lo.o',
+      'exited    !!.................!',
+      'failed    !!.................!',
+      'lost      !!.................!',
     ].join('\n'),
   );
 });
@@ -142,6 +152,7 @@ class World {
     };
     const alive = this.shim === 'alive';
     if (alive && this.main === 'none') {
+      say('armed');
       say('started', () => {
         this.main = 'alive';
       });

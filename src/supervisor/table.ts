@@ -9,8 +9,8 @@
  * process's end and gives the rest TERM and the grace; `clearing` has sent it KILL; `killing` has
  * sent KILL and awaits the main process's end; `losing` has lost the shim, which alone could have
  * known the end, so that the run will be `lost`, never guessed. Someone else's SIGSTOP or freeze
- * is no event here. A run that waits for its instant will be `armed`: named, reached by no event
- * before there are schedules.
+ * is no event here. A run that waits for its instant at the shim's gate is `armed`; whoever stops
+ * it then cancels it: nothing of its program ever ran.
  *
  * Reference: style R3; CLI contract, "Run", "States".
  */
@@ -29,6 +29,7 @@ export type VisibleState =
 export const states = [
   'pending',
   'launching',
+  'armed',
   'running',
   'freezing',
   'suspended',
@@ -47,6 +48,7 @@ export type State = (typeof states)[number];
 export const visible: Readonly<Record<State, VisibleState>> = {
   pending: 'pending',
   launching: 'pending',
+  armed: 'armed',
   running: 'running',
   freezing: 'running',
   suspended: 'suspended',
@@ -65,6 +67,8 @@ export const events = [
   /** Everything it waited for is there; or it never will be. */
   'go',
   'give-up',
+  /** Ready, held until its instant (told again when that moved). */
+  'armed',
   /** The program's exec was seen; or it will not be. */
   'started',
   'launch-failed',
@@ -117,6 +121,7 @@ const fail: Cell = ['failed', 'release'];
 /** What can still come in after the end: late results, and a shim's last words told again. */
 const over: Readonly<Record<Event, Cell>> = {
   ...{ go: 'impossible', 'give-up': 'impossible', started: 'ignore', 'launch-failed': 'ignore' },
+  armed: 'ignore',
   ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
   ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
   ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
@@ -127,6 +132,7 @@ const over: Readonly<Record<Event, Cell>> = {
 export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   pending: {
     ...{ go: ['launching', 'launch'], 'give-up': fail },
+    armed: 'impossible',
     ...{ started: 'impossible', 'launch-failed': 'impossible' },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': fail, 'want-kill': fail },
     ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
@@ -137,6 +143,17 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   },
   launching: {
     ...{ go: 'ignore', 'give-up': 'ignore', started: ['running'], 'launch-failed': fail },
+    armed: ['armed'],
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': kill, 'want-kill': kill },
+    ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
+    ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
+    ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: lose },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+  },
+  armed: {
+    ...{ go: 'ignore', 'give-up': 'ignore' },
+    armed: 'ignore',
+    ...{ started: ['running'], 'launch-failed': fail },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': kill, 'want-kill': kill },
     ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
     ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
@@ -145,6 +162,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   },
   running: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
+    armed: 'ignore',
     ...{ started: 'ignore', 'launch-failed': 'impossible' },
     ...{ 'want-suspend': ['freezing', 'freeze'], 'want-resume': 'ignore' },
     ...{ 'want-stop': stop, 'want-kill': kill },
@@ -155,6 +173,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   },
   freezing: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
+    armed: 'ignore',
     ...{ started: 'ignore', 'launch-failed': 'impossible' },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'impossible' },
     ...{ 'want-stop': stop, 'want-kill': kill },
@@ -165,6 +184,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   },
   suspended: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
+    armed: 'ignore',
     ...{ started: 'ignore', 'launch-failed': 'impossible' },
     ...{ 'want-suspend': 'ignore', 'want-resume': ['thawing', 'thaw'] },
     ...{ 'want-stop': stop, 'want-kill': kill },
@@ -175,6 +195,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   },
   thawing: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
+    armed: 'ignore',
     ...{ started: 'ignore', 'launch-failed': 'impossible' },
     ...{ 'want-suspend': 'impossible', 'want-resume': 'ignore' },
     ...{ 'want-stop': stop, 'want-kill': kill },
@@ -185,6 +206,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   },
   stopping: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
+    armed: 'ignore',
     ...{ started: 'ignore', 'launch-failed': 'impossible' },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
     ...{ 'want-stop': 'ignore', 'want-kill': kill },
@@ -196,6 +218,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   killing: {
     // KILL may have come before the program's process was in the tree.
     ...{ go: 'impossible', 'give-up': 'impossible', started: kill, 'launch-failed': fail },
+    armed: kill,
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
     ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
     ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
@@ -206,6 +229,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   },
   leaving: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
+    armed: 'ignore',
     ...{ started: 'ignore', 'launch-failed': 'impossible' },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
     ...{ 'want-stop': 'ignore', 'want-kill': clear },
@@ -215,6 +239,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   },
   clearing: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
+    armed: 'ignore',
     ...{ started: 'ignore', 'launch-failed': 'impossible' },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
     ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
@@ -225,6 +250,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   },
   losing: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
+    armed: 'ignore',
     ...{ started: 'ignore', 'launch-failed': 'ignore' },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
     ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
@@ -240,4 +266,9 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
 
 export function hasEnded(state: State): boolean {
   return state === 'exited' || state === 'failed' || state === 'lost';
+}
+
+/** Nothing of the program has run. */
+export function isWaiting(state: State): boolean {
+  return state === 'pending' || state === 'launching' || state === 'armed';
 }

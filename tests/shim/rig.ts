@@ -8,8 +8,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Launch } from '../../src/supervisor/launch.ts';
 import { attachShim, launchShim, type ShimHandle } from '../../src/supervisor/shim.io.ts';
-import type { Launch, ShimEvent } from '../../src/supervisor/shim.ts';
+import type { ShimEvent } from '../../src/supervisor/shim.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 const WAIT_MS = 10_000;

@@ -20,8 +20,8 @@ import { connect, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Launch } from '../../src/supervisor/launch.ts';
 import { installShim, readExitRecord } from '../../src/supervisor/shim.io.ts';
-import type { Launch } from '../../src/supervisor/shim.ts';
 import {
   type Built,
   buildShim,
@@ -186,13 +186,12 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
       // A libc other than the shipped one hands such a file to /bin/sh.
       if (build === 'sanitized' && errno === ENOEXEC) return;
       run.start(shim, ...launch());
-      expect(await run.event('failed')).toEqual({ kind: 'failed', step, errno });
+      const failed = await run.event('failed');
+      expect(failed).toMatchObject({ step, errno });
       await run.event('detached');
-      expect((await readExitRecord(run.path('exit')))?.end).toEqual({
-        kind: 'failed',
-        step,
-        errno,
-      });
+      // What the agent opens itself fails before there is a shim to leave one.
+      const record = (await readExitRecord(run.path('exit')))?.end;
+      expect(record).toEqual(step.startsWith('std') ? undefined : failed);
       expect(existsSync(run.path('socket'))).toBe(false);
     });
 
@@ -200,7 +199,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
       symlinkSync('/tmp/elsewhere', run.path('out'));
       run.start(shim, ['true']);
       expect(await run.event('failed')).toMatchObject({ step: 'stdout' });
-      await run.event('gone');
+      await run.event('detached');
     });
 
     function file(name: string, content: string, mode: number): string {
@@ -226,7 +225,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
     const second = new Run();
     const same = { socket: run.path('socket'), record: run.path('exit') };
     second.start(shim, ['true'], same);
-    expect(await second.event('failed')).toEqual({
+    expect(await second.event('failed')).toMatchObject({
       kind: 'failed',
       step: 'socket',
       errno: EADDRINUSE,
@@ -238,7 +237,11 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
     await run.event('detached');
     const third = new Run();
     third.start(shim, ['true'], same);
-    expect(await third.event('failed')).toEqual({ kind: 'failed', step: 'record', errno: EEXIST });
+    expect(await third.event('failed')).toMatchObject({
+      kind: 'failed',
+      step: 'record',
+      errno: EEXIST,
+    });
     await third.event('detached');
     await third.end();
     expect((await readExitRecord(run.path('exit')))?.end).toMatchObject({ value: SIGTERM });
@@ -263,7 +266,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
     });
     channel.write(Buffer.from([4, 0, 0, 0, 0x31, 0, 0x78, 0]));
     await once(child, 'exit');
-    expect(text).toContain(`failed launch ${EINVAL}\n`);
+    expect(text).toContain(`failed launch ${EINVAL} `);
   });
 
   test('signals reach the main process, or its whole group', async () => {
@@ -275,7 +278,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
     );
     run.handle?.send({ kind: 'signal', signal: SIGTERM });
     expect(await run.event('exited')).toMatchObject({ how: 'code', value: 5 });
-    expect(await run.event('orphans')).toEqual({ kind: 'orphans', count: 1 });
+    await run.event('recorded');
     expect(children(run.shimPid ?? 0)).toEqual([sleeper]);
     // Its number could be another's by now.
     run.handle?.send({ kind: 'signal-group', signal: SIGKILL });
@@ -324,11 +327,11 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
     channel.on('data', (bytes) => {
       text += bytes.toString();
     });
-    channel.write('signal\nsignal 0\nsignal 65536\nsignal 1x\nwinsize 1 2\nwinsize 1\narm 12\n\n');
+    channel.write('signal\nsignal 0\nsignal 65536\nsignal 1x\ngate 1\ngate x\narm 12\n\n');
     await eventually(() => text.split('error').length === 9, 'eight answers');
     expect(text.split('\n').slice(2).join()).toBe(
       'error unknown-command,error bad-signal,error bad-signal,error bad-signal,' +
-        'error no-terminal,error bad-size,error unknown-command,error unknown-command,',
+        'error not-armed,error bad-instant,error unknown-command,error unknown-command,',
     );
     channel.write('x'.repeat(128));
     await once(channel, 'close');
@@ -388,7 +391,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
     expect(await run.attach()).toBe(true);
     await run.event('recorded');
     const kinds = run.events.map((event) => event.kind);
-    expect(kinds).toEqual(['hello', 'started', 'exited', 'orphans', 'recorded']);
+    expect(kinds).toEqual(['hello', 'started', 'exited', 'recorded']);
   });
 
   test('the shim killed: its socket answers nobody, and there is no record', async () => {
@@ -447,7 +450,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
     expect(run.text('out')).toMatch(/^\/dev\/pts\/\d+\r\n24 80\r\n/);
     say('in', 'hi\n');
     await eventually(() => run.text('out').includes('hi\r\n'), 'echo');
-    run.handle?.send({ kind: 'winsize', rows: 30, columns: 100 });
+    run.handle?.resize(30, 100);
     say('in', '\n');
     const exited = await run.event('exited');
     expect(exited).toMatchObject({ how: 'code', value: 0 });

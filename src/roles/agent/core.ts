@@ -222,6 +222,7 @@ export class AgentCore {
         this.#runs.apply(run, { event: kind, reason, errorCode });
         break;
       }
+      case 'armed':
       case 'gone':
       case 'frozen':
       case 'thawed':

@@ -79,6 +79,8 @@ export interface Started {
 }
 
 export type RunEvent =
+  /** Held at its gate: until then nothing of the program runs. */
+  | { readonly kind: 'armed' }
   | { readonly kind: 'started'; readonly started: Started }
   | { readonly kind: 'launch-failed'; readonly reason: string; readonly errorCode: ErrorCode }
   /** `left`: something of the tree still lives. */

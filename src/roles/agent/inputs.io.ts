@@ -11,7 +11,7 @@ import type { Req } from '../../net/bodies.ts';
 import type { Reply } from '../../net/exchange.ts';
 import { failureOf } from '../../net/refused.ts';
 import { paths } from '../../supervisor/paths.ts';
-import { hasEnded } from '../../supervisor/table.ts';
+import { hasEnded, isWaiting } from '../../supervisor/table.ts';
 import type { StoredRun } from './events.ts';
 import type { Runner } from './runner.io.ts';
 
@@ -34,7 +34,7 @@ export class Inputs {
   take(body: Req<'retInput'>, reply: Reply): void {
     const { run = '' } = body;
     const state = this.#options.run(run)?.process.state;
-    if (state === undefined || state === 'pending' || state === 'launching') {
+    if (state === undefined || isWaiting(state)) {
       const early = this.#early.get(run) ?? [];
       early.push(() => this.take(body, reply));
       this.#early.set(run, early);
@@ -47,7 +47,7 @@ export class Inputs {
   /** The run has changed: what waited for its start goes in, what waits for its end is over. */
   changed(run: string): void {
     const state = this.#options.run(run)?.process.state;
-    if (state === undefined || state === 'pending' || state === 'launching') return;
+    if (state === undefined || isWaiting(state)) return;
     const early = this.#early.get(run) ?? [];
     this.#early.delete(run);
     for (const again of early) again();
@@ -62,7 +62,7 @@ export class Inputs {
     const channel = this.#options.runner.channel(run);
     const { rows, columns, signal, data, last } = body;
     if (rows !== undefined && columns !== undefined) {
-      channel?.send({ kind: 'winsize', rows, columns });
+      channel?.resize(rows, columns);
     }
     const number = signal === undefined ? undefined : signalNumber(signal);
     if (number !== undefined) channel?.send({ kind: 'signal-group', signal: number });

@@ -10,7 +10,7 @@ import { failureOf } from '../../net/refused.ts';
 import { readLogs } from '../../supervisor/log-reader.io.ts';
 import type { Stream } from '../../supervisor/logs.ts';
 import { paths } from '../../supervisor/paths.ts';
-import { hasEnded } from '../../supervisor/table.ts';
+import { hasEnded, isWaiting } from '../../supervisor/table.ts';
 import type { StoredRun } from './events.ts';
 
 export interface OutputOptions {
@@ -49,7 +49,7 @@ export class Output {
 
   #look(run: string, { begun, ended }: Reading): void {
     const state = this.#options.run(run)?.process.state;
-    if (state === undefined || state === 'pending' || state === 'launching') return;
+    if (state === undefined || isWaiting(state)) return;
     begun.resolve();
     if (hasEnded(state)) ended.resolve();
   }

@@ -262,7 +262,9 @@ export class Runner {
       case 'unknown':
         log('warn', 'the shim said something unexpected', { run, ...event });
         break;
-      case 'orphans':
+      case 'armed':
+        emit(run, { kind: 'armed' });
+        break;
       case 'recorded':
         break;
     }

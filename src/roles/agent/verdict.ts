@@ -6,7 +6,7 @@
 import { type ErrorCode, errorCodes } from '../../base/errors.ts';
 import type { Shape } from '../../net/bodies.ts';
 import { judgedState, type Process } from '../../supervisor/process.ts';
-import { hasEnded, type State } from '../../supervisor/table.ts';
+import { hasEnded, isWaiting } from '../../supervisor/table.ts';
 import type { Item } from './events.ts';
 
 type Answer = Shape<'answer'>;
@@ -36,10 +36,8 @@ export function settle(item: Item, process: Process | undefined): Answer | undef
   }
 }
 
-const waiting: ReadonlySet<State> = new Set(['pending', 'launching']);
-
 function settleStart(process: Process, ok: Answer): Answer | undefined {
-  if (waiting.has(process.state)) return undefined;
+  if (isWaiting(process.state)) return undefined;
   if (process.startedAt !== undefined) return ok;
   if (!hasEnded(process.state)) return undefined;
   const { errorCode = 'exec-failed', reason = 'it did not start', run } = process;
