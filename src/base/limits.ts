@@ -118,6 +118,8 @@ export const limits = {
   keepRuns: 100,
   keepForMs: 30 * 86_400_000,
   statsEveryMs: 5_000,
+  /** Of one run's stdout and stderr together that stay on disk, unless its task says otherwise. */
+  logMaxBytes: 64 * MiB,
   logReadBytes: 1 * MiB,
   logLineBytes: 16 * KiB,
   watchersPerSession: 64,

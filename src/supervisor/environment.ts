@@ -25,6 +25,8 @@ export interface EnvironmentOptions {
   readonly variables: readonly Readonly<Record<string, string>>[];
   /** More of ours, `LOTC_*` and `NOTIFY_SOCKET`. */
   readonly own?: Readonly<Record<string, string>> | undefined;
+  /** A directory that comes last in PATH, whoever set that. */
+  readonly tools?: string | undefined;
 }
 
 /** `NAME=value` strings, sorted by name, as execve(2) takes them. */
@@ -49,6 +51,7 @@ export function buildEnvironment(options: EnvironmentOptions): string[] {
   if (options.task !== null) add({ LOTC_TASK: options.task });
   if (options.bundle !== undefined) add({ LOTC_BUNDLE: options.bundle });
   add(options.own ?? {});
+  if (options.tools !== undefined) add({ PATH: `${merged.get('PATH') ?? PATH}:${options.tools}` });
   return [...merged].map(([name, value]) => checked(name, value)).toSorted();
 }
 

@@ -14,7 +14,7 @@ function fieldsOf(bytes: Uint8Array): string[] {
 test('a launch is its fields in the order of shim.c', () => {
   const none = '4294967295';
   expect(fieldsOf(encodeLaunch(smallest)).join(' ')).toBe(
-    `2 /s /r   0 0 ${none} ${none} 18 0 0 0 0 1 true 0`,
+    `2 /s /r    0 0 ${none} ${none} 18 0 0 0 0 0 0 1 true 0`,
   );
   const whole: Launch = {
     ...smallest,
@@ -24,6 +24,9 @@ test('a launch is its fields in the order of shim.c', () => {
     stderr: '/err',
     oomScoreAdj: -7,
     gateAtUs: 1_234_567.8,
+    leaseAtUs: 5_000,
+    logMaxBytes: 65_536,
+    notify: '/n',
     user: { uid: 1001, gid: 1002, groups: [1002, 4] },
     rlimits: [
       { name: 'nofile', soft: 1024, hard: 4096 },
@@ -34,11 +37,11 @@ test('a launch is its fields in the order of shim.c', () => {
     env: ['A=ü', 'B='],
   };
   expect(fieldsOf(encodeLaunch(whole)).join(' ')).toBe(
-    '2 /s /r /c -7 1 0 1001 1002 18 1234568 2 1002 4' +
+    '2 /s /r /n /c -7 1 0 1001 1002 18 1234568 5000 65536 2 1002 4' +
       ' 2 7 1024 4096 4 0 18446744073709551615 1 /g/cgroup.procs 2 echo  2 A=ü B=',
   );
   const terminal = encodeLaunch({ ...whole, tty: { rows: 24, columns: 80 } });
-  expect(fieldsOf(terminal).slice(4, 7)).toEqual(['-7', '0', '1']);
+  expect(fieldsOf(terminal).slice(5, 8)).toEqual(['-7', '0', '1']);
 });
 
 test('what execve would refuse is refused before anything is started', () => {

@@ -75,6 +75,21 @@ export interface Launch {
    * execs then by itself, whatever has become of the agent; at once if the instant has passed.
    */
   readonly gateAtUs?: number | undefined;
+  /**
+   * Where the shim takes signs of life (sd_notify) for the run; absolute, at most 107 bytes, must
+   * not exist. Who may enter its directory may send, who does not belong to the run is not heard.
+   */
+  readonly notify?: string | undefined;
+  /**
+   * An instant of CLOCK_BOOTTIME in microseconds at which the shim ends the whole run by itself,
+   * unless it was moved (`at` with `lease`).
+   */
+  readonly leaseAtUs?: number | undefined;
+  /**
+   * So many bytes of the logs, both together, stay on disk: the newest. Their heads become holes,
+   * so offsets stay. Not of a terminal's.
+   */
+  readonly logMaxBytes?: number | undefined;
 }
 
 export interface LaunchUser {
@@ -93,14 +108,15 @@ const LENGTH_BYTES = 4;
 export function encodeLaunch(launch: Launch): Uint8Array {
   const { tty, user } = launch;
   const fields = [
-    ...[VERSION, launch.socket, launch.record, launch.cwd ?? '', launch.oomScoreAdj ?? ''],
+    ...[VERSION, launch.socket, launch.record, launch.notify ?? '', launch.cwd ?? ''],
+    launch.oomScoreAdj ?? '',
     // A terminal is its own input; the agent holds the FIFO before it.
     launch.stdin !== undefined && tty === undefined ? 1 : 0,
     tty === undefined ? 0 : 1,
     user?.uid ?? NO_ID,
     user?.gid ?? NO_ID,
     launch.umask,
-    Math.max(0, Math.round(launch.gateAtUs ?? 0)),
+    ...[whole(launch.gateAtUs), whole(launch.leaseAtUs), whole(launch.logMaxBytes)],
     ...counted(user?.groups ?? []),
     launch.rlimits?.length ?? 0,
     ...(launch.rlimits ?? []).flatMap(({ name, soft, hard }) => [
@@ -113,6 +129,11 @@ export function encodeLaunch(launch: Launch): Uint8Array {
     ...counted(launch.env),
   ];
   return pack(fields.map(String));
+}
+
+/** 0 means none: an instant of the past is the first there was. */
+function whole(value: number | undefined): number {
+  return value === undefined ? 0 : Math.max(1, Math.round(value));
 }
 
 function counted(list: readonly (string | number)[]): readonly (string | number)[] {

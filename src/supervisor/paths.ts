@@ -6,8 +6,10 @@
  *   DIR/private/runs/RUN   0700  what the agent knows of the run; its creation is the claim
  *   DIR/private/s/RUN      the shim's control socket: its path has to be short
  *   DIR/private/trash      0700  run directories on their way out
+ *   DIR/bin                0755  what a run finds in its PATH: `lotc-notify`
  *   DIR/runs               0711
- *   DIR/runs/RUN           0700  the run's own, owned by its user: `work` (cwd), `tmp` (TMPDIR)
+ *   DIR/runs/RUN           0700  the run's own, owned by its user: `work` (cwd), `tmp` (TMPDIR),
+ *                                `notify` (NOTIFY_SOCKET)
  *
  * The order, the exit record, the logs and the sockets lie on the agent's side: a program must not
  * be able to forge how it ended, or to put a link where root writes.
@@ -26,6 +28,8 @@ export interface RunPaths {
   readonly logs: string;
   /** The shim's control socket, at most 107 bytes. */
   readonly socket: string;
+  /** Where the shim hears the run's signs of life, at most 107 bytes. */
+  readonly notify: string;
   /** Owned by the run's user. */
   readonly directory: string;
   /** The process's working directory; the bundle's content stands at its root. */
@@ -39,6 +43,9 @@ export interface DataPaths {
   readonly sockets: string;
   readonly trash: string;
   readonly runs: string;
+  readonly tools: string;
+  /** 0711, where the notify sockets are when their usual place is too long for them. */
+  readonly notify: string | undefined;
 }
 
 /** Directories that exist once for a data directory. `dir` has to be absolute. */
@@ -50,6 +57,8 @@ export function dataPaths(dir: string, shortBase = '/run'): DataPaths {
     sockets: socketDirectory(dir, shortBase),
     trash: join(secret, 'trash'),
     runs: join(dir, 'runs'),
+    tools: join(dir, 'bin'),
+    notify: notifyDirectory(dir, shortBase),
   };
 }
 
@@ -64,6 +73,7 @@ export function paths(dir: string, run: string, shortBase = '/run'): RunPaths {
     exit: join(record, 'exit'),
     logs: join(record, 'logs'),
     socket: join(data.sockets, run),
+    notify: data.notify === undefined ? join(directory, NOTIFY) : join(data.notify, run),
     directory,
     work: join(directory, 'work'),
     temporary: join(directory, 'tmp'),
@@ -75,13 +85,25 @@ export function isRunName(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/.test(name);
 }
 
-const RUN_NAME_BYTES = 32;
+const LONGEST = 'x'.repeat(32);
+const NOTIFY = 'notify';
 
 function socketDirectory(dir: string, shortBase: string): string {
   const usual = join(dir, 'private', 's');
-  if (Buffer.byteLength(usual) + 1 + RUN_NAME_BYTES <= limits.socketPathBytes) return usual;
-  const digest = createHash('sha256').update(dir).digest('hex').slice(0, 12);
-  return join(shortBase, `lotc-${digest}`);
+  return isShort(join(usual, LONGEST)) ? usual : join(shortBase, `lotc-${digestOf(dir)}`);
+}
+
+function notifyDirectory(dir: string, shortBase: string): string | undefined {
+  const usual = join(dir, 'runs', LONGEST, NOTIFY);
+  return isShort(usual) ? undefined : join(shortBase, `lotc-${digestOf(dir)}-n`);
+}
+
+function isShort(path: string): boolean {
+  return Buffer.byteLength(path) <= limits.socketPathBytes;
+}
+
+function digestOf(dir: string): string {
+  return createHash('sha256').update(dir).digest('hex').slice(0, 12);
 }
 
 function join(first: string, ...names: readonly string[]): string {

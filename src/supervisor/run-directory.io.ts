@@ -19,6 +19,7 @@ export function prepareRuns(dir: string, shortBase?: string): void {
   const data = dataPaths(dir, shortBase);
   for (const path of [data.private, data.records, data.sockets, data.trash]) own(path, 0o700);
   own(data.runs, 0o711);
+  if (data.notify !== undefined) own(data.notify, 0o711);
 }
 
 /**
@@ -106,6 +107,7 @@ export async function removeRun(dir: string, run: string, shortBase?: string): P
   const places = paths(dir, run, shortBase);
   await discard(dir, places.directory, run);
   await rm(places.socket, { force: true });
+  await rm(places.notify, { force: true });
   await discard(dir, places.record, `${run}.record`);
 }
 

@@ -1,41 +1,32 @@
 /*
  * The shim: parent of one run. It starts the program, outlives the agent, knows the exact end,
  * leaves it on disk, and reaps what falls to it. It decides nothing, allocates nothing, reads no
- * configuration. The other side is src/supervisor/shim.ts.
+ * configuration. The other side is src/supervisor/shim.ts; docs/SHIM.md explains the protocol.
  *
- * LAUNCH. Descriptors 0 to 2 become the program's, 3 is a stream socket, 4 (where `held`) the
- * writing end of the FIFO at 0, so that the agent's death is no end of file. On 3 come four bytes,
- * a length in the machine's order, and so many bytes of fields, each ended by a NUL; an empty path
- * is none, numbers are decimal:
- *   2 socket record cwd oom held tty uid gid umask gate
+ * LAUNCH. Descriptors 0 to 2 are the program's, 3 is a stream socket, 4 (`held` 1) the writing end
+ * of the FIFO at 0. On 3 come four bytes, a length in the machine's order, and so many bytes of
+ * fields, each ended by a NUL; an empty path is none, numbers are decimal:
+ *   2 socket record notify cwd oom held tty uid gid umask gate lease log
  *   and five lists, each after its count: group, resource soft hard, cgroup.procs, argument, env
- * oom is what goes into oom_score_adj; tty 1: descriptor 0 is a terminal, the session's to be;
- * uid and gid 4294967295 mean the shim's own; gate is an instant of CLOCK_MONOTONIC in us, 0: none.
- * End of file before the whole launch: the shim ends and leaves nothing. A launch happens once for
- * a pair of socket and record: if one of them is there already it fails, and leaves no record.
- *
- * GATE. With one the child is made ready to the last call before exec, says so, and goes on at the
- * instant by itself: neither agent nor shim has to be awake. If the shim dies before, so does it.
  *
  * CHANNELS. The launch's socket, and whoever has connected to `socket` last. Both are told each
- * event; a newcomer is told the state again, in this order, as far as there is one:
+ * event; a newcomer is told the last of each again, in this order; the record has those before it:
  *   hello VERSION SHIM-PID
- *   armed PID STARTTIME PLANNED-US                    at the gate; again when that is moved
- *   started PID STARTTIME MONOTONIC-NS REALTIME-NS    exec, which has succeeded, began at that time
- *   failed STEP ERRNO MONOTONIC-NS                    it has not; nothing of the program ran
+ *   armed PID STARTTIME PLANNED-US                    ready for exec, until that instant
+ *   started PID STARTTIME MONOTONIC-NS REALTIME-NS    exec, which succeeded, began at that time
+ *   acted NAME PLANNED-US MONOTONIC-NS ERRNO          of each `at`
+ *   sign MONOTONIC-NS PID NAME=VALUE                  of each name in `signs`, sent to `notify`
+ *   failed STEP ERRNO MONOTONIC-NS                    nothing of the program ran
  *   exited code|signal|core NUMBER UTIME-US STIME-US MAXRSS-KIB MONOTONIC-NS REALTIME-NS
  *   recorded | record-failed ERRNO                    the record is durable | is tried every second
+ *   log-failed ERRNO                                  the logs are not bounded
  *   gone                                              no process is left; the shim ends
- * STARTTIME: proc(5), field 22. The record has the lines up to the end, once there is one; after a
- * gate also as soon as the program runs.
  *
- * COMMANDS, one a line, silent when done, else `error REASON` (`error unknown-command`):
- *   signal NUMBER, signal-group NUMBER    to the main process (its group), while it is not reaped
- *   gate US        moves the gate's instant; 0: now. `error not-armed` once it was passed
- *   cancel         `failed cancelled`, unless the gate was passed
- *   close-stdin    lets go of the FIFO's writing end
- *   quit           end without a record once the tree is empty
- * A reader that does not read loses its connection.
+ * COMMANDS, one a line, silent when done, else `error REASON`:
+ *   signal NUMBER, signal-group NUMBER      to the main process (its group), until it is reaped
+ *   gate US, cancel                         while armed; 0: now; cancelled: `failed cancelled`
+ *   at freeze|thaw|kill|lease US            then, by the run's group (a lease: somehow); 0: never
+ *   close-stdin, quit                       lets go of 4; ends without a record, the tree empty
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -44,9 +35,9 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h> /* renameat; no stream is used */
+#include <stdio.h> /* vsnprintf, renameat; no stream is used */
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -56,25 +47,23 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "kernel.h"
 
 #define VERSION 2
-#define CONTROL 3 /* what it was started with */
-#define HELD 4
-#define RETRY_MS 1000
-#define REAPED_AT_ONCE 1000
-#define NONE 4294967295U
-#define SPIN_US 50 /* a sleeper wakes late by less, nearly always */
-#define PASSED (~0ULL) /* of a gate, in place of its instant */
+enum { CONTROL = 3, HELD = 4 };
+enum { RETRY_MS = 1000, LOG_BUSY_MS = 50, LOG_IDLE_MS = 2000, REAPED_AT_ONCE = 1000 };
+enum { SIGNS_AT_ONCE = 100, SIGNS_MS = 100 }; /* who sends more waits */
+#define NONE 4294967295U /* an id: the shim's own */
+#define SPIN_US 50       /* a sleeper wakes late by less, nearly always */
+#define PASSED (~0ULL)   /* of a gate, in place of its instant */
 #define CANCELLED (~0ULL - 1)
 #define FUTEX_WAKE 1 /* linux/futex.h, which musl has not */
 #define FUTEX_WAIT_BITSET 9
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-typedef unsigned long long number;
 
 /* Untouched pages of these cost nothing. */
 static char launch[4 << 20], *launch_at = launch, *launch_end;
@@ -82,68 +71,48 @@ static char *arguments[65536], *environment[65536];
 static gid_t groups[65536];
 
 static struct {
-  char *socket, *record, *cwd, *oom, *cgroup[16];
+  char *socket, *record, *notify, *cwd, *oom, *cgroup[16];
   struct { int resource; struct rlimit limit; } rlimit[16];
   size_t groups, rlimits, cgroups;
-  uid_t uid;
-  gid_t gid;
-  mode_t umask;
-  bool held, tty;
-  number gate;
+  number held, tty, uid, gid, umask; /* tty: 0 is a terminal, the session's to be */
+  number gate, lease, log; /* us: CLOCK_MONOTONIC, CLOCK_BOOTTIME; bytes of 1 and 2 that stay */
 } want;
 
+/* What is done at an instant, by one write to a file of the group. */
+static struct act { const char *name, *file, *text; clockid_t clock; int timer; number at; }
+acts[] = {{"freeze", "cgroup.freeze", "1", CLOCK_MONOTONIC, -1, 0},
+          {"thaw", "cgroup.freeze", "0", CLOCK_MONOTONIC, -1, 0},
+          {"kill", "cgroup.kill", "1", CLOCK_MONOTONIC, -1, 0},
+          {"lease", "cgroup.kill", "1", CLOCK_BOOTTIME, -1, 0}};
+#define LEASE (COUNT(acts) - 1)
+
+/* Of sd_notify(3). The first that fits counts. */
+static const char *const signs[] = {
+  "READY=", "WATCHDOG=trigger", "WATCHDOG=", "WATCHDOG_USEC=", "EXTEND_TIMEOUT_USEC=", "STATUS=",
+  "MAINPID=", "RELOADING=", "STOPPING=", "ERRNO=",
+};
+
 /* What a newcomer is told, in the order of telling. */
-enum line { HELLO, ARMED, STARTED, ENDED, RECORDED, GONE, LINES };
-static char lines[LINES][192];
+enum line {
+  HELLO, ARMED, STARTED, ACTED, SIGN = ACTED + COUNT(acts), ENDED = SIGN + COUNT(signs), RECORDED,
+  LOG, GONE, LINES,
+};
+static char lines[LINES][512];
 
 static struct peer { int fd; size_t used; char in[128]; } peers[] = {{.fd = CONTROL}, {.fd = -1}};
 
 static pid_t main_pid = -1; /* -1 again once it is reaped: its number may then be another's */
-static number start_time, planned;
-static bool launch_bad, tree_empty, reap_again, record_due, record_done, quitting, born_in_group;
-static int listener = -1, signals = -1, report = -1, record_dir = -1, record_told = -1;
+static number start_time, planned, record_at, signs_until, log_at;
+static bool launch_bad, tree_empty, reap_again, record_due, record_done, quitting, born_in_group,
+  lease_over;
+static int listener = -1, notify = -1, signals = -1, report = -1, record_dir = -1, record_told = -1,
+  group = -1, log_ms = -1, signs_left;
 /* Of shim and child: the gate's instant in us, and when the child went on to exec, in ns. */
 static struct { _Atomic number at, exec; } *gate;
 static char *record_name, record_temporary[NAME_MAX + 1];
 
-/* ---- text ---- */
-/* Every line is built of parts whose greatest length is known; a part too much is left out. */
-static void put(char *line, const char *word) {
-  if (strlen(line) + strlen(word) < sizeof *lines) strcat(line, word);
-}
-
-static void put_number(char *line, const char *before, number value) {
-  char digits[21], *at = digits + sizeof digits - 1;
-  *at = 0;
-  do *--at = (char)('0' + value % 10);
-  while (value /= 10);
-  put(line, before);
-  put(line, at);
-}
-
-static number now_ns(clockid_t clock) {
-  struct timespec now = {0, 0};
-  clock_gettime(clock, &now);
-  return (number)now.tv_sec * 1000000000 + (number)now.tv_nsec;
-}
-
-/* An instant of CLOCK_MONOTONIC, and the same of CLOCK_REALTIME. */
-static void put_instants(char *line, number at) {
-  put_number(line, " ", at);
-  put_number(line, " ", now_ns(CLOCK_REALTIME) - (now_ns(CLOCK_MONOTONIC) - at));
-}
-
-/* Reads digits and the `end` that must follow them, and moves past it. */
-static bool take_number(const char **text, char end, number *value) {
-  const char *at = *text;
-  for (*value = 0; *at >= '0' && *at <= '9'; at++) {
-    number digit = (number)(*at - '0');
-    if (*value > (~0ULL - digit) / 10) return false;
-    *value = *value * 10 + digit;
-  }
-  if (at == *text || *at != end) return false;
-  *text = at + 1;
-  return true;
+static number real_ns(number monotonic) {
+  return now_ns(CLOCK_REALTIME) - (now_ns(CLOCK_MONOTONIC) - monotonic);
 }
 
 /* ---- channels ---- */
@@ -159,23 +128,23 @@ static void say(struct peer *peer, const char *line) {
   if (sent != (ssize_t)length) hang_up(peer);
 }
 
-static void tell(enum line line) {
-  put(lines[line], "\n");
+__attribute__((format(printf, 2, 3)))
+static void tell(size_t line, const char *format, ...) {
+  va_list values;
+  va_start(values, format);
+  vsnprintf(lines[line], sizeof *lines, format, values);
+  va_end(values);
   for (size_t i = 0; i < COUNT(peers); i++) say(&peers[i], lines[line]);
 }
 
 /* The record has to be written (again): at once, and then until it is. */
 static void owe_record(void) {
-  record_due = true, record_done = false, record_told = -1;
+  record_due = true, record_done = false, record_told = -1, record_at = 0;
   *lines[RECORDED] = 0;
 }
 
 static void tell_failure(const char *step, int error) {
-  put(lines[ENDED], "failed ");
-  put(lines[ENDED], step);
-  put_number(lines[ENDED], " ", (number)error);
-  put_number(lines[ENDED], " ", now_ns(CLOCK_MONOTONIC));
-  tell(ENDED);
+  tell(ENDED, "failed %s %d %llu\n", step, error, now_ns(CLOCK_MONOTONIC));
   owe_record();
 }
 
@@ -188,15 +157,20 @@ static char *next(void) {
   return field;
 }
 
-static number next_number(number most) {
+static number next_number(void) {
   const char *field = next();
-  number value;
-  if (take_number(&field, 0, &value) && value <= most) return value;
-  return launch_bad = true, 0;
+  number value = 0;
+  if (!take_number(&field, 0, &value)) launch_bad = true;
+  return value;
+}
+
+static size_t next_count(size_t most) {
+  number count = next_number();
+  return count <= most ? count : (launch_bad = true, 0);
 }
 
 static size_t next_strings(char **list, size_t room) {
-  size_t count = next_number(room - 1); /* one stays NULL, the end for execve */
+  size_t count = next_count(room - 1); /* one stays NULL, the end for execve */
   for (size_t i = 0; i < count; i++) list[i] = next();
   return count;
 }
@@ -210,23 +184,20 @@ static bool receive_launch(void) {
 }
 
 static bool read_launch(void) {
-  char **paths[] = {&want.socket, &want.record, &want.cwd, &want.oom};
+  char **paths[] = {&want.socket, &want.record, &want.notify, &want.cwd, &want.oom};
+  number *numbers[] = {&want.held,  &want.tty,  &want.uid,   &want.gid,
+                       &want.umask, &want.gate, &want.lease, &want.log};
   errno = EINVAL;
-  if (next_number(VERSION) != VERSION) return false;
+  if (next_number() != VERSION) return false;
   for (size_t i = 0; i < COUNT(paths); i++) *paths[i] = next();
-  want.held = next_number(1);
-  want.tty = next_number(1);
-  want.uid = (uid_t)next_number(NONE);
-  want.gid = (gid_t)next_number(NONE);
-  want.umask = (mode_t)next_number(0777);
-  want.gate = next_number(CANCELLED - 1);
-  want.groups = next_number(COUNT(groups));
-  for (size_t i = 0; i < want.groups; i++) groups[i] = (gid_t)next_number(NONE - 1);
-  want.rlimits = next_number(COUNT(want.rlimit));
+  for (size_t i = 0; i < COUNT(numbers); i++) *numbers[i] = next_number();
+  want.groups = next_count(COUNT(groups));
+  for (size_t i = 0; i < want.groups; i++) groups[i] = (gid_t)next_number();
+  want.rlimits = next_count(COUNT(want.rlimit));
   for (size_t i = 0; i < want.rlimits; i++) {
-    want.rlimit[i].resource = (int)next_number(INT_MAX);
-    want.rlimit[i].limit.rlim_cur = next_number(~0ULL);
-    want.rlimit[i].limit.rlim_max = next_number(~0ULL);
+    want.rlimit[i].resource = (int)next_number();
+    want.rlimit[i].limit.rlim_cur = next_number();
+    want.rlimit[i].limit.rlim_max = next_number();
   }
   want.cgroups = next_strings(want.cgroup, COUNT(want.cgroup));
   if (next_strings(arguments, COUNT(arguments)) == 0) return false;
@@ -235,15 +206,28 @@ static bool read_launch(void) {
 }
 
 /* ---- the run's files; each answers 0, or the step that failed, with errno ---- */
-static const char *listen_for_agents(void) {
+/* A socket at a path; once it is there, the name is ours to remove. */
+static int bind_at(const char *path, int type) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(want.socket) >= sizeof address.sun_path) return errno = ENAMETOOLONG, "socket";
-  strcpy(address.sun_path, want.socket);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return "socket";
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) return "socket";
-  listener = fd; /* from here on the socket's name is ours to remove */
-  return listen(fd, 8) < 0 ? "socket" : 0;
+  if (strlen(path) >= sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
+  strcpy(address.sun_path, path);
+  int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+  return close(fd), -1;
+}
+
+/* Who may enter the run's directory may send; whether it belongs to the run is asked of each. */
+static const char *open_sockets(void) {
+  int on = 1;
+  if ((listener = bind_at(want.socket, SOCK_STREAM)) < 0 || listen(listener, 8) < 0)
+    return "socket";
+  if (!*want.notify) return 0;
+  umask(0111);
+  notify = bind_at(want.notify, SOCK_DGRAM);
+  umask(0177);
+  if (notify < 0 || setsockopt(notify, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
+    return "notify";
+  return 0;
 }
 
 /* The directory is held open, so the record lands in it whatever its name becomes. */
@@ -270,11 +254,6 @@ _Noreturn static void give_up(int to, const char *step) {
   _exit(write(to, &last, sizeof last) < 0 ? 126 : 127);
 }
 
-static bool write_file(const char *path, const char *text) {
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  return fd >= 0 && write(fd, text, strlen(text)) >= 0 && close(fd) == 0;
-}
-
 /* Wakes a little early and spins: that is more punctual than any timer. */
 static void pass_gate(int to) {
   struct report ready = {0, 0};
@@ -296,17 +275,19 @@ _Noreturn static void become(int to) {
   sigset_t none;
   if (setsid() < 0) give_up(to, "setsid");
   for (size_t i = born_in_group; i < want.cgroups; i++)
-    if (!write_file(want.cgroup[i], "0")) give_up(to, "cgroup");
-  if (*want.oom && !write_file("/proc/self/oom_score_adj", want.oom)) give_up(to, "oom");
+    if (!write_file(AT_FDCWD, want.cgroup[i], "0")) give_up(to, "cgroup");
+  if (*want.oom && !write_file(AT_FDCWD, "/proc/self/oom_score_adj", want.oom)) give_up(to, "oom");
   if (want.tty && ioctl(0, TIOCSCTTY, 0) < 0) give_up(to, "tty");
   sigemptyset(&none);
   if (sigprocmask(SIG_SETMASK, &none, 0) < 0) give_up(to, "signals");
   for (size_t i = 0; i < want.rlimits; i++)
     if (setrlimit(want.rlimit[i].resource, &want.rlimit[i].limit) < 0) give_up(to, "rlimit");
-  umask(want.umask);
-  if (want.gid != NONE && setgroups(want.groups, groups) < 0) give_up(to, "groups");
-  if (setresgid(want.gid, want.gid, want.gid) < 0) give_up(to, "gid");
-  if (setresuid(want.uid, want.uid, want.uid) < 0) give_up(to, "uid");
+  uid_t uid = (uid_t)want.uid;
+  gid_t gid = (gid_t)want.gid;
+  umask((mode_t)want.umask);
+  if (gid != NONE && setgroups(want.groups, groups) < 0) give_up(to, "groups");
+  if (setresgid(gid, gid, gid) < 0) give_up(to, "gid");
+  if (setresuid(uid, uid, uid) < 0) give_up(to, "uid");
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) give_up(to, "capabilities");
   /* As the user: a directory that is closed to all others is its own. */
   if (*want.cwd && chdir(want.cwd) < 0) give_up(to, "cwd");
@@ -320,92 +301,85 @@ _Noreturn static void become(int to) {
   give_up(to, there ? "interpreter" : "exec");
 }
 
-/* ---- start and end ---- */
-/* proc(5), field 22; the name before it may hold anything, so from its last parenthesis. */
-static number read_start_time(pid_t pid) {
-  char path[sizeof *lines] = "", bytes[1024];
-  number value;
-  put_number(path, "/proc/", (number)pid);
-  put(path, "/stat");
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  ssize_t got = read(fd, bytes, sizeof bytes - 1);
-  close(fd);
-  bytes[got > 0 ? got : 0] = 0;
-  const char *at = strrchr(bytes, ')');
-  for (int field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
-  return at && (at++, take_number(&at, ' ', &value)) ? value : 0;
-}
-
 /* Into its first group at birth: moving there later takes 12 ms (an RCU grace period). */
 static pid_t fork_into_group(void) {
   char *end = want.cgroups ? strrchr(want.cgroup[0], '/') : 0;
   if (!end) return fork();
   *end = 0;
-  int group = open(want.cgroup[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+  group = open(want.cgroup[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
   *end = '/';
   number how[11] = {1ULL << 33 /* CLONE_INTO_CGROUP */, [4] = SIGCHLD, [10] = (number)group};
   pid_t pid = group < 0 ? -1 : (pid_t)syscall(SYS_clone3, how, sizeof how);
   born_in_group = pid == 0;
-  if (group >= 0) close(group);
   return pid < 0 ? fork() : pid; /* no clone3, no cgroup v2: the child goes there itself */
 }
 
+/* What is the program's alone is let go; the logs are kept to bound them, each once. */
+static void let_go(void) {
+  struct stat out, err;
+  int null = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  bool kept = want.log && !want.tty && fstat(1, &out) == 0 && fstat(2, &err) == 0;
+  dup2(null, 0);
+  if (!kept) dup2(null, 1);
+  else log_ms = LOG_BUSY_MS;
+  if (!kept || (out.st_ino == err.st_ino && out.st_dev == err.st_dev)) dup2(null, 2);
+  close(null);
+}
+
+static const char *plan(struct act *act, number at) {
+  struct itimerspec when = {{0, 0}, {(time_t)(at / 1000000), (long)(at % 1000000 * 1000)}};
+  if (act != &acts[LEASE] && faccessat(group, act->file, W_OK, 0) < 0) return "error no-group\n";
+  if (act->timer < 0) act->timer = timerfd_create(act->clock, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (timerfd_settime(act->timer, TFD_TIMER_ABSTIME, &when, 0) < 0) return "error not-planned\n";
+  return act->at = at, (char *)0;
+}
+
 static const char *start(void) {
-  int ends[2], null = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  int ends[2];
   gate = mmap(0, sizeof *gate, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (gate == MAP_FAILED) return "gate";
   gate->at = want.gate ? planned = want.gate : PASSED;
+  if (want.lease && plan(&acts[LEASE], want.lease)) return "lease";
   if (pipe2(ends, O_CLOEXEC) < 0) return "pipe";
   main_pid = fork_into_group();
   if (main_pid == 0) become(ends[1]);
   if (main_pid < 0) return "fork";
-  start_time = read_start_time(main_pid);
+  start_time = stat_field(main_pid, 22);
   report = ends[0];
   close(ends[1]);
-  for (int fd = 0; fd < 3; fd++) dup2(null, fd); /* they are the program's alone */
-  close(null);
+  let_go();
   return 0;
-}
-
-static void tell_process(enum line line, const char *word) {
-  *lines[line] = 0;
-  put_number(lines[line], word, (number)main_pid);
-  put_number(lines[line], " ", start_time);
-  if (line == ARMED) put_number(lines[line], " ", planned);
-  else put_instants(lines[line], gate->exec);
-  tell(line);
 }
 
 /* The child's word: at its gate, or why not; the end of file when exec has closed its side. */
 static void hear_report(void) {
   struct report last;
-  if (report < 0) return;
   ssize_t got = read(report, &last, sizeof last);
-  if (got == (ssize_t)sizeof last && !last.step) return tell_process(ARMED, "armed ");
+  if (got < 0) return;
+  if (got == (ssize_t)sizeof last && !last.step)
+    return tell(ARMED, "armed %d %llu %llu\n", main_pid, start_time, planned);
   close(report);
   report = -1;
   if (got == (ssize_t)sizeof last) return tell_failure(last.step, last.error);
   if (gate->at == CANCELLED) return tell_failure("cancelled", ECANCELED);
   if (!gate->exec) return tell_failure("killed", EINTR);
-  tell_process(STARTED, "started ");
+  number at = gate->exec;
+  tell(STARTED, "started %d %llu %llu %llu\n", main_pid, start_time, at, real_ns(at));
   if (want.gate) owe_record();
 }
 
 static void main_ended(int status, const struct rusage *usage) {
-  char *line = lines[ENDED];
   while (report >= 0) hear_report();
   main_pid = -1;
-  if (*line) return; /* it never began */
-  const char *how = WCOREDUMP(status) ? "exited core " : "exited signal ";
-  if (WIFEXITED(status)) put_number(line, "exited code ", (number)WEXITSTATUS(status));
-  else put_number(line, how, (number)WTERMSIG(status));
+  if (*lines[ENDED]) return; /* it never began */
   const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
-  put_number(line, " ", (number)user->tv_sec * 1000000 + (number)user->tv_usec);
-  put_number(line, " ", (number)system->tv_sec * 1000000 + (number)system->tv_usec);
-  put_number(line, " ", (number)usage->ru_maxrss);
-  put_instants(line, now_ns(CLOCK_MONOTONIC));
-  tell(ENDED);
+  number at = now_ns(CLOCK_MONOTONIC);
+  tell(ENDED, "exited %s %d %llu %llu %ld %llu %llu\n",
+       WIFEXITED(status) ? "code" : WCOREDUMP(status) ? "core" : "signal",
+       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+       (number)user->tv_sec * 1000000 + (number)user->tv_usec,
+       (number)system->tv_sec * 1000000 + (number)system->tv_usec,
+       usage->ru_maxrss, at, real_ns(at));
   owe_record();
 }
 
@@ -417,7 +391,9 @@ static void reap(void) {
     pid_t pid = wait4(-1, &status, WNOHANG, &usage);
     if (pid > 0 && pid == main_pid) main_ended(status, &usage);
     if (pid > 0) continue;
-    tree_empty = pid < 0; /* ECHILD: whatever lost its parent would be here */
+    tree_empty = pid < 0 && errno == ECHILD; /* whatever lost its parent would be here */
+    reap_again = pid < 0 && !tree_empty;
+    if (lease_over) kill_children();
     return;
   }
   reap_again = true; /* a flood of zombies must not keep commands waiting */
@@ -443,19 +419,52 @@ static void keep_record(void) {
   int reason = write_record() ? 0 : errno;
   record_done = reason == 0 || reason == ENOENT;
   record_due = !record_done;
+  record_at = now_ns(CLOCK_MONOTONIC) + RETRY_MS * 1000000ULL;
   if (reason == record_told) return;
-  *lines[RECORDED] = 0, record_told = reason;
-  if (reason) put_number(lines[RECORDED], "record-failed ", (number)reason);
-  else put(lines[RECORDED], "recorded");
-  tell(RECORDED);
+  record_told = reason;
+  if (reason) tell(RECORDED, "record-failed %d\n", reason);
+  else tell(RECORDED, "recorded\n");
+}
+
+static void carry_out(size_t which) {
+  struct act *act = &acts[which];
+  number times, at = act->at;
+  if (read(act->timer, &times, sizeof times) < 0) return; /* moved meanwhile */
+  int reason = write_file(group, act->file, act->text) ? 0 : errno;
+  if (which == LEASE) lease_over = reap_again = true, reason = 0;
+  tell(ACTED + which, "acted %s %llu %llu %d\n", act->name, at, now_ns(CLOCK_MONOTONIC), reason);
+}
+
+/* The shim is subreaper: whatever belongs to the run is below it. */
+static bool hear_signs(void) {
+  char text[4096];
+  pid_t from = 0;
+  if (!receive_sign(notify, text, sizeof text, &from)) return false;
+  if (!is_below(from, getpid())) return true;
+  for (char *field = strtok(text, "\n"); field; field = strtok(0, "\n")) {
+    size_t i = 0;
+    while (i < COUNT(signs) && strncmp(field, signs[i], strlen(signs[i]))) i++;
+    if (i == COUNT(signs)) continue;
+    tell(SIGN + i, "sign %llu %d %.400s\n", now_ns(CLOCK_MONOTONIC), from, field);
+  }
+  return true;
+}
+
+/* Looks more often while they grow. */
+static void keep_logs(void) {
+  static number seen;
+  number length = 0;
+  int reason = bound_logs(1, 2, want.log, &length);
+  log_ms = length != seen ? LOG_BUSY_MS : log_ms * 2 < LOG_IDLE_MS ? log_ms * 2 : LOG_IDLE_MS;
+  seen = length;
+  if (reason) tell(LOG, "log-failed %d\n", reason), log_ms = -1;
 }
 
 /* ---- commands ---- */
-static const char *send_signal(const char *text, bool group) {
-  number signal;
-  if (!take_number(&text, 0, &signal) || signal < 1 || signal >= _NSIG) return "error bad-signal\n";
+static const char *send_signal(pid_t pid, number signal) {
   if (main_pid < 0 || report >= 0) return "error not-running\n";
-  return kill(group ? -main_pid : main_pid, (int)signal) < 0 ? "error not-signalled\n" : 0;
+  if (signal < 1 || signal >= _NSIG) return "error bad-signal\n";
+  return kill(pid, (int)signal) < 0 ? "error not-signalled\n" : 0;
 }
 
 /* Of shim and child, whoever is first at the word has decided. */
@@ -467,25 +476,28 @@ static const char *set_gate(number to) {
   syscall(SYS_futex, gate, FUTEX_WAKE, 1, 0, 0, 0);
   if (to == CANCELLED) return kill(main_pid, SIGKILL), (char *)0;
   planned = to;
-  if (*lines[ARMED]) tell_process(ARMED, "armed ");
+  if (*lines[ARMED]) tell(ARMED, "armed %d %llu %llu\n", main_pid, start_time, planned);
   return 0;
 }
 
-static const char *move_gate(const char *text) {
-  number to;
-  if (!take_number(&text, 0, &to) || to >= CANCELLED) return "error bad-instant\n";
-  return set_gate(to ? to : now_ns(CLOCK_MONOTONIC) / 1000);
+static bool is(const char *line, const char *word, number *value) {
+  const char *rest = line + strlen(word) + 1;
+  return !strncmp(line, word, strlen(word)) && rest[-1] == ' ' && take_number(&rest, 0, value) &&
+         *value < LLONG_MAX;
 }
 
 /* Answers 0, or what to say. */
 static const char *command(const char *line) {
-  if (!strncmp(line, "signal ", 7)) return send_signal(line + 7, false);
-  if (!strncmp(line, "signal-group ", 13)) return send_signal(line + 13, true);
-  if (!strncmp(line, "gate ", 5)) return move_gate(line + 5);
+  number value;
+  if (is(line, "signal", &value)) return send_signal(main_pid, value);
+  if (is(line, "signal-group", &value)) return send_signal(-main_pid, value);
+  if (is(line, "gate", &value)) return set_gate(value ? value : now_ns(CLOCK_MONOTONIC) / 1000);
   if (!strcmp(line, "cancel")) return set_gate(CANCELLED);
+  for (size_t i = 0; i < COUNT(acts) && !strncmp(line, "at ", 3); i++)
+    if (is(line + 3, acts[i].name, &value)) return plan(&acts[i], value);
   if (!strcmp(line, "quit")) quitting = true;
   else if (strcmp(line, "close-stdin")) return "error unknown-command\n";
-  else if (want.held) close(HELD), want.held = false;
+  else if (want.held) close(HELD), want.held = 0;
   return 0;
 }
 
@@ -537,40 +549,52 @@ static const char *settle(void) {
   return signals < 0 ? "signals" : 0;
 }
 
+static int sooner(int left, int right) {
+  return left < 0 || (right >= 0 && right < left) ? right : left;
+}
+
 static void turn(void) {
   struct signalfd_siginfo died;
-  bool at_once = reap_again || (record_due && !*lines[RECORDED]);
+  number now = now_ns(CLOCK_MONOTONIC);
+  if (now >= signs_until) signs_until = now + SIGNS_MS * 1000000ULL, signs_left = SIGNS_AT_ONCE;
   struct pollfd polls[] = {
     {signals, POLLIN, 0}, {report, POLLIN, 0}, {listener, POLLIN, 0},
-    {peers[0].fd, POLLIN, 0}, {peers[1].fd, POLLIN, 0},
+    {peers[0].fd, POLLIN, 0}, {peers[1].fd, POLLIN, 0}, {signs_left ? notify : -1, POLLIN, 0},
+    {acts[0].timer, POLLIN, 0}, {acts[1].timer, POLLIN, 0}, {acts[2].timer, POLLIN, 0},
+    {acts[3].timer, POLLIN, 0},
   };
-  int ready = poll(polls, COUNT(polls), at_once ? 0 : record_due ? RETRY_MS : -1);
+  int wait = sooner(record_due || lease_over ? RETRY_MS : -1, signs_left ? log_ms : SIGNS_MS);
+  int ready = poll(polls, COUNT(polls), reap_again || (record_due && !record_at) ? 0 : wait);
   if (ready < 0) return;
   if (polls[1].revents) hear_report();
+  for (size_t i = 0; i < COUNT(acts); i++)
+    if (polls[6 + i].revents) carry_out(i);
   if (polls[0].revents && read(signals, &died, sizeof died) > 0) reap_again = true;
-  if (reap_again) reap();
+  if (reap_again || (lease_over && ready == 0)) reap();
   for (size_t i = 0; i < COUNT(peers); i++)
     if (polls[3 + i].revents) hear(&peers[i]);
   if (polls[2].revents) attach();
-  if (record_due && (ready == 0 || !*lines[RECORDED])) keep_record();
+  while (polls[5].revents && signs_left > 0 && hear_signs()) signs_left--;
+  if (log_ms >= 0 && now >= log_at) keep_logs(), log_at = now + (number)log_ms * 1000000;
+  if (record_due && now_ns(CLOCK_MONOTONIC) >= record_at) keep_record();
 }
 
-int main(void) {
+int main(int count, char **words) {
+  const char *name = count > 0 ? strrchr(words[0], '/') : 0;
+  if (count > 0 && !strcmp(name ? name + 1 : words[0], "lotc-notify")) return send_signs(words + 1);
   const char *failed = settle();
-  put_number(lines[HELLO], "hello ", VERSION);
-  put_number(lines[HELLO], " ", (number)getpid());
-  tell(HELLO);
+  tell(HELLO, "hello %d %d\n", VERSION, getpid());
   if (!failed && !receive_launch()) return 0;
   if (!failed && !read_launch()) failed = "launch";
   if (!want.held) close(HELD);
-  if (!failed) failed = listen_for_agents();
+  if (!failed) failed = open_sockets();
   if (!failed) failed = open_record();
   if (!failed) failed = start();
   if (failed) tell_failure(failed, errno), main_pid = -1;
   reap(); /* says at once whether there is a child to wait for */
   while (record_dir >= 0 && !(tree_empty && (record_done || quitting))) turn();
   if (listener >= 0) unlink(want.socket);
-  put(lines[GONE], "gone");
-  tell(GONE);
+  if (notify >= 0) unlink(want.notify);
+  tell(GONE, "gone\n");
   return 0;
 }

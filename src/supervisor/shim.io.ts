@@ -1,17 +1,14 @@
 /**
- * The edge to the shim: writes it out, starts one for a run, talks to one that is there.
+ * The edge to the shim: starts one for a run, talks to one that is there.
  *
  * A handle is a channel, not the run: to close it, or to die with it open, changes nothing for the
  * process. The shim is started (spawn.io.ts) in a session of its own, with nothing but a socket as
  * descriptor 3. What the lines mean is in shim.ts and at the head of shim.c.
  */
 
-import { createHash } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { asset } from '../base/asset.io.ts';
 import { encodeLaunch, type Launch } from './launch.ts';
 import {
   EventLines,
@@ -39,34 +36,8 @@ export interface ShimHandle {
 
 export type ShimListener = (event: ShimEvent) => void;
 
-const SHIM_MODE = 0o755;
 /** A terminal that others still have open never drains. */
 const DRAIN_MS = 250;
-
-/** Writes the shim into `directory` under its digest, once; the answer is its path. */
-export async function installShim(directory: string): Promise<string> {
-  const bytes = asset('shim');
-  const digest = createHash('sha256').update(bytes).digest('hex');
-  const path = join(directory, `shim-${digest}`);
-  const there = await stat(path).catch(() => undefined);
-  if (there?.size === bytes.length && (there.mode & 0o777) === SHIM_MODE) return path;
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    const handle = await open(temporary, 'w', SHIM_MODE);
-    try {
-      await handle.chmod(SHIM_MODE);
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw cause;
-  }
-  return path;
-}
 
 /**
  * Starts a shim for one run. Throws only for a launch that cannot be said. What could not be opened

@@ -31,6 +31,22 @@ test('each line of the protocol is its event', () => {
   });
   expect(parseEvent('recorded')).toEqual({ kind: 'recorded' });
   expect(parseEvent('record-failed 28')).toEqual({ kind: 'record-failed', errno: 28 });
+  expect(parseEvent('acted kill 5 7000 2')).toEqual({
+    kind: 'acted',
+    name: 'kill',
+    plannedUs: 5,
+    monotonicUs: 7,
+    errno: 2,
+  });
+  const text = Buffer.from('sign 7000 9 STATUS=a=ü').toString('latin1');
+  expect(parseEvent(text)).toEqual({
+    kind: 'sign',
+    monotonicUs: 7,
+    pid: 9,
+    name: 'STATUS',
+    value: 'a=ü',
+  });
+  expect(parseEvent('log-failed 95')).toEqual({ kind: 'log-failed', errno: 95 });
   expect(parseEvent('gone')).toEqual({ kind: 'gone' });
   expect(parseEvent('error no-terminal')).toEqual({ kind: 'error', reason: 'no-terminal' });
 });
@@ -66,6 +82,7 @@ test('commands are lines', () => {
   // 0 would be at once, which has a name of its own.
   expect(encodeCommand({ kind: 'gate', atUs: -5 })).toBe('gate 1\n');
   expect(encodeCommand({ kind: 'fire' })).toBe('gate 0\n');
+  expect(encodeCommand({ kind: 'at', act: 'kill', atUs: 12.6 })).toBe('at kill 13\n');
   expect(encodeCommand({ kind: 'cancel' })).toBe('cancel\n');
   expect(encodeCommand({ kind: 'close-stdin' })).toBe('close-stdin\n');
   expect(encodeCommand({ kind: 'quit' })).toBe('quit\n');

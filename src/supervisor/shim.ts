@@ -58,12 +58,44 @@ export interface Exited {
   readonly realUs: number;
 }
 
+/** What was planned by `at` was done, or could not be. */
+export interface Acted {
+  readonly kind: 'acted';
+  readonly name: TimedAct;
+  readonly plannedUs: number;
+  readonly monotonicUs: number;
+  /** 0: done. */
+  readonly errno: number;
+}
+
+/** `freeze`, `thaw` and `kill` by one write to the run's cgroup; `lease` ends it by any means. */
+export type TimedAct = 'freeze' | 'thaw' | 'kill' | 'lease';
+
+/**
+ * One variable of sd_notify(3), from a process of the run. The shim keeps the last of each name
+ * (`READY`, `WATCHDOG`, `WATCHDOG=trigger` apart, `WATCHDOG_USEC`, `EXTEND_TIMEOUT_USEC`, `STATUS`,
+ * `MAINPID`, `RELOADING`, `STOPPING`, `ERRNO`) and tells them again to an agent that comes back.
+ */
+export interface Sign {
+  readonly kind: 'sign';
+  /** When it was received, on CLOCK_MONOTONIC. */
+  readonly monotonicUs: number;
+  readonly pid: number;
+  readonly name: string;
+  /** Without control characters; at most some 400 bytes. */
+  readonly value: string;
+}
+
 export type ShimEvent =
   | { readonly kind: 'hello'; readonly version: number; readonly shimPid: number }
   | Armed
   | Started
   | Failed
   | Exited
+  | Acted
+  | Sign
+  /** The logs cannot be bounded: their file system knows no holes. */
+  | { readonly kind: 'log-failed'; readonly errno: number }
   | { readonly kind: 'recorded' }
   | { readonly kind: 'record-failed'; readonly errno: number }
   /** No process of the run is left, and the shim ends. */
@@ -93,6 +125,12 @@ export type ShimCommand =
   | { readonly kind: 'fire' }
   /** The child is ended before it ran: `failed` of step `cancelled`, or the error `not-armed`. */
   | { readonly kind: 'cancel' }
+  /**
+   * Plans (or moves, or with 0 takes back) what the shim does at an instant, the agent alive or
+   * not: microseconds of CLOCK_MONOTONIC, for a lease of CLOCK_BOOTTIME. Answered by `acted` then;
+   * by the error `no-group` at once where the run has no cgroup v2 (then it is the agent's task).
+   */
+  | { readonly kind: 'at'; readonly act: TimedAct; readonly atUs: number }
   | { readonly kind: 'close-stdin' }
   | { readonly kind: 'quit' };
 
@@ -105,6 +143,8 @@ export function encodeCommand(command: ShimCommand): string {
       return `gate ${Math.max(1, Math.round(command.atUs))}\n`;
     case 'fire':
       return 'gate 0\n';
+    case 'at':
+      return `at ${command.act} ${Math.max(0, Math.round(command.atUs))}\n`;
     case 'cancel':
     case 'close-stdin':
     case 'quit':
@@ -166,6 +206,28 @@ const patterns: readonly (readonly [RegExp, (group: (index: number) => string) =
       realUs: microseconds(group(7)),
     }),
   ],
+  [
+    /^acted (freeze|thaw|kill|lease) (\d+) (\d+) (\d+)$/,
+    (group) => ({
+      kind: 'acted',
+      name: group(1) as TimedAct,
+      plannedUs: Number(group(2)),
+      monotonicUs: microseconds(group(3)),
+      errno: Number(group(4)),
+    }),
+  ],
+  [
+    /^sign (\d+) (\d+) ([A-Z_]+)=(.*)$/,
+    (group) => ({
+      kind: 'sign',
+      monotonicUs: microseconds(group(1)),
+      pid: Number(group(2)),
+      name: group(3),
+      // The channel is read byte by byte.
+      value: Buffer.from(group(4), 'latin1').toString(),
+    }),
+  ],
+  [/^log-failed (\d+)$/, (group) => ({ kind: 'log-failed', errno: Number(group(1)) })],
   [/^recorded$/, () => ({ kind: 'recorded' })],
   [/^record-failed (\d+)$/, (group) => ({ kind: 'record-failed', errno: Number(group(1)) })],
   [/^gone$/, () => ({ kind: 'gone' })],

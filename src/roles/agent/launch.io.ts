@@ -5,10 +5,11 @@
  */
 import { isAbsolute, join } from 'node:path';
 import { type ErrorCode, LotcError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
 import { materialize } from '../../store/materialize.io.ts';
 import { buildEnvironment } from '../../supervisor/environment.ts';
 import type { Launch } from '../../supervisor/launch.ts';
-import type { RunPaths } from '../../supervisor/paths.ts';
+import { dataPaths, type RunPaths } from '../../supervisor/paths.ts';
 import { claimRun, giveRun } from '../../supervisor/run-directory.io.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
 import { resolveUser } from '../../supervisor/user.io.ts';
@@ -70,12 +71,15 @@ async function prepare({
   const own = digest === undefined ? {} : { LOTC_DIGEST: digest };
   const environment = buildEnvironment({
     ...{ node, run, task: order.task ?? null, bundle: order.bundle ?? spec.bundle },
-    ...{ user, temporary, variables, own },
+    ...{ user, temporary, variables, own: { ...own, NOTIFY_SOCKET: paths.notify } },
+    tools: dataPaths(directory).tools,
   });
   writeOrder(paths.order, order);
   return {
     socket: paths.socket,
     record: paths.exit,
+    notify: paths.notify,
+    logMaxBytes: limits.logMaxBytes,
     argv: [program, ...rest],
     env: environment,
     cwd: directoryOf(spec.cwd, paths),

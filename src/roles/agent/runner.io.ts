@@ -189,8 +189,6 @@ export class Runner {
     for (const { indexer } of this.#attached.values()) await indexer?.stop();
   }
 
-  // ---- inside ----
-
   async #launch(run: string, order: Item): Promise<void> {
     const { directory, trees, shim } = this.#options;
     const bundle = order.digest === undefined ? undefined : this.#options.bundle(order.digest);
@@ -225,16 +223,13 @@ export class Runner {
   }
 
   #hear(run: string, attached: Attached, event: ShimEvent): void {
+    if (event.kind === 'hello') attached.shim = processStart(event.shimPid);
     if (attached.held) {
-      if (event.kind === 'hello') attached.shim = processStart(event.shimPid);
       attached.held.push(event);
       return;
     }
     const { emit, log } = this.#options;
     switch (event.kind) {
-      case 'hello':
-        attached.shim = processStart(event.shimPid);
-        break;
       case 'started':
         emit(run, { kind: 'started', started: startedOf(event) });
         break;
@@ -256,7 +251,8 @@ export class Runner {
         if (!attached.over) this.#told.do(run, () => this.#lost(run, attached));
         break;
       case 'record-failed':
-        log('warn', 'the end of a run could not be stored yet', { run, errno: event.errno });
+      case 'log-failed':
+        log('warn', 'the shim cannot write', { run, what: event.kind, errno: event.errno });
         break;
       case 'error':
       case 'unknown':
@@ -265,6 +261,9 @@ export class Runner {
       case 'armed':
         emit(run, { kind: 'armed' });
         break;
+      case 'hello':
+      case 'acted':
+      case 'sign':
       case 'recorded':
         break;
     }

@@ -2,8 +2,9 @@
 import { openClock } from '../../scheduler/clock.io.ts';
 import { openTables } from '../../store/tables.io.ts';
 import { detectContainment } from '../../supervisor/containment.io.ts';
+import { installShim, installTools } from '../../supervisor/install.io.ts';
+import { dataPaths } from '../../supervisor/paths.ts';
 import { prepareRuns } from '../../supervisor/run-directory.io.ts';
-import { installShim } from '../../supervisor/shim.io.ts';
 import { RunTrees } from '../../supervisor/tree.io.ts';
 import { agentFiles } from './data.io.ts';
 import { Node, type NodeOptions } from './node.io.ts';
@@ -15,6 +16,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   prepareRuns(data);
   const clock = await openClock({ servers: options.ntp, log });
   const shim = await installShim(`${data}/private`);
+  await installTools(shim, dataPaths(data).tools);
   const containment = await detectContainment({ instance: options.instance });
   if (containment.kind === 'walk') {
     log('warn', 'no control groups: trees of processes are walked', { why: containment.reason });
