@@ -11,13 +11,14 @@ import type { Finding, Row } from './measure.ts';
 import { disposeAll } from './rig.ts';
 import { ps, startWait, version } from './rows/cold.ts';
 import { batch, commands } from './rows/durable.ts';
+import { gate } from './rows/gate.ts';
 import { idle } from './rows/idle.ts';
 import { runAll, thousand } from './rows/many.ts';
 import { died, firstInstruction } from './rows/orders.ts';
 import { pushOne, pushTen } from './rows/push.ts';
 
 const rows: readonly Row[] = [
-  ...[version, ps, startWait, batch, commands, firstInstruction, died, idle],
+  ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle],
   ...[runAll, thousand, pushOne, pushTen],
 ];
 

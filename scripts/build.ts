@@ -46,7 +46,11 @@ const lazyClipanion: NonNullable<Options['esbuildPlugins']>[number] = {
 async function bundle(directory: string): Promise<void> {
   await tsup({
     config: false,
-    entry: { main: join(root, 'src/main.ts'), console: join(root, 'src/console.ts') },
+    entry: {
+      main: join(root, 'src/main.ts'),
+      console: join(root, 'src/console.ts'),
+      notify: join(root, 'src/notify.io.ts'),
+    },
     esbuildPlugins: [lazyClipanion],
     outDir: directory,
     format: 'cjs',
@@ -109,6 +113,7 @@ async function compile(directory: string): Promise<string> {
     assets: {
       ...{ 'main.cjs': main, 'main.cache': caches.main },
       ...{ 'console.cjs': console, 'console.cache': caches.console },
+      'notify.cjs': inside('notify.cjs'),
       'dissector.lua': makeDissector(),
       shim: join(root, 'build/shim'),
     },

@@ -39,9 +39,11 @@ if (words.length === 1 && words[0] === '--version') {
 } else {
   const vm = require('node:vm');
   const sea = require('node:sea');
-  const bundle = words[0] === 'admin' ? 'console' : 'main';
+  const bundle = { admin: 'console', notify: 'notify' }[words[0]] ?? 'main';
   const source = Buffer.from(sea.getRawAsset(bundle + '.cjs')).latin1Slice();
-  const cachedData = Buffer.from(sea.getRawAsset(bundle + '.cache'));
+  // What is compiled in less time than a cache is read has none.
+  const cachedData =
+    bundle === 'notify' ? undefined : Buffer.from(sea.getRawAsset(bundle + '.cache'));
   ${script('cachedData, ')}${call}
 }
 `;

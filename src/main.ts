@@ -32,6 +32,8 @@ if (!isMainThread) {
   void thread();
 } else if (words.length === 1 && words[0] === '--version') {
   writeSync(1, `lotc ${build.version} (${build.commit}, node ${process.version})\n`);
+} else if (words[0] === 'notify') {
+  void import('./notify.io.ts');
 } else {
   void command(words);
 }

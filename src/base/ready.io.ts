@@ -9,6 +9,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { LotcError } from './errors.ts';
 import type { Log } from './log.io.ts';
+import { socketAddress } from './socket-address.ts';
 
 export interface ReadyOptions {
   readonly log: Log;
@@ -32,7 +33,6 @@ export async function announceReady({ log, file, facts }: ReadyOptions): Promise
 
 const AF_UNIX = 1;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
-const ADDRESS_BYTES = 110;
 
 /** sd_notify(3): nothing where NOTIFY_SOCKET is not set; a failure is a warning, never an end. */
 export async function notify(text: string, log: Log): Promise<void> {
@@ -54,13 +54,4 @@ export async function notify(text: string, log: Log): Promise<void> {
   const sent = functions['sendto']?.(fd, data, BigInt(data.length), 0, address, address.length);
   functions['close']?.(fd);
   if (Number(sent) !== data.length) log('warn', 'could not tell NOTIFY_SOCKET', { path });
-}
-
-/** struct sockaddr_un (unix(7)): `@name` is an abstract one. */
-function socketAddress(path: string): Buffer | undefined {
-  const name = Buffer.from(path.startsWith('@') ? `\0${path.slice(1)}` : path);
-  if (!/^[/@]/.test(path) || name.length + 2 > ADDRESS_BYTES - 1) return undefined;
-  const family = Buffer.alloc(2);
-  family.writeUInt16LE(AF_UNIX);
-  return Buffer.concat([family, name, ...(path.startsWith('@') ? [] : [Buffer.alloc(1)])]);
 }

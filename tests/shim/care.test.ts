@@ -89,11 +89,11 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('care, $build', ({
   });
 
   test('given while nobody listens they are neither refused nor lost', async () => {
+    fifo('fifo');
     start('read go < fifo; lotc-notify READY=1; lotc-notify STATUS=a; lotc-notify STATUS=b; cat', {
       cwd: run.directory,
       stdin: fifo('in'),
     });
-    fifo('fifo');
     await run.event('started');
     run.handle?.close();
     run.events.length = 0;
