@@ -98,6 +98,8 @@ const later: readonly (readonly [MessageKind, State, readonly KeyName[]])[] = [
   ['retQuery', 'OK', ['schedules', 'fires', 'summaries']],
   ['synAssign', 'REQ', ['items']],
   ['synReport', 'REQ', ['reports']],
+  ['hostSample', 'REQ', ['clock']],
+  ['pingNode', 'OK', ['nodes']],
 ];
 
 function laterVectors(category: Category): Vector[] {

@@ -9,6 +9,7 @@
  */
 import { dependencyLayouts } from './layout-dep.ts';
 import { type Fields, shapes } from './shapes.ts';
+import { stepLayouts } from './step-layout.ts';
 
 export type { Ack, AnyBody, Failure, Ok, Req, Shape } from './bodies.ts';
 export { type Fields, shapes };
@@ -257,39 +258,7 @@ export const layouts = {
     ok: { must: [], may: ['operations', 'processes', 'answers'] },
   },
 
-  // SYN: what keeps two sides in step
-  synDef: {
-    ...{ category: 'SYN', sub: 0, name: 'DEF' },
-    req: { must: ['t1'], may: [] },
-    ok: { must: ['t1', 't2', 't3'], may: ['errorUs'] },
-  },
-  synAssign: {
-    ...{ category: 'SYN', sub: 1, name: 'ASSIGN' },
-    /** With `reset`, `names` are all items assigned: what is not among them is no longer so. */
-    req: {
-      must: ['generation', 'base', 'items'],
-      may: ['removed', 'reset', 'names', 'seq', 'journal'],
-    },
-    ok: { must: ['generation'], may: [] },
-  },
-  synReport: {
-    ...{ category: 'SYN', sub: 2, name: 'REPORT' },
-    req: { must: ['reports'], may: [] },
-    ok: { must: ['seq'], may: ['journal', 'seenSeq'] },
-  },
-  /** Withdraw one's own open request (a watch, a log, a transfer) by its request id. */
-  synDrop: {
-    ...{ category: 'SYN', sub: 3, name: 'DROP' },
-    req: { must: ['request'], may: [] },
-  },
-
-  // PING
-  ping: { category: 'PING', sub: 0, name: 'PING', req: none, ok: none },
-  pingNode: {
-    ...{ category: 'PING', sub: 1, name: 'NODE' },
-    req: { must: ['on'], may: ['limit'] },
-    ok: { must: ['nodes'], may: ['answers'] },
-  },
+  ...stepLayouts,
 } as const satisfies Record<string, Layout>;
 
 export type MessageKind = keyof typeof layouts;

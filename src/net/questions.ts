@@ -10,7 +10,16 @@ import type { MessageKind } from './layout.ts';
 
 /** Answered when something happens in the world, not when the peer has read them. */
 const waitForTheWorld: ReadonlySet<MessageKind> = new Set<MessageKind>([
-  ...(['retWait', 'retWatch', 'retLog', 'retExec', 'retInput', 'pingNode'] as const),
+  ...([
+    'retWait',
+    'retWatch',
+    'retLog',
+    'retExec',
+    'retInput',
+    'pingNode',
+    'synNode',
+    'synNow',
+  ] as const),
   ...(['filePut', 'fileGet', 'hostBye'] as const),
 ]);
 

@@ -186,6 +186,22 @@ export const keys = {
   fault: [154, 'text'],
   request: [155, 'uint'],
 
+  // true time
+  servers: [160, { list: 'timeServer' }],
+  host: [161, 'text'],
+  address: [162, 'text'],
+  delayUs: [163, 'uint'],
+  lowUs: [164, 'int'],
+  highUs: [165, 'int'],
+  truechimer: [166, 'bool'],
+  reach: [167, 'uint'],
+  t4: [168, 'time'],
+  relative: [169, 'bool'],
+  pollMs: [170, 'uint'],
+  outUs: [171, 'int'],
+  backUs: [172, 'int'],
+  wayErrorUs: [173, 'uint'],
+
   // schedules and firings
   schedule: [190, 'text'],
   action: [191, 'text'],
@@ -243,6 +259,7 @@ export type ShapeName =
   | 'token'
   | 'presence'
   | 'clock'
+  | 'timeServer'
   | 'timing'
   | 'schedule'
   | 'fire'

@@ -58,10 +58,21 @@ export const shapes = {
     must: ['node', 'nodeState'],
     may: [
       ...['uid', 'labels', 'addresses', 'build', 'lastSeen', 'clock', 'running', 'createdAt'],
-      ...['containment', 'boot', 'rttUs'],
+      ...['containment', 'boot', 'rttUs', 'outUs', 'backUs', 'wayErrorUs'],
     ] as const,
   },
-  clock: { must: ['synchronized'], may: ['offsetUs', 'clockErrorUs', 'source', 'stratum'] },
+  /** Offsets are true time minus the node's system clock. */
+  clock: {
+    must: ['synchronized'],
+    may: [
+      ...['offsetUs', 'clockErrorUs', 'source', 'stratum', 'relative', 'reason', 'servers'],
+    ] as const,
+  },
+  /** A source of time: what it says, where true time lies by what it proves, whether believed. */
+  timeServer: {
+    must: ['host', 'truechimer', 'reach'],
+    may: ['address', 'offsetUs', 'delayUs', 'lowUs', 'highUs', 'stratum', 'pollMs', 'reason'],
+  },
   task: {
     must: ['task', 'spec', 'enabled', 'revision'],
     may: ['createdAt', 'at', 'who'],

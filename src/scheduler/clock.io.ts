@@ -189,7 +189,7 @@ class TrueClock implements SystemClock {
   async sources(now: boolean): Promise<readonly SourceRow[]> {
     const rows = (await this.#readings.thread?.rows(now)) ?? [];
     const { newest, reach } = this.#server;
-    if (!newest) return rows;
+    if (!newest || this.#believed().source !== 'server') return rows;
     const atUs = this.#base.baseUs();
     const systemUs = this.#base.wallUs() - atUs;
     const { lowUs, highUs } = this.#server.interval(atUs);

@@ -181,10 +181,14 @@ export class Fleet implements AsyncDisposable {
     return role;
   }
 
-  async server(data = 's', via: readonly string[] = []): Promise<Role> {
+  async server(
+    data = 's',
+    via: readonly string[] = [],
+    extra: readonly string[] = [],
+  ): Promise<Role> {
     const ready = this.path('server.ready');
     rmSync(ready, { force: true });
-    const args = ['server', '--data', this.path(data), '--ready-file', ready];
+    const args = ['server', '--data', this.path(data), '--ready-file', ready, ...extra];
     const role = this.start(this.place('srv'), args, via);
     await until(
       () => existsSync(ready) || !role.alive,
@@ -196,7 +200,12 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Starts an agent in a place of its own; enrols it where its directory is new. */
-  async agent(name: string, family: Family = 'both', extra: readonly string[] = []): Promise<Role> {
+  async agent(
+    name: string,
+    family: Family = 'both',
+    extra: readonly string[] = [],
+    via: readonly string[] = [],
+  ): Promise<Role> {
     const place = this.place(name, family);
     const data = this.path(`a-${name}`);
     const args = ['agent', '--data', data, '--name', name, ...this.serverArgs(place), ...extra];
@@ -204,7 +213,7 @@ export class Fleet implements AsyncDisposable {
       const { stdout } = await this.admin(['token', 'create', '--role', 'agent', '-o', 'name']);
       args.push('--token', stdout.trim());
     }
-    return this.start(place, args);
+    return this.start(place, args, via);
   }
 
   serverArgs(place: Place): string[] {

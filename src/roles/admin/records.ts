@@ -3,7 +3,7 @@ import { formatInstant } from '../../base/clock.ts';
 import { roughDurationMs } from '../../base/duration.ts';
 import { errorCodeOf } from '../../base/errors.ts';
 import type { Shape } from '../../net/layout.ts';
-import { age, ms, orNull, pairs, second, size, text, time, type View } from './cells.ts';
+import { age, orNull, pairs, second, size, text, time, type View } from './cells.ts';
 import { placeOf } from './outcome.ts';
 
 export function answerJson({ errorCode, hint, node, ok, run, task, ...rest }: Shape<'answer'>) {
@@ -138,14 +138,5 @@ export const tokenView: View<Shape<'token'>> = {
     { title: 'LABELS', text: (row) => pairs(row.labels) },
     { title: 'BY', wide: true, text: (row) => text(row.createdBy) },
     { title: 'USED BY', wide: true, text: (row) => text(row.usedBy) },
-  ],
-};
-
-export const pingView: View<{ readonly node: string; readonly rttUs?: number | undefined }> = {
-  name: (row) => row.node,
-  json: (row) => ({ node: row.node, rttUs: orNull(row.rttUs) }),
-  columns: [
-    { title: 'NODE', text: (row) => row.node },
-    { title: 'ROUND TRIP', right: true, text: (row) => ms(row.rttUs) },
   ],
 };

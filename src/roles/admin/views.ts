@@ -7,8 +7,9 @@ import { formatDurationMs } from '../../base/duration.ts';
 import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/layout.ts';
 import { age, ms, orNull, pairs, second, size, text, time, type View } from './cells.ts';
+import { pingView, syncView, timeServerView } from './clock-views.ts';
 import { placeOf } from './outcome.ts';
-import { eventView, operationView, pingView, statsView, tokenView } from './records.ts';
+import { eventView, operationView, statsView, tokenView } from './records.ts';
 
 const nodeView: View<Shape<'node'>> = {
   name: (row) => row.node,
@@ -158,4 +159,6 @@ export const views = {
   event: eventView,
   token: tokenView,
   ping: pingView,
+  sync: syncView,
+  timeServer: timeServerView,
 };

@@ -17,9 +17,11 @@ import type { Happening, NodeOptions } from './node.io.ts';
 import type { Output } from './output.io.ts';
 import { within } from './rest.io.ts';
 import type { Samples } from './samples.io.ts';
+import type { ServerTime } from './server-time.io.ts';
 
 export interface LineParts {
   readonly samples: Samples;
+  readonly time: ServerTime;
   readonly contents: Contents;
   readonly inputs: Inputs;
   readonly output: Output;
@@ -120,6 +122,7 @@ export class Line {
     });
     link.onRequest('retLog', (body, reply) => output.read(body, reply));
     link.onRequest('retInput', (body, reply) => inputs.take(body, reply));
+    this.#parts.time.serve(link);
   }
 
   #opened(link: Link, welcome: Ok<'hostHello'>): void {
@@ -127,6 +130,7 @@ export class Line {
     this.node = welcome.node ?? this.node;
     this.#parts.feed({ type: 'connected', welcome });
     this.#parts.contents.connected(link);
+    this.#parts.time.opened(link);
     const everyMs = welcome.heartbeatMs;
     clearTimeout(this.#beat);
     void this.#heartbeat(link, everyMs);
@@ -137,6 +141,7 @@ export class Line {
     clearTimeout(this.#beat);
     this.#replies.clear();
     this.#parts.contents.disconnected();
+    this.#parts.time.closed();
     this.#parts.feed({ type: 'disconnected' });
   }
 

@@ -22,6 +22,7 @@ import { Output } from './output.io.ts';
 import { within } from './rest.io.ts';
 import { Runner } from './runner.io.ts';
 import { Samples } from './samples.io.ts';
+import { ServerTime } from './server-time.io.ts';
 import { loadTables, toTableWrites } from './stored.io.ts';
 
 export interface NodeOptions extends AgentOptions {
@@ -88,7 +89,13 @@ export class Node implements AsyncDisposable {
     const liveRuns = (): readonly StoredRun[] => this.#core.liveRuns();
     const samples = new Samples({ directory, clock, trees, runner: this.#runner, liveRuns });
     this.#line = new Line(options, {
-      ...{ samples, contents: this.#contents, inputs: this.#inputs, output: this.#output },
+      ...{
+        samples,
+        time: new ServerTime(clock),
+        contents: this.#contents,
+        inputs: this.#inputs,
+        output: this.#output,
+      },
       containment: trees.containment.kind,
       standing: () => this.#core.standing,
       feed: (event) => this.feed(event),

@@ -1,11 +1,12 @@
 /** Samples of the node and its runs, as a heartbeat carries them. */
 import { limits } from '../../base/limits.ts';
 import type { Req, Shape } from '../../net/bodies.ts';
-import type { ClockFacts, SystemClock } from '../../scheduler/clock.io.ts';
+import type { SystemClock } from '../../scheduler/clock.io.ts';
 import { Sampler } from '../../supervisor/stats.io.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
 import type { StoredRun } from './events.ts';
 import type { Runner } from './runner.io.ts';
+import { clockOf } from './server-time.io.ts';
 
 export interface SamplesOptions {
   readonly directory: string;
@@ -59,9 +60,4 @@ export class Samples {
       ...runs.map(({ atUs: at, ...sample }) => ({ ...sample, at, task: tasks.get(sample.run) })),
     ];
   }
-}
-
-function clockOf(facts: ClockFacts): Shape<'clock'> {
-  const { synchronized, offsetUs, clockErrorUs, source, stratum } = facts;
-  return { synchronized, offsetUs, clockErrorUs, source, stratum };
 }

@@ -8,12 +8,13 @@ import { errorCodes, LotcError } from '../../base/errors.ts';
 import { isRunId } from '../../base/ids.ts';
 import type { AnyBody, MessageKind, Req } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
+import { type ClocksParts, pingNodes, syncNodes } from './clocks.ts';
 import { type Asker, type Controller, failureOf } from './controller.ts';
 import { Executions } from './exec.ts';
 import { Logs } from './logs.ts';
 import { Refusal } from './model/change.ts';
 import type { CommandBody, CommandKind } from './model/command.ts';
-import { nodeNamed, selectNodes } from './model/resolve.ts';
+import { nodeNamed } from './model/resolve.ts';
 import { answerInPages } from './pages.ts';
 import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';
@@ -55,6 +56,10 @@ export class AdminServer {
     this.executions = new Executions(controller, agents);
   }
 
+  get #parts(): ClocksParts {
+    return { state: this.#controller.state, agents: this.#agents, ports: this.#ports };
+  }
+
   /** Answers one request; whatever it throws is the answer. */
   request(session: SessionPort, kind: MessageKind, body: AnyBody, replier: Replier): void {
     try {
@@ -73,10 +78,8 @@ export class AdminServer {
       case 'hostState':
         return this.#label(body as Req<'hostState'>, asker, replier);
       case 'retQuery':
-        return answerQuery(
-          { state: this.#controller.state, agents: this.#agents, ports: this.#ports },
-          body as Req<'retQuery'>,
-          (answer) => answerInPages(replier, { ...answer, seq: this.#controller.state.seq }),
+        return answerQuery(this.#parts, body as Req<'retQuery'>, (answer) =>
+          answerInPages(replier, { ...answer, seq: this.#controller.state.seq }),
         );
       case 'retWatch':
         return this.#watches.watch(body as Req<'retWatch'>, replier);
@@ -89,7 +92,9 @@ export class AdminServer {
       case 'retInput':
         return this.executions.input(body, asker, replier);
       case 'pingNode':
-        return this.#ping(body as Req<'pingNode'>, replier);
+        return pingNodes(this.#parts, body as Req<'pingNode'>, replier);
+      case 'synNode':
+        return syncNodes(this.#parts, body as Req<'synNode'>, replier);
       default:
         throw new Refusal('unsupported', `this server does not answer ${kind}`);
     }
@@ -222,8 +227,7 @@ export class AdminServer {
       replier.onDrop(stop);
       return;
     }
-    const from = { state: this.#controller.state, agents: this.#agents, ports: this.#ports };
-    answerQuery(from, { query: 'operations', names: [id] }, ({ operations = [] }) => {
+    answerQuery(this.#parts, { query: 'operations', names: [id] }, ({ operations = [] }) => {
       const [row] = operations;
       if (row) replier.ok({ operations: [row], answers: row.answers });
       else
@@ -237,49 +241,6 @@ export class AdminServer {
           ),
         );
     });
-  }
-
-  /** One round trip to each node; those that do not answer are named in the answers. */
-  #ping(body: Req<'pingNode'>, replier: Replier): void {
-    const nodes = selectNodes(this.#controller.state, body.on);
-    const asked: { drop(): void }[] = [];
-    let left = nodes.length;
-    const faults: { ok: boolean; node: string; text: string; errorCode: number }[] = [];
-    const done = (): void => {
-      left -= 1;
-      if (left === 0) replier.ok({ nodes: [], answers: faults });
-    };
-    replier.onDrop(() => {
-      for (const one of asked) one.drop();
-    });
-    for (const node of nodes) {
-      const begun = this.#ports.monotonicMs();
-      const missing = (): void => {
-        const text = `node ${node.name} does not answer (${this.#agents.row(node).nodeState})`;
-        faults.push({
-          ok: false,
-          node: node.name,
-          text,
-          errorCode: errorCodes.unresponsive.number,
-        });
-        done();
-      };
-      const one = this.#agents.ask(
-        node.uid,
-        'ping',
-        {},
-        {
-          ok: () => {
-            const rttUs = Math.round((this.#ports.monotonicMs() - begun) * 1000);
-            replier.more({ nodes: [{ ...this.#agents.row(node), rttUs }] });
-            done();
-          },
-          fail: missing,
-        },
-      );
-      if (one) asked.push(one);
-      else missing();
-    }
   }
 }
 

@@ -48,6 +48,8 @@ export const toServer: Record<MessageKind, readonly PeerRole[]> = {
   synAssign: [],
   synReport: ['agent'],
   synDrop: talkers,
+  synNow: [],
+  synNode: ['admin'],
   ping: everybody,
   pingNode: ['admin'],
 };
@@ -61,6 +63,7 @@ export const fromServer: ReadonlySet<MessageKind> = new Set([
   'fileCredit',
   'synDrop',
   'synDef',
+  'synNow',
   'ping',
 ]);
 

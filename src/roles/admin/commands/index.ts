@@ -49,6 +49,7 @@ export const table: readonly (readonly [paths: readonly string[], load: Loader])
   [['admin node rm'], async () => (await import('./node/rm.ts')).NodeRm],
   [['admin stats'], async () => (await import('./stats.ts')).Stats],
   [['admin ping'], async () => (await import('./ping.ts')).Ping],
+  [['admin sync'], async () => (await import('./sync.ts')).Sync],
   [['admin events'], async () => (await import('./events.ts')).Events],
   [['admin token create'], async () => (await import('./token/create.ts')).TokenCreate],
   [['admin token ls'], async () => (await import('./token/ls.ts')).TokenLs],

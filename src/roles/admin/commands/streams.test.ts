@@ -251,7 +251,7 @@ test('ping: each node as it answers, and who does not', async () => {
   };
   const { ask, exitCode, stderr, stdout } = await run(['ping', '--json'], script);
   expect(ask.last('pingNode')).toEqual({ on: '@all' });
-  expect([exitCode, stdout]).toEqual([7, '{"node":"n1","rttUs":532}\n']);
+  expect([exitCode, JSON.parse(stdout)]).toMatchObject([7, { node: 'n1', rttUs: 532 }]);
   expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'unresponsive', node: 'n2' } });
   const rounds = await run(
     ['ping', '--on', 'n1', '-c', '3'],
@@ -344,4 +344,38 @@ test('batch hands its output format on', async () => {
   const { stdout } = await run(['batch', '--json'], batchScripts, { stdin: 'nodes\nstart web' });
   expect(stdout).toMatch(/^\[\n\{"name":"n1"/);
   expect(stdout).toContain(`{"operation":"${operation}","answers":[]}`);
+});
+
+test('sync shows each clock, what each time server proves, and who does not answer', async () => {
+  const servers = [
+    { host: 'good', truechimer: true, reach: 255, offsetUs: 12, lowUs: -90, highUs: 110 },
+    { host: 'bad', truechimer: false, reach: 0, reason: 'does not resolve (ENOTFOUND)' },
+  ];
+  const clock = { synchronized: true, offsetUs: 12, clockErrorUs: 99, source: 'ntp', servers };
+  const script = {
+    synNode: {
+      more: [{ nodes: [{ node: 'n1', nodeState: 'online', clock }] }],
+      ok: {
+        nodes: [],
+        clock: { synchronized: false },
+        answers: [{ ok: false, node: 'n2', text: 'node n2 does not answer', errorCode: 16 }],
+      },
+    },
+  };
+  const json = await run(['sync', '--on', 'zone=a', '--json'], script);
+  expect(json.ask.last('synNode')).toEqual({ on: 'zone=a' });
+  expect(JSON.parse(json.stdout)).toMatchObject([
+    {
+      ...{ node: 'n1', offsetUs: 12, errorUs: 99, source: 'ntp', stratum: null },
+      servers: [
+        { host: 'good', interval: { lowUs: -90, highUs: 110 }, truechimer: true, error: null },
+        { host: 'bad', interval: null, error: 'does not resolve (ENOTFOUND)' },
+      ],
+    },
+  ]);
+  expect(json.exitCode).not.toBe(0);
+  const table = await run(['sync'], script);
+  expect(table.stdout).toMatch(/n1 +0\.012ms +0\.099ms +ntp/);
+  expect(table.stdout).toMatch(/n1 +bad +no .*does not resolve/);
+  expect(table.stderr).toContain('relative');
 });
