@@ -19,7 +19,7 @@ system_packages := iproute2=ip jq openssl e2fsprogs=mkfs.ext4 python3 tshark chr
 
 WIRESHARK_PLUGINS ?= $(HOME)/.local/lib/wireshark/plugins
 
-.PHONY: all help demo install-dissector check test sim wire e2e bench build fmt ci clean FORCE
+.PHONY: all help demo capture install-dissector check test sim wire e2e bench build fmt ci clean FORCE
 
 all: dist/lotc ## the executable, at dist/lotc (the default)
 
@@ -30,6 +30,10 @@ help: ## this list
 demo: dist/lotc ## three nodes in network namespaces, a real program, every command shown
 	@scripts/need iproute2=ip jq
 	@scripts/demo
+
+capture: dist/lotc ## lotc.pcapng: all the demo says, with the secrets to read it
+	@scripts/need iproute2=ip jq tshark=dumpcap
+	@scripts/capture
 
 install-dissector: dist/lotc ## the Wireshark module, into WIRESHARK_PLUGINS
 	@mkdir -p '$(WIRESHARK_PLUGINS)'

@@ -759,7 +759,10 @@ local function text_at(p)
   local stop = after + length - 1
   if stop > #source then whole() end
   local text = sub(source, after, stop)
-  if not is_utf8(text) then malformed("a text is not UTF-8") end
+  if not is_utf8(text) then
+    malformed("a text is not UTF-8")
+    text = text:gsub("[\128-\255]", "?")
+  end
   return floor(stop) + 1, text, nil, after
 end
 

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { Finding, Row } from './measure.ts';
 import { disposeAll } from './rig.ts';
 import { ps, startWait, version } from './rows/cold.ts';
+import { dissectorFlat, dissectorFuzz, dissectorList } from './rows/dissector.ts';
 import { batch, commands } from './rows/durable.ts';
 import { gate } from './rows/gate.ts';
 import { idle } from './rows/idle.ts';
@@ -20,6 +21,7 @@ import { pushOne, pushTen } from './rows/push.ts';
 const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle],
   ...[runAll, thousand, pushOne, pushTen],
+  ...[dissectorList, dissectorFlat, dissectorFuzz],
 ];
 
 const root = join(import.meta.dirname, '..');
