@@ -6,7 +6,7 @@
 import { Option } from 'clipanion';
 import { formatDurationMs } from '../../base/duration.ts';
 import { LotcError } from '../../base/errors.ts';
-import type { Ack, Ok } from '../../net/layout.ts';
+import type { Ack, Ok, Shape } from '../../net/layout.ts';
 import type { Answer, Draft } from './client.ts';
 import { AdminCommand } from './command.ts';
 import { judgeAnswers, placeOf } from './outcome.ts';
@@ -26,6 +26,8 @@ export type ActingKind =
 export interface Acted {
   readonly operation: string | undefined;
   readonly answers: readonly Answer[];
+  /** Of a verb with a timing: it is no operation. */
+  readonly schedules?: readonly Shape<'schedule'>[] | undefined;
 }
 
 /** How long the question for the missing nodes may take once the time is up. */
@@ -42,8 +44,13 @@ export abstract class ActingCommand extends AdminCommand {
     let ack: { operation?: string; answers?: readonly Answer[] } = {};
     const waiting = this.wait ? { ...body, wait: true } : body;
     const earlier: Answer[] = [];
+    const made: Shape<'schedule'>[] = [];
     const ok = (await this.ask(kind, waiting, {
-      onMore: (part) => void earlier.push(...((part as Ok<ActingKind>).answers ?? [])),
+      onMore: (part) => {
+        const { answers = [], schedules = [] } = part as Ok<ActingKind>;
+        earlier.push(...answers);
+        made.push(...schedules);
+      },
       onAck: (accepted: Ack<K>) => {
         ack = accepted;
         this.#operation = ack.operation;
@@ -51,7 +58,8 @@ export abstract class ActingCommand extends AdminCommand {
     })) as Ok<ActingKind>;
     const operation = ok.operation ?? ack.operation;
     this.#operation = operation;
-    return { operation, answers: [...earlier, ...(ok.answers ?? ack.answers ?? [])] };
+    const schedules = ok.schedules && [...made, ...ok.schedules];
+    return { operation, answers: [...earlier, ...(ok.answers ?? ack.answers ?? [])], schedules };
   }
 
   /** Prints what was done; `done` is the word for a target that did it. */

@@ -4,13 +4,14 @@
  */
 import { Option } from 'clipanion';
 import type { Req } from '../../net/layout.ts';
-import { type Acted, ActingCommand } from './acting.ts';
+import type { Acted } from './acting.ts';
 import { checkOn, checkTarget } from './command.ts';
+import { TimedCommand } from './timed.ts';
 import { readWords } from './words.ts';
 
-export type Aimed = Pick<Req<'taskStop'>, 'targets' | 'on'>;
+export type Aimed = Pick<Req<'taskStop'>, 'targets' | 'on' | 'timing'>;
 
-export abstract class VerbCommand extends ActingCommand {
+export abstract class VerbCommand extends TimedCommand {
   on = Option.String('--on', { description: 'Only on these nodes (a selector)' });
   targetWords = readWords();
 
@@ -31,7 +32,7 @@ export abstract class VerbCommand extends ActingCommand {
   protected async aim(): Promise<Aimed> {
     const targets = (await this.targets(this.wordsOfTargets, 'TARGET')).map(checkTarget);
     const on = checkOn(this.on);
-    return on === undefined ? { targets } : { targets, on };
+    return { targets, ...(on === undefined ? {} : { on }), ...this.timed() };
   }
 }
 
@@ -39,3 +40,8 @@ export abstract class VerbCommand extends ActingCommand {
 export const AWAY =
   'Without --wait it returns once the order is durable and prints the id of the operation. ' +
   'A node that is away gets the order when it is back.';
+
+/** The remark on schedules, for `--help`. */
+export const SCHEDULED =
+  'With `--at`, `--in`, `--every` or `--cron` it makes a schedule instead and prints its id; ' +
+  'see `lotc admin schedule ls` and `lotc admin fires`.';

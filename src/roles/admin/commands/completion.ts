@@ -13,6 +13,7 @@ const namesOf: readonly (readonly [RegExp, string])[] = [
   [/^admin (nodes|node \w+)$/, 'node ls'],
   [/^admin operation (show|cancel|wait)$/, 'operation ls'],
   [/^admin token rm$/, 'token ls'],
+  [/^admin (schedule (show|rm|pause|resume|next)|fires)$/, 'schedule ls'],
 ];
 
 export class Completion extends Command<AdminContext> {

@@ -114,7 +114,7 @@ test.each([
   [['start', 'web', '--env', 'A']],
   [['start', 'web', '--timeout', 'soon']],
   [['start', 'web', '--timeout', '0s']],
-  [['start', 'web', '--at', '2026-12-01T00:00:00Z']],
+  [['start', 'web', '--at', '2026-12-01']],
   [['start', 'web', '-o', 'xml']],
   [['kill', 'web', '--signal', 'NOPE']],
   [['suspend', 'web', '--expires', '5']],

@@ -4,7 +4,7 @@
  * a cron rule can be read, and whether it ever comes, was looked at before the command was made.
  */
 import { formatInstant } from '../../../base/clock.ts';
-import { formatDurationMs } from '../../../base/duration.ts';
+import { formatDurationMs, roughDurationMs } from '../../../base/duration.ts';
 import { limits } from '../../../base/limits.ts';
 import { nameFault } from '../../../base/names.ts';
 import type { Shape } from '../../../net/layout.ts';
@@ -53,7 +53,7 @@ export function ruleOf(timing: Timing, acceptedUs: number): Omit<Plan, 'schedule
   const fromUs = everyUs === undefined ? undefined : (timing.fromUs ?? acceptedUs);
   const tz = cron === undefined ? undefined : (timing.tz ?? 'UTC');
   if (at !== undefined && at <= acceptedUs && missed !== 'once') {
-    const late = formatDurationMs(Math.ceil((acceptedUs - at) / 1000));
+    const late = roughDurationMs((acceptedUs - at) / 1000);
     const text = `--at ${formatInstant(at)} is past by ${late}`;
     const hint = 'choose a later one; with --missed once it is fired at once';
     throw new Refusal('expired', text, hint);

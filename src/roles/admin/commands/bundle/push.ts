@@ -4,11 +4,11 @@
  */
 import { Command, Option } from 'clipanion';
 import { LotcError } from '../../../../base/errors.ts';
-import { ActingCommand } from '../../acting.ts';
 import { checkName, checkOn, isTty } from '../../command.ts';
 import { progressLine } from '../../progress.ts';
+import { TimedCommand } from '../../timed.ts';
 
-export class BundlePush extends ActingCommand {
+export class BundlePush extends TimedCommand {
   static override paths = [
     ['admin', 'bundle', 'push'],
     ['admin', 'load'],
@@ -20,7 +20,8 @@ export class BundlePush extends ActingCommand {
       "PATH is a file, a directory or a tar (.tar, .tar.gz, .tar.zst). A directory's " +
       'content, or the file under its own name, stands at the root of each run. Default: on ' +
       'every node, also those that join later. Another content under a known name needs ' +
-      '`--replace`; what runs keeps the old code until it is restarted.',
+      '`--replace`; what runs keeps the old code until it is restarted. With a schedule flag ' +
+      'the content travels now, and the name means it from that instant on.',
     examples: [
       [
         'A directory, and wait until every node has it',
@@ -29,6 +30,10 @@ export class BundlePush extends ActingCommand {
       [
         'A new version, in one zone',
         '$0 admin load crawler.tar.zst --name crawler --on zone=a --replace',
+      ],
+      [
+        'A new version everywhere at one instant',
+        '$0 admin load ./crawler --name crawler --replace --at 2026-12-24T12:00:00Z',
       ],
     ],
   });
@@ -42,6 +47,7 @@ export class BundlePush extends ActingCommand {
   protected override async perform(): Promise<number> {
     const bundle = checkName(this.name, '--name');
     const on = checkOn(this.on);
+    const timed = this.timed();
     const progress = this.#progress();
     const packed = await this.console.pack(this.path_, progress.show);
     try {
@@ -54,6 +60,7 @@ export class BundlePush extends ActingCommand {
         ...{ bundle, digest, sizeBytes },
         ...(on === undefined ? {} : { on }),
         ...(this.replace ? { replace: true } : {}),
+        ...timed,
       });
       return this.tell(acted, 'loaded');
     } finally {

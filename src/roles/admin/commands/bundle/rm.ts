@@ -1,9 +1,9 @@
 /** `bundle rm`, `unload`: code off the nodes and the server. */
 import { Command, Option } from 'clipanion';
-import { ActingCommand } from '../../acting.ts';
 import { checkName, checkOn } from '../../command.ts';
+import { TimedCommand } from '../../timed.ts';
 
-export class BundleRm extends ActingCommand {
+export class BundleRm extends TimedCommand {
   static override paths = [
     ['admin', 'bundle', 'rm'],
     ['admin', 'unload'],
@@ -15,6 +15,7 @@ export class BundleRm extends ActingCommand {
     examples: [
       ['Remove a bundle everywhere', '$0 admin unload crawler --wait'],
       ['From one node only', '$0 admin unload crawler --on n1'],
+      ['Tonight', '$0 admin unload crawler --at 2026-12-24T23:00:00Z'],
     ],
   });
 
@@ -30,6 +31,7 @@ export class BundleRm extends ActingCommand {
       names,
       ...(on === undefined ? {} : { on }),
       ...(this.force ? { force: true } : {}),
+      ...this.timed(),
     });
     return this.tell(acted, 'removed');
   }

@@ -2,7 +2,7 @@
 import { Command, Option } from 'clipanion';
 import { parseSignal } from '../../../../base/signals.ts';
 import type { Acted } from '../../acting.ts';
-import { type Aimed, AWAY, VerbCommand } from '../../verb.ts';
+import { type Aimed, AWAY, SCHEDULED, VerbCommand } from '../../verb.ts';
 
 export class TaskKill extends VerbCommand {
   static override paths = [
@@ -14,10 +14,11 @@ export class TaskKill extends VerbCommand {
     description: 'End processes at once, or send a signal',
     details:
       'Kills the whole tree. With `--signal` it sends that signal to the main process and ' +
-      `changes nothing else. ${AWAY}`,
+      `changes nothing else. ${AWAY} ${SCHEDULED}`,
     examples: [
       ['End a task at once', '$0 admin kill crawl --wait'],
       ['Make a program read its configuration again', '$0 admin kill web --signal HUP'],
+      ['Every hour, a signal', "$0 admin kill web --signal HUP --cron '0 * * * *'"],
     ],
   });
 

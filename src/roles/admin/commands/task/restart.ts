@@ -8,7 +8,7 @@ import type { Acted } from '../../acting.ts';
 import type { Answer } from '../../client.ts';
 import { durationOf, usage } from '../../command.ts';
 import { judgeWait, placeOf } from '../../outcome.ts';
-import { type Aimed, AWAY, VerbCommand } from '../../verb.ts';
+import { type Aimed, AWAY, SCHEDULED, VerbCommand } from '../../verb.ts';
 
 export class TaskRestart extends VerbCommand {
   static override paths = [
@@ -20,12 +20,16 @@ export class TaskRestart extends VerbCommand {
     description: 'Stop and start again',
     details:
       'Ends what runs (as `stop` does) and starts it anew, with the task and bundle as ' +
-      `they are now; what does not run is started. ${AWAY} With \`--batch\` it goes in steps ` +
+      `they are now; what does not run is started. ${AWAY} ${SCHEDULED} With \`--batch\` it goes in steps ` +
       'and waits for each until it is ready; it ends at the first step that fails.',
     examples: [
       ['Restart everywhere at once', '$0 admin restart web --wait'],
       ['Two at a time, ten seconds apart', '$0 admin restart web --batch 2 --pause 10s'],
       ['A quarter of them at a time', '$0 admin restart web --batch 25%'],
+      [
+        'Every Sunday, spread over half an hour',
+        "$0 admin restart web --cron '0 4 * * 0' --splay 30m",
+      ],
     ],
   });
 
@@ -44,6 +48,7 @@ export class TaskRestart extends VerbCommand {
       return super.perform();
     }
     stepSize(this.batch, 1);
+    if (this.timed().timing) throw usage('--batch goes in steps now; it takes no schedule');
     this.wait = true;
     return this.#inSteps(await this.aim(), pauseMs ?? 0);
   }

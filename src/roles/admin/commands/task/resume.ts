@@ -2,7 +2,7 @@
 import { Command, Option } from 'clipanion';
 import type { Acted } from '../../acting.ts';
 import { durationOf } from '../../command.ts';
-import { type Aimed, AWAY, VerbCommand } from '../../verb.ts';
+import { type Aimed, AWAY, SCHEDULED, VerbCommand } from '../../verb.ts';
 
 export class TaskResume extends VerbCommand {
   static override paths = [
@@ -12,10 +12,11 @@ export class TaskResume extends VerbCommand {
   static override usage = Command.Usage({
     category: 'Tasks',
     description: 'Let suspended processes go on',
-    details: `Thaws what \`suspend\` froze. ${AWAY}`,
+    details: `Thaws what \`suspend\` froze. ${AWAY} ${SCHEDULED}`,
     examples: [
       ['Let a task go on', '$0 admin resume crawl --wait'],
       ['On one node only', '$0 admin resume crawl@n1'],
+      ['Every morning', "$0 admin resume crawl --cron '0 7 * * *' --tz local"],
     ],
   });
 

@@ -2,7 +2,7 @@
 import { Command, Option } from 'clipanion';
 import type { Acted } from '../../acting.ts';
 import { parseEnv } from '../../command.ts';
-import { type Aimed, AWAY, VerbCommand } from '../../verb.ts';
+import { type Aimed, AWAY, SCHEDULED, VerbCommand } from '../../verb.ts';
 
 export class TaskStart extends VerbCommand {
   static override paths = [
@@ -14,11 +14,16 @@ export class TaskStart extends VerbCommand {
     description: 'Start tasks now',
     details:
       'Starts every target on every node it selects. A target that runs already is fine. ' +
-      `${AWAY} Words after \`--\` are added to the task's command for this run.`,
+      `${AWAY} ${SCHEDULED} Words after \`--\` are added to the task's command for this run.`,
     examples: [
       ['Start a task wherever it belongs', '$0 admin start crawl'],
       ['Start on two nodes and wait until it runs', '$0 admin start crawl --on n1,n2 --wait'],
       ['One run with more arguments', '$0 admin start crawl --env DEBUG=1 -- --depth 5'],
+      ['Every night, in Warsaw', "$0 admin start crawl --cron '30 2 * * *' --tz Europe/Warsaw"],
+      [
+        'In two seconds, if the clocks are good',
+        '$0 admin start crawl --in 2s --max-clock-error 50ms',
+      ],
     ],
   });
 
