@@ -58,7 +58,7 @@ export const shapes = {
     must: ['node', 'nodeState'],
     may: [
       ...['uid', 'labels', 'addresses', 'build', 'lastSeen', 'clock', 'running', 'createdAt'],
-      ...['containment', 'boot', 'rttUs', 'outUs', 'backUs', 'wayErrorUs'],
+      ...['containment', 'boot', 'rttUs', 'outUs', 'backUs', 'wayErrorUs', 'paused'],
     ] as const,
   },
   /** Offsets are true time minus the node's system clock. */

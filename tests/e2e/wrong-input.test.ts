@@ -28,7 +28,7 @@ test('usage errors are 2', async () => {
   expectError(await admin('task', 'create', 'a/b', '--', 'true'), 2, 'a/b');
   expectError(await admin('wait', 'web', '--for', 'sideways'), 2, 'sideways');
   expectError(await admin('start', 'web', '--timeout', 'soon'), 2, 'soon');
-  expectError(await admin('start', 'web', '--every', '1s'), 2);
+  expectError(await admin('start', 'web', '--every', '1ms'), 2, '100ms');
   const large = `task create big -- echo ${'x'.repeat(131_072)}\n`;
   expectError(await fleet.admin(['batch'], { stdin: large }), 2, '131');
 });

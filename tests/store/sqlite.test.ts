@@ -91,6 +91,31 @@ async function open(options: object = {}): Promise<SqliteJournal> {
   return openJournal({ path: pathIn(directory), server: 's1', reserveBytes, ...options });
 }
 
+test('a journal of the first version of its tables is taken over, with its history', async () => {
+  const row = { seq: 1, n: 0, kind: 'event' as const, at: 5, task: 't', body: bytesOf(1) };
+  let journal = await open();
+  await journal.append([bytesOf(1)]);
+  journal.project([row], 1);
+  await journal[Symbol.asyncDispose]();
+  const old = new DatabaseSync(pathIn(directory));
+  old.exec(`DROP INDEX history_schedule; DROP INDEX history_name;
+    ALTER TABLE history DROP COLUMN schedule; ALTER TABLE history DROP COLUMN name;
+    PRAGMA user_version=1;`);
+  old.close();
+  journal = await open();
+  await journal.append([bytesOf(2)]);
+  expect(await journal.history({ kind: 'event', limit: 9 })).toEqual([row]);
+  const fire = { ...row, seq: 2, kind: 'fire' as const, schedule: 's', name: 's 5 n1' };
+  journal.project([fire, { ...fire, n: 1 }], 2);
+  expect(await journal.history({ kind: 'fire', schedule: 's', limit: 9 })).toEqual([
+    { ...fire, n: 1 },
+  ]);
+  await journal[Symbol.asyncDispose]();
+  const again = new DatabaseSync(pathIn(directory), { readOnly: true });
+  expect(again.prepare('PRAGMA user_version').get()).toEqual({ user_version: 2 });
+  again.close();
+});
+
 test('its files are private, and the reserve is as large as asked for', async () => {
   await using journal = await open();
   await journal.append([bytesOf(1)]);

@@ -31,6 +31,7 @@ const nodeView: View<Shape<'node'>> = {
     uid: orNull(row.uid),
     containment: orNull(row.containment),
     createdAt: time(row.createdAt),
+    schedulesPaused: row.paused ?? false,
   }),
   columns: [
     { title: 'NAME', text: (row) => row.node },

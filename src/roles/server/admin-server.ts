@@ -18,7 +18,7 @@ import { nodeNamed } from './model/resolve.ts';
 import { answerInPages } from './pages.ts';
 import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';
-import { checkAsked, rowsWithNext } from './scheduling.ts';
+import { checkAsked, madeRows } from './scheduling.ts';
 import { type WaitFor, Waits } from './waits.ts';
 import { Watches } from './watches.ts';
 
@@ -134,8 +134,8 @@ export class AdminServer {
       asker,
       (reply, seq) => {
         if (!reply.ok) return replier.fail(failureOf(reply));
-        const { schedules: rows = [], ...rest } = reply.body as AnyBody;
-        const schedules = rowsWithNext(rows, this.#ports.now().atUs);
+        const { made, ...rest } = reply.body as { readonly made: readonly string[] };
+        const schedules = madeRows(this.#controller.state, made, this.#ports.now().atUs);
         return answerInPages(replier, { ...rest, schedules, seq });
       },
       key,

@@ -7,6 +7,7 @@ import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/layout.ts';
 import { checkRule, instants, nextInstant, withoutCount } from '../../scheduler/rule.ts';
 import { scheduleSelects } from './model/placement.ts';
+import { rowOfMade } from './model/rows.ts';
 import type { ScheduleRecord, State } from './model/state.ts';
 import { checkTiming, type Plan, type Timing } from './model/timing.ts';
 
@@ -28,8 +29,11 @@ export function checkAsked(timing: Timing, nowUs: number): void {
   checkRule(rule, { mayBePast: true });
 }
 
-export function withNext(row: Shape<'schedule'>, nowUs: number, n: number): Shape<'schedule'> {
-  return { ...row, next: row.paused === true ? [] : instants(row, nowUs, n, here) };
+function withNext(row: Shape<'schedule'>, nowUs: number, n: number): Shape<'schedule'> {
+  return {
+    ...row,
+    next: row.paused === true || row.sinceUs === 0 ? [] : instants(row, nowUs, n, here),
+  };
 }
 
 export function rowsWithNext(
@@ -38,6 +42,15 @@ export function rowsWithNext(
 ): readonly Shape<'schedule'>[] {
   const n = rows.length > SHORT_LIST ? 1 : NEXT_SHOWN;
   return rows.map((row) => withNext(row, nowUs, n));
+}
+
+export function madeRows(
+  state: State,
+  made: readonly string[],
+  nowUs: number,
+): readonly Shape<'schedule'>[] {
+  const rows = made.map((schedule) => rowOfMade(state, schedule));
+  return rowsWithNext(rows, nowUs);
 }
 
 /** The next `n` instants of these schedules together, in order. */

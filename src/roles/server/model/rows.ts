@@ -57,6 +57,13 @@ export function scheduleRow(state: State, record: ScheduleRecord): Shape<'schedu
   return { ...record.plan, paused: record.paused, pausedOn };
 }
 
+/** What a repeated command made the first time may have gone since: its id is the answer still. */
+export function rowOfMade(state: State, schedule: string): Shape<'schedule'> {
+  const record = state.schedules.get(schedule);
+  if (record) return scheduleRow(state, record);
+  return { schedule, action: '', sinceUs: 0, revision: 0, missed: '', overlap: '' };
+}
+
 export const presenceKey = (uid: string, bundle: string): string => `${uid} ${bundle}`;
 
 export function bundleRow(state: State, record: BundleRecord): Shape<'bundle'> {
@@ -75,7 +82,8 @@ export function bundleRow(state: State, record: BundleRecord): Shape<'bundle'> {
 
 export function nodeRow(record: NodeRecord): Omit<Shape<'node'>, 'nodeState'> {
   const { name: node, uid, labels, addresses, build, lastSeen, createdAt, containment } = record;
-  return { node, uid, labels, addresses, build, lastSeen, createdAt, containment };
+  const { paused } = record;
+  return { node, uid, labels, addresses, build, lastSeen, createdAt, containment, paused };
 }
 
 export function tokenRow(record: TokenRecord): Shape<'token'> {

@@ -18,7 +18,7 @@ import {
   schedulesOf,
 } from './placement.ts';
 import { nodeNamed, selectNodes, selectorOf, taskNamed } from './resolve.ts';
-import { answerRow, scheduleRow } from './rows.ts';
+import { answerRow } from './rows.ts';
 import type { Answer, Reply, ScheduleRecord, State } from './state.ts';
 import { isSpent, type Plan, ruleOf, samePlan, type Timing } from './timing.ts';
 
@@ -36,7 +36,7 @@ export interface ScheduledVerb {
   readonly on?: string | undefined;
 }
 
-/** One schedule for each target: the reply has them all, and who could not have one. */
+/** One schedule for each target: the reply has their ids, and who could not have one. */
 export function makeSchedules(change: Change, verb: ScheduledVerb): Reply {
   const { timing, targets } = verb;
   const wanted = targets === undefined ? [undefined] : [...new Set(targets)];
@@ -62,8 +62,8 @@ export function makeSchedules(change: Change, verb: ScheduledVerb): Reply {
   if (made.length === 0 && first) {
     throw new Refusal(first.code ?? 'failed', first.text ?? '', first.hint, answers);
   }
-  const schedules = made.map((record) => scheduleRow(change.state, record));
-  return { ok: true, body: { schedules, answers: answers.map(answerRow), unchanged } };
+  const ids = made.map(({ plan }) => plan.schedule);
+  return { ok: true, body: { made: ids, answers: answers.map(answerRow), unchanged } };
 }
 
 function makeOne(
@@ -78,10 +78,8 @@ function makeOne(
   const { at, who } = command;
   const rule = ruleOf(timing, at);
   const old = state.schedules.get(id);
-  const plan: Plan = {
-    ...{ ...rule, ...deed, ...aim, schedule: id, who, createdAt: at },
-    revision: (old?.plan.revision ?? 0) + 1,
-  };
+  const revision = (old?.plan.revision ?? 0) + 1;
+  const plan = lean({ ...rule, ...deed, ...aim, schedule: id, who, revision });
   if (old && samePlan(old.plan, plan)) return { record: old, isNew: false };
   if (old && !isSpent(old.plan, at)) {
     throw new Refusal(
@@ -104,6 +102,12 @@ function makeOne(
   const text = `schedule "${id}": ${plan.action} of ${what}`;
   change.event({ kind: 'schedule-created', text, task, bundle });
   return { record, isNew: true };
+}
+
+/** A plan is held many thousand times: what was not asked for is not there. */
+function lean(plan: Plan): Plan {
+  const given = Object.entries(plan).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as unknown as Plan;
 }
 
 /** `TASK` or `TASK@NODE`; it must select some node today, and any node named in full. */

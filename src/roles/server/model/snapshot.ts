@@ -32,7 +32,10 @@ export function freeze(state: State): readonly Entry[] {
   }
   for (const [uid, assignment] of state.assignments) {
     const { generation, floor, items, removed } = assignment;
-    const record = { generation, floor, items: [...items.values()], removed: [...removed] };
+    const record = {
+      ...{ generation, floor, removed: [...removed] },
+      items: [...items.values()].map(withoutPlan),
+    };
     entries.push(['assignments', uid, record]);
   }
   return entries;
@@ -72,16 +75,34 @@ export function loadEntries(bytes: Uint8Array): State | undefined {
   return state;
 }
 
+/** Plans are in the snapshot once, as records; of an item it holds what is the node's own. */
+function withoutPlan(item: Shape<'item'>): SavedItem {
+  const { plan, ...rest } = item;
+  return plan ? { ...rest, of: plan.schedule, paused: plan.paused === true } : item;
+}
+
+function withPlan(state: State, saved: SavedItem): Shape<'item'> {
+  if (saved.of === undefined) return saved;
+  const { of, paused, ...item } = saved;
+  const plan = state.schedules.get(of)?.plan;
+  return { ...item, plan: plan && paused ? { ...plan, paused } : plan };
+}
+
+type SavedItem = Shape<'item'> & {
+  readonly of?: string | undefined;
+  readonly paused?: boolean | undefined;
+};
+
 interface SavedAssignment {
   readonly generation: number;
   readonly floor: number;
-  readonly items: readonly Shape<'item'>[];
+  readonly items: readonly SavedItem[];
   readonly removed: readonly (readonly [string, number])[];
 }
 
 function putAssignment(state: State, uid: string, saved: SavedAssignment): void {
   const { generation, floor } = saved;
-  const items = new Map(saved.items.map((item) => [item.item, item]));
+  const items = new Map(saved.items.map((item) => [item.item, withPlan(state, item)]));
   state.assignments.set(uid, { generation, floor, items, removed: new Map(saved.removed) });
 }
 

@@ -71,7 +71,7 @@ function never(): Refusal {
   return new Refusal('never-comes', 'the schedule would never fire: no instant is left', hint);
 }
 
-const unasked = ['schedule', 'sinceUs', 'revision', 'who', 'createdAt'] as const;
+const unasked = ['schedule', 'sinceUs', 'revision', 'who'] as const;
 
 /** Whether two plans ask for the same, whenever each of them was asked for. */
 export function samePlan(a: Plan, b: Plan): boolean {
