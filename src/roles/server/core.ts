@@ -11,7 +11,7 @@ import { Controller, failureOf } from './controller.ts';
 import { may } from './may.ts';
 import { emptyState, type State } from './model/state.ts';
 import type { JournalFacts, Replier, ServerPorts, SessionPort } from './ports.ts';
-import { dueOf, SpentSchedules } from './scheduling.ts';
+import { dueOf, spentOf } from './scheduling.ts';
 
 const SPENT_LOOK_US = 60_000_000;
 
@@ -28,7 +28,6 @@ export class ServerCore {
   readonly #ports: ServerPorts;
   readonly #options: CoreOptions;
   readonly #sessions = new Map<string, Set<SessionPort>>();
-  readonly #spent = new SpentSchedules();
   #spentLookUs = 0;
 
   constructor(ports: ServerPorts, options: CoreOptions) {
@@ -169,7 +168,7 @@ export class ServerCore {
     }
     if (atUs < this.#spentLookUs) return;
     this.#spentLookUs = atUs + SPENT_LOOK_US;
-    const names = this.#spent.find(this.state, atUs);
+    const names = spentOf(this.state, atUs);
     if (names.length > 0) {
       this.controller.submit('scheduleSpent', { names }, server, () => undefined);
     }

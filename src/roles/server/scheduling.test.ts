@@ -5,7 +5,7 @@ import { Refusal } from './model/change.ts';
 import { indexSchedule } from './model/placement.ts';
 import { emptyState, type ScheduleRecord, type State } from './model/state.ts';
 import type { Plan } from './model/timing.ts';
-import { checkAsked, coming, dueOf, rowsWithNext, SpentSchedules } from './scheduling.ts';
+import { checkAsked, coming, dueOf, rowsWithNext, spentOf } from './scheduling.ts';
 
 const NOW = 1_800_000_000_000_000;
 const S = 1_000_000;
@@ -93,8 +93,7 @@ test('what has fired for the last time is forgotten after its time, the rest nev
   const keptUs = limits.scheduleSpentKeptMs * 1000;
   const longUs = limits.scheduleMissedKeptMs * 1000;
   const spent = (plan: Partial<Plan>): boolean =>
-    new SpentSchedules().find(stateOf(record({ sinceUs: NOW - 2 * longUs, ...plan })), NOW).length >
-    0;
+    spentOf(stateOf(record({ sinceUs: NOW - 2 * longUs, ...plan })), NOW).length > 0;
   expect(spent({ at: NOW - keptUs + S })).toBe(false);
   expect(spent({ at: NOW - keptUs - S })).toBe(true);
   expect(spent({ at: NOW - keptUs - S, missed: 'once' })).toBe(false);

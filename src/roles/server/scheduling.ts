@@ -5,7 +5,7 @@
  */
 import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/layout.ts';
-import { checkRule, instants, nextInstant, withoutCount } from '../../scheduler/rule.ts';
+import { checkRule, instants, nextInstant, type Rule, withoutCount } from '../../scheduler/rule.ts';
 import { scheduleSelects } from './model/placement.ts';
 import { rowOfMade } from './model/rows.ts';
 import type { ScheduleRecord, State } from './model/state.ts';
@@ -17,6 +17,23 @@ const SHORT_LIST = 1_000;
 
 /** Rules of `--tz local` are shown as a node in this zone would take them. */
 const here = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** The last of ten thousand instants of a cron rule takes half a second: it is sought once. */
+const ended = new Map<string, Rule>();
+const ENDED_KEPT = 10_000;
+
+function ending(plan: Plan): Rule {
+  const { cron, tz, sinceUs, untilUs, count } = plan;
+  if (cron === undefined || count === undefined) return plan;
+  const key = JSON.stringify([cron, tz, sinceUs, untilUs, count]);
+  let rule = ended.get(key);
+  if (!rule) {
+    if (ended.size >= ENDED_KEPT) ended.clear();
+    rule = withoutCount(plan, here);
+    ended.set(key, rule);
+  }
+  return rule;
+}
 
 /** Throws what the console is answered; the model does not judge again what needs a calendar. */
 export function checkAsked(timing: Timing, nowUs: number): void {
@@ -30,10 +47,8 @@ export function checkAsked(timing: Timing, nowUs: number): void {
 }
 
 function withNext(row: Shape<'schedule'>, nowUs: number, n: number): Shape<'schedule'> {
-  return {
-    ...row,
-    next: row.paused === true || row.sinceUs === 0 ? [] : instants(row, nowUs, n, here),
-  };
+  const hasNext = row.paused !== true && row.sinceUs > 0;
+  return { ...row, next: hasNext ? instants(ending(row), nowUs, n, here) : [] };
 }
 
 export function rowsWithNext(
@@ -61,14 +76,14 @@ export function coming(
 ): readonly { readonly record: ScheduleRecord; readonly atUs: number }[] {
   const first: { record: ScheduleRecord; atUs: number }[] = [];
   for (const record of records) {
-    const atUs = record.paused ? undefined : nextInstant(record.plan, nowUs, here);
+    const atUs = record.paused ? undefined : nextInstant(ending(record.plan), nowUs, here);
     if (atUs !== undefined) first.push({ record, atUs });
   }
   const inOrder = (a: { atUs: number }, b: { atUs: number }): number => a.atUs - b.atUs;
   const nearest = first.sort(inOrder).slice(0, n);
   return nearest
     .flatMap(({ record }) =>
-      instants(record.plan, nowUs, n, here).map((atUs) => ({ record, atUs })),
+      instants(ending(record.plan), nowUs, n, here).map((atUs) => ({ record, atUs })),
     )
     .sort(inOrder)
     .slice(0, n);
@@ -97,7 +112,7 @@ export function dueOf(state: State, nowUs: number): { schedule: string; plannedU
     const record = state.schedules.get(schedule);
     if (!record) continue;
     const { plan, doneUs, paused } = record;
-    const plannedUs = nextInstant(plan, Math.max(doneUs, pastOf(plan)), here);
+    const plannedUs = nextInstant(ending(plan), Math.max(doneUs, pastOf(plan)), here);
     if (plannedUs !== undefined && plannedUs <= nowUs && !paused) due.push({ schedule, plannedUs });
   }
   return due;
@@ -107,33 +122,15 @@ export function dueOf(state: State, nowUs: number): { schedule: string; plannedU
 const pastOf = ({ at, sinceUs }: Plan): number => (at === undefined ? sinceUs : 0);
 
 /** Schedules that have fired for the last time so long ago that nobody asks for them. */
-export class SpentSchedules {
-  /** Ends by `id sinceUs`, as a calendar says them once. */
-  readonly #ends = new Map<string, number>();
-
-  find(state: State, nowUs: number): readonly string[] {
-    const spent: string[] = [];
-    for (const [id, { plan }] of state.schedules) {
-      const { at, untilUs, count, missed } = plan;
-      if (at === undefined && untilUs === undefined && count === undefined) continue;
-      const keptMs = missed === 'skip' ? limits.scheduleSpentKeptMs : limits.scheduleMissedKeptMs;
-      if (Math.max(this.#endOf(plan), plan.sinceUs) + keptMs * 1000 < nowUs) spent.push(id);
-      if (spent.length >= limits.targetsPerVerb) break;
-    }
-    for (const key of this.#ends.keys())
-      if (!state.schedules.has(key.slice(0, key.lastIndexOf(' ')))) this.#ends.delete(key);
-    return spent;
+export function spentOf(state: State, nowUs: number): readonly string[] {
+  const spent: string[] = [];
+  for (const [id, { plan }] of state.schedules) {
+    const { at, untilUs, count, missed, sinceUs } = plan;
+    if (at === undefined && untilUs === undefined && count === undefined) continue;
+    const keptMs = missed === 'skip' ? limits.scheduleSpentKeptMs : limits.scheduleMissedKeptMs;
+    const endUs = at ?? withoutCount(ending(plan), here).untilUs ?? Infinity;
+    if (Math.max(endUs, sinceUs) + keptMs * 1000 < nowUs) spent.push(id);
+    if (spent.length >= limits.targetsPerVerb) break;
   }
-
-  #endOf(plan: Plan): number {
-    if (plan.at !== undefined) return plan.at;
-    if (plan.count === undefined) return plan.untilUs ?? Infinity;
-    const key = `${plan.schedule} ${plan.sinceUs}`;
-    let end = this.#ends.get(key);
-    if (end === undefined) {
-      end = withoutCount(plan, here).untilUs ?? Infinity;
-      this.#ends.set(key, end);
-    }
-    return end;
-  }
+  return spent;
 }
