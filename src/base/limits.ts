@@ -113,6 +113,14 @@ export const limits = {
 
   // --- work ---
   stopGraceMs: 10_000,
+  backoffMinMs: 1_000,
+  backoffMaxMs: 300_000,
+  /** At most this share of a backoff is left out at random: a fleet does not rise in step. */
+  backoffJitter: 0.2,
+  /** A process that ran this long, and twice its last backoff, begins a new row of restarts. */
+  healthyMs: 10_000,
+  /** Of a failed run's last output, in its reason. */
+  stderrTailBytes: 400,
   /** suspend and resume orders for a node that is away end after this long. */
   orderExpiresMs: 600_000,
   keepRuns: 100,

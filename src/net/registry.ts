@@ -242,6 +242,12 @@ export const keys = {
   skewMaxUs: [226, 'uint'],
   skewErrorUs: [227, 'uint'],
   pausedOn: [228, 'texts'],
+
+  // supervision
+  restart: [240, 'text'],
+  backoffMinMs: [241, 'uint'],
+  backoffMaxMs: [242, 'uint'],
+  maxRestarts: [243, 'uint'],
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
 export type ShapeName =

@@ -16,7 +16,7 @@ export const shapes = {
     must: ['command'],
     may: [
       ...['bundle', 'on', 'user', 'cwd', 'env', 'stopSignal', 'stopGraceMs'],
-      ...['keepRuns', 'keepForMs'],
+      ...['keepRuns', 'keepForMs', 'restart', 'backoffMinMs', 'backoffMaxMs', 'maxRestarts'],
     ] as const,
   },
   /** A process as everybody sees it: one run on one node (CLI contract, "process"). */

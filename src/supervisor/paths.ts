@@ -62,17 +62,22 @@ export function dataPaths(dir: string, shortBase = '/run'): DataPaths {
   };
 }
 
-/** `shortBase`: where sockets go when `dir` is too long for them (0700, made by `prepareRuns`). */
-export function paths(dir: string, run: string, shortBase = '/run'): RunPaths {
+/**
+ * `launch`: a restarted run has its socket and its exit record anew, so that no word of the launch
+ * before is taken for one of this. `shortBase`: where sockets go when `dir` is too long for them
+ * (0700, made by `prepareRuns`).
+ */
+export function paths(dir: string, run: string, launch = 0, shortBase = '/run'): RunPaths {
+  const nth = launch === 0 ? '' : `.${launch}`;
   const data = dataPaths(dir, shortBase);
   const record = join(data.records, run);
   const directory = join(data.runs, run);
   return {
     record,
     order: join(record, 'order'),
-    exit: join(record, 'exit'),
+    exit: join(record, `exit${nth}`),
     logs: join(record, 'logs'),
-    socket: join(data.sockets, run),
+    socket: join(data.sockets, `${run}${nth}`),
     notify: data.notify === undefined ? join(directory, NOTIFY) : join(data.notify, run),
     directory,
     work: join(directory, 'work'),
@@ -85,7 +90,8 @@ export function isRunName(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/.test(name);
 }
 
-const LONGEST = 'x'.repeat(32);
+/** With the number of the launch. */
+const LONGEST = 'x'.repeat(43);
 const NOTIFY = 'notify';
 
 function socketDirectory(dir: string, shortBase: string): string {

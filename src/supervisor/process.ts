@@ -23,7 +23,12 @@ export interface Process {
   readonly state: State;
   readonly wish: 'up' | 'down';
   readonly stop: StopRule;
+  /** Launches after the first one; also the number of the launch. */
   readonly restarts: number;
+  /** Restarts in a row, without a healthy time between them. */
+  readonly streak?: number | undefined;
+  /** True time of the next launch, while it waits for it. */
+  readonly revivesAt?: number | undefined;
   readonly createdAt: number;
   readonly pid?: number | undefined;
   readonly startTicks?: number | undefined;
@@ -36,6 +41,8 @@ export interface Process {
   readonly maxMemoryBytes?: number | undefined;
   readonly reason?: string | undefined;
   readonly errorCode?: ErrorCode | undefined;
+  /** The last lines on stderr of a process that ended badly. */
+  readonly tail?: string | undefined;
   /** What went wrong with the last freeze or thaw: for the order that asked for it. */
   readonly fault?: string | undefined;
   /** Monotonic; means nothing to another life of the agent. */
@@ -49,6 +56,8 @@ export interface End {
   readonly cpuMs: number;
   readonly maxMemoryBytes: number;
   readonly atUs: number;
+  /** Last lines on stderr, printable, where it ended badly. */
+  readonly tail?: string | undefined;
 }
 
 /** An event with what it says; most say nothing more. */
@@ -59,6 +68,7 @@ export interface Input {
   readonly reason?: string | undefined;
   readonly errorCode?: ErrorCode | undefined;
   readonly stop?: Partial<StopRule> | undefined;
+  readonly revival?: { readonly inMs: number; readonly streak: number } | undefined;
 }
 
 export interface Step {
@@ -97,6 +107,8 @@ export function advance(process: Process, input: Input, now: Reading): Step {
   if (actions.includes('arm-grace')) {
     next = { ...next, deadlineMs: now.nowMs + next.stop.graceMs };
   }
+  if (process.state === 'backoff' && state === 'launching') next = relaunched(next);
+  if (actions.includes('arm-backoff')) next = again(next, input, now);
   if (actions.includes('arm-kill')) next = { ...next, deadlineMs: now.nowMs + KILL_AGAIN_MS };
   return { process: next, actions };
 }
@@ -143,6 +155,8 @@ function facts(process: Process, input: Input): Partial<Process> {
       return process.exitedAt === undefined
         ? { reason: reason ?? 'the shim died', errorCode: 'lost' }
         : {};
+    case 'use-up':
+      return { reason, errorCode: 'failed' };
     case 'stuck':
       return { reason: reason ?? 'the kernel does not let go of a process' };
     case 'cleared':
@@ -161,20 +175,59 @@ function facts(process: Process, input: Input): Partial<Process> {
 }
 
 function endFacts(end: End): Partial<Process> {
-  const { cpuMs, maxMemoryBytes, atUs } = end;
+  const { cpuMs, maxMemoryBytes, atUs, tail } = end;
   const how = end.how === 'code' ? { exitCode: end.value } : { signal: signalName(end.value) };
   return {
-    ...{ ...how, cpuMs, maxMemoryBytes, exitedAt: atUs },
+    ...{ ...how, cpuMs, maxMemoryBytes, exitedAt: atUs, tail },
     ...(end.how === 'core' ? { reason: 'a core was dumped' } : {}),
   };
 }
 
+/** It waits for its next launch; how the one before ended stays known until then. */
+function again(process: Process, { revival, reason }: Input, now: Reading): Process {
+  const { inMs = 0, streak = 1 } = revival ?? {};
+  return {
+    ...process,
+    ...{ pid: undefined, startTicks: undefined, errorCode: undefined, reason, streak },
+    restarts: process.restarts + 1,
+    revivesAt: now.atUs + inMs * 1000,
+    deadlineMs: now.nowMs + inMs,
+  };
+}
+
+/** What a launch says anew. */
+const anew: Partial<Process> = {
+  ...{ pid: undefined, startTicks: undefined, startedAt: undefined, revivesAt: undefined },
+  ...{ exitedAt: undefined, exitCode: undefined, signal: undefined, tail: undefined },
+  ...{ cpuMs: undefined, maxMemoryBytes: undefined },
+};
+
+/** The process at its next launch, of which nothing is known yet. */
+export function relaunched(process: Process): Process {
+  return { ...process, ...anew, state: 'launching' };
+}
+
+/** The same wait for another life of the agent, as far as it is not over. */
+export function rested(process: Process, now: Reading): Process {
+  const { revivesAt = now.atUs } = process;
+  const restMs = Math.min(Math.max(0, (revivesAt - now.atUs) / 1000), limits.backoffMaxMs);
+  return { ...process, state: 'backoff', deadlineMs: now.nowMs + restMs };
+}
+
 function ended(process: Process, now: Reading): Process {
-  const { exitedAt = now.atUs } = process;
-  return { ...process, exitedAt, deadlineMs: undefined, fault: undefined };
+  const { exitedAt = now.atUs, exitCode, signal } = process;
+  const over = { ...process, exitedAt, deadlineMs: undefined, fault: undefined };
+  if (process.state !== 'exited' || exitCode !== undefined || signal !== undefined) return over;
+  // Told to stay down before its next launch, after one whose end nobody saw.
+  return { ...over, state: 'lost', errorCode: 'lost' };
 }
 
 // ---- verbs ----
+
+/** It is on its way out by itself, and its policy may bring it back: `stop` is not done yet. */
+export function mayComeBack(process: Process | undefined): boolean {
+  return judgedState(process) === 'stopping' && process?.wish === 'up';
+}
 
 export function judgedState(process: Process | undefined): Judged {
   if (!process || hasEnded(process.state)) return 'none';

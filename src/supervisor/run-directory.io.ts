@@ -33,7 +33,7 @@ export async function claimRun(
   shortBase?: string,
 ): Promise<{ readonly claimed: boolean; readonly paths: RunPaths }> {
   if (!isRunName(run)) throw new LotcError('internal', `no run id: ${run}`);
-  const places = paths(dir, run, shortBase);
+  const places = paths(dir, run, 0, shortBase);
   try {
     mkdirSync(places.record, { mode: 0o700 });
   } catch (cause) {
@@ -91,6 +91,15 @@ export async function giveRun(
   for (const path of directories.reverse()) await lchown(path, owner.uid, owner.gid);
 }
 
+/** Makes room for another launch of a claimed run: what the one before left behind goes. */
+export async function clearLaunch(dir: string, run: string, launch: number): Promise<RunPaths> {
+  const before = paths(dir, run, launch - 1);
+  const places = paths(dir, run, launch);
+  const left = [before.socket, before.exit, places.socket, places.notify];
+  for (const path of left) await rm(path, { force: true });
+  return places;
+}
+
 /** Every run that was claimed and not removed, in no order; other names are left out. */
 export function listRuns(dir: string): string[] {
   const { records } = dataPaths(dir);
@@ -104,9 +113,12 @@ export function listRuns(dir: string): string[] {
  */
 export async function removeRun(dir: string, run: string, shortBase?: string): Promise<void> {
   if (!isRunName(run)) throw new LotcError('internal', `no run id: ${run}`);
-  const places = paths(dir, run, shortBase);
+  const places = paths(dir, run, 0, shortBase);
   await discard(dir, places.directory, run);
-  await rm(places.socket, { force: true });
+  const { sockets } = dataPaths(dir, shortBase);
+  for (const name of await readdir(sockets)) {
+    if (name === run || name.startsWith(`${run}.`)) await rm(join(sockets, name), { force: true });
+  }
   await rm(places.notify, { force: true });
   await discard(dir, places.record, `${run}.record`);
 }

@@ -15,7 +15,7 @@ const letters: Record<State, string> = {
     suspended: 's',
     thawing: 't',
   },
-  ...{ stopping: 'g', killing: 'k', leaving: 'l', clearing: 'c', losing: 'o' },
+  ...{ stopping: 'g', killing: 'k', leaving: 'l', clearing: 'c', losing: 'o', backoff: 'b' },
   ...{ exited: 'X', failed: 'F', lost: 'L' },
 };
 
@@ -35,24 +35,25 @@ function drawn(): string {
 test('the table, cell by cell', () => {
   // go give-up armed started launch-failed | suspend resume stop kill | frozen f-failed
   // thawed t-failed
-  // | ended ended-leaving gone | cleared stuck detached deadline
+  // | ended ended-leaving gone | cleared stuck detached deadline | revive use-up
   expect(drawn()).toBe(
     [
-      'pending   uF!!!..FF!!!!!!!!!!!',
-      'launching ..arF..kk!!!!!!o!!o!',
-      'armed     ...rF..kk!!!!!!o!!o!',
-      'running   !!..!f.gk!!!!Xlo!!o!',
-      'freezing  !!..!.!gksr!!Xlo!!o!',
-      'suspended !!..!.tgk!!!!Xlo!!o!',
-      'thawing   !!..!!.gk!!rsXlo!!o!',
-      'stopping  !!..!...k....Xlo!!ok',
-      'killing   !!kkF........Xco.kok',
-      'leaving   !!..!...c....X.X!!cc',
-      'clearing  !!..!........X.XXc.c',
-      'losing    !!..............Lo.o',
-      'exited    !!.................!',
-      'failed    !!.................!',
-      'lost      !!.................!',
+      'pending   uF!!!..FF!!!!!!!!!!!!!',
+      'launching ..arF..kk....!!o..o!!!',
+      'armed     ...rF..kk!!!!!!o!!o!!!',
+      'running   !!..!f.gk!!!!Xlo!!o!!!',
+      'freezing  !!..!.!gksr!!Xlo!!o!!!',
+      'suspended !!..!.tgk!!!!Xlo!!o!!!',
+      'thawing   !!..!!.gk!!rsXlo!!o!!!',
+      'stopping  !!..!...k....Xlo!!ok!!',
+      'killing   !!kkF........Xco.kok!!',
+      'leaving   !!..!..lc....X.X!!cc!!',
+      'clearing  !!..!..cc....X.XXc.c!!',
+      'losing    !!.....oo.......Lo.o!!',
+      'backoff   !!.....XX..........u!!',
+      'exited    !!.................!bF',
+      'failed    !!.................!!!',
+      'lost      !!.................!bF',
     ].join('\n'),
   );
 });
@@ -66,7 +67,9 @@ test('every way to an end lets go of the run, and nothing else does', () => {
       expect(actions.includes('release')).toBe(hasEnded(next));
       if (next === 'stopping') expect(actions).toContain('terminate');
       if (next === 'killing' || next === 'clearing' || next === 'losing') {
-        expect(actions).toContain('arm-kill');
+        expect(actions).toContain(
+          next === state && actions.length === 1 ? 'keep-deadline' : 'arm-kill',
+        );
       }
     }
   }

@@ -8,9 +8,11 @@
  * The idea of the end: a run is over when nothing of its tree lives. `leaving` has seen the main
  * process's end and gives the rest TERM and the grace; `clearing` has sent it KILL; `killing` has
  * sent KILL and awaits the main process's end; `losing` has lost the shim, which alone could have
- * known the end, so that the run will be `lost`, never guessed. Someone else's SIGSTOP or freeze
- * is no event here. A run that waits for its instant at the shim's gate is `armed`; whoever stops
- * it then cancels it: nothing of its program ever ran.
+ * known the end, so that the run will be `lost`, never guessed. A run that has ended and is to live
+ * again by its restart policy (restart.ts judges) waits in `backoff` for its next launch; one whose
+ * restarts are used up is `failed`. Someone else's SIGSTOP or freeze is no event here. A run that
+ * waits for its instant at the shim's gate is `armed`; whoever stops it then cancels it: nothing of
+ * its program ever ran.
  *
  * Reference: style R3; CLI contract, "Run", "States".
  */
@@ -39,6 +41,7 @@ export const states = [
   'leaving',
   'clearing',
   'losing',
+  'backoff',
   'exited',
   'failed',
   'lost',
@@ -58,6 +61,7 @@ export const visible: Readonly<Record<State, VisibleState>> = {
   leaving: 'stopping',
   clearing: 'stopping',
   losing: 'stopping',
+  backoff: 'pending',
   exited: 'exited',
   failed: 'failed',
   lost: 'lost',
@@ -91,6 +95,9 @@ export const events = [
   /** The shim died. */
   'detached',
   'deadline',
+  /** It has ended, and its restart policy says: again; or: no more. */
+  'revive',
+  'use-up',
 ] as const;
 export type Event = (typeof events)[number];
 
@@ -103,6 +110,7 @@ export type Action =
   | 'kill-tree'
   | 'arm-grace'
   | 'arm-kill'
+  | 'arm-backoff'
   | 'keep-deadline'
   | 'note-stuck'
   /** The run is over: its group and socket go. */
@@ -127,7 +135,15 @@ const over: Readonly<Record<Event, Cell>> = {
   ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
   ...{ ended: 'ignore', 'ended-leaving': 'ignore', gone: 'ignore' },
   ...{ cleared: 'ignore', stuck: 'ignore', detached: 'ignore', deadline: 'impossible' },
+  ...{ revive: 'impossible', 'use-up': 'impossible' },
 };
+const again: Cell = ['backoff', 'arm-backoff'];
+/** Its exec was seen. */
+const begun = {
+  ...({ go: 'impossible', 'give-up': 'impossible', armed: 'ignore' } as const),
+  ...({ started: 'ignore', 'launch-failed': 'impossible' } as const),
+};
+const never = { revive: 'impossible', 'use-up': 'impossible' } as const;
 
 export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   pending: {
@@ -140,15 +156,17 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: 'impossible' },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: 'impossible' },
     ...{ deadline: 'impossible' },
+    ...never,
   },
   launching: {
     ...{ go: 'ignore', 'give-up': 'ignore', started: ['running'], 'launch-failed': fail },
     armed: ['armed'],
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': kill, 'want-kill': kill },
-    ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
-    ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
+    // What was still being done to the tree of the launch before this one.
+    ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
     ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: lose },
-    ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+    ...{ cleared: 'ignore', stuck: 'ignore', detached: lose, deadline: 'impossible' },
+    ...never,
   },
   armed: {
     ...{ go: 'ignore', 'give-up': 'ignore' },
@@ -159,61 +177,57 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
     ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+    ...never,
   },
   running: {
-    ...{ go: 'impossible', 'give-up': 'impossible' },
-    armed: 'ignore',
-    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...begun,
     ...{ 'want-suspend': ['freezing', 'freeze'], 'want-resume': 'ignore' },
     ...{ 'want-stop': stop, 'want-kill': kill },
     ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
     ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+    ...never,
   },
   freezing: {
-    ...{ go: 'impossible', 'give-up': 'impossible' },
-    armed: 'ignore',
-    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...begun,
     ...{ 'want-suspend': 'ignore', 'want-resume': 'impossible' },
     ...{ 'want-stop': stop, 'want-kill': kill },
     ...{ frozen: ['suspended'], 'freeze-failed': ['running'] },
     ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+    ...never,
   },
   suspended: {
-    ...{ go: 'impossible', 'give-up': 'impossible' },
-    armed: 'ignore',
-    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...begun,
     ...{ 'want-suspend': 'ignore', 'want-resume': ['thawing', 'thaw'] },
     ...{ 'want-stop': stop, 'want-kill': kill },
     ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
     ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+    ...never,
   },
   thawing: {
-    ...{ go: 'impossible', 'give-up': 'impossible' },
-    armed: 'ignore',
-    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...begun,
     ...{ 'want-suspend': 'impossible', 'want-resume': 'ignore' },
     ...{ 'want-stop': stop, 'want-kill': kill },
     ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
     ...{ thawed: ['running'], 'thaw-failed': ['suspended'] },
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+    ...never,
   },
   stopping: {
-    ...{ go: 'impossible', 'give-up': 'impossible' },
-    armed: 'ignore',
-    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...begun,
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
     ...{ 'want-stop': 'ignore', 'want-kill': kill },
     ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
     // The rest had the signal with the main process: its grace goes on, it does not begin anew.
     ...{ ended: exit, 'ended-leaving': ['leaving', 'keep-deadline'], gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: kill },
+    ...never,
   },
   killing: {
     // KILL may have come before the program's process was in the tree.
@@ -226,42 +240,47 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     // Gone from the tree: the shim tells how the main process ended.
     ...{ cleared: 'ignore', stuck: ['killing', 'note-stuck', 'arm-kill'], detached: lose },
     ...{ deadline: kill },
+    ...never,
   },
   leaving: {
-    ...{ go: 'impossible', 'give-up': 'impossible' },
-    armed: 'ignore',
-    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...begun,
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
-    ...{ 'want-stop': 'ignore', 'want-kill': clear },
+    // It ends already; that it shall stay down has to be known when it has.
+    ...{ 'want-stop': ['leaving', 'keep-deadline'], 'want-kill': clear },
     ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
     ...{ ended: exit, 'ended-leaving': 'ignore', gone: exit },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: clear, deadline: clear },
+    ...never,
   },
   clearing: {
-    ...{ go: 'impossible', 'give-up': 'impossible' },
-    armed: 'ignore',
-    ...{ started: 'ignore', 'launch-failed': 'impossible' },
+    ...begun,
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
-    ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
+    ...{ 'want-stop': ['clearing', 'keep-deadline'], 'want-kill': ['clearing', 'keep-deadline'] },
     ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
     ...{ ended: exit, 'ended-leaving': 'ignore', gone: exit },
     ...{ cleared: exit, stuck: ['clearing', 'note-stuck', 'arm-kill'], detached: 'ignore' },
     ...{ deadline: clear },
+    ...never,
   },
   losing: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
     armed: 'ignore',
     ...{ started: 'ignore', 'launch-failed': 'ignore' },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
-    ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
+    ...{ 'want-stop': ['losing', 'keep-deadline'], 'want-kill': ['losing', 'keep-deadline'] },
     ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
     ...{ ended: 'ignore', 'ended-leaving': 'ignore', gone: 'ignore' },
     ...{ cleared: ['lost', 'release'], stuck: ['losing', 'note-stuck', 'arm-kill'] },
     ...{ detached: 'ignore', deadline: lose },
+    ...never,
   },
-  exited: over,
+  backoff: {
+    ...over,
+    ...{ 'want-stop': exit, 'want-kill': exit, deadline: ['launching', 'launch'] },
+  },
+  exited: { ...over, revive: again, 'use-up': fail },
   failed: over,
-  lost: over,
+  lost: { ...over, revive: again, 'use-up': fail },
 };
 
 export function hasEnded(state: State): boolean {

@@ -23,7 +23,7 @@ async function ordered() {
   await claimRun(directory, 'R1');
   const places = paths(directory, 'R1');
   const spec = { command: ['/bin/true'] };
-  writeOrder(places.order, { item: 'O1/0', entry: 'order', generation: 1, run: 'R1', spec });
+  writeOrder(places.order, { item: 'O1/0', entry: 'order', generation: 1, run: 'R1', spec }, 0);
   return { places, inspect: () => inspectRun({ directory, run: 'R1', hear: () => undefined }) };
 }
 

@@ -104,11 +104,24 @@ export class SimAdmin {
       ['missing'],
     ]);
     return {
+      ...(random.chance(0.4) ? this.#policy() : {}),
       command,
       keepRuns: random.int(1, 4),
       stopGraceMs: random.int(200, 8_000),
       ...(random.chance(0.4) ? { bundle: random.pick(bundles) } : {}),
       ...(random.chance(0.3) ? { on: random.pick(['zone=a', ...this.#nodes]) } : {}),
+    };
+  }
+
+  #policy(): AnyBody['spec'] & object {
+    const { random } = this.#sim;
+    const backoffMinMs = random.int(0, 500);
+    return {
+      command: [],
+      restart: random.pick(['on-failure', 'always']),
+      backoffMinMs,
+      backoffMaxMs: backoffMinMs + random.int(0, 5_000),
+      ...(random.chance(0.5) ? { maxRestarts: random.int(0, 4) } : {}),
     };
   }
 

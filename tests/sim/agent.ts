@@ -188,7 +188,10 @@ export class SimAgent {
         });
         break;
       case 'launch':
-        this.#work(action.run, 20_000, 'claims', () => machine.claim(action.run, action.order));
+        machine.supersede(action.run);
+        this.#work(action.run, 20_000, 'claims', () => {
+          machine.claim(action.run, action.order, action.launch);
+        });
         this.#work(action.run, 20_000, 'forks', () => machine.fork(action.run));
         break;
       case 'attach':

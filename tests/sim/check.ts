@@ -144,6 +144,7 @@ function bundlesThere(agent: SimAgent, state: State): void {
 /** Each end in the history once, and as it was. */
 function trueEnds({ server, witness, agents }: Fleet): void {
   const told = new Map<string, Shape<'process'>>();
+  const startedRuns = new Set([...witness.starts.keys()].map((name) => name.split('/')[0] ?? name));
   for (const { kind, body } of server.rows) {
     if (kind !== 'run') continue;
     const row = decodeShape('process', body);
@@ -157,9 +158,10 @@ function trueEnds({ server, witness, agents }: Fleet): void {
     const record = server.core?.state.runs.get(run);
     if (record && !record.ended) continue;
     const end = witness.ends.get(run);
-    const [started, mayBeLost] = [witness.starts.has(run), witness.mayBeLost.has(run)];
+    const [started, mayBeLost] = [startedRuns.has(run), witness.mayBeLost.has(run)];
     if (processState === 'lost') expect([run, mayBeLost]).toEqual([run, true]);
-    if (processState === 'failed')
+    // Never started, or its restarts were used up.
+    if (processState === 'failed' && exitCode === undefined && signal === undefined && !mayBeLost)
       expect([run, 'started', started]).toEqual([run, 'started', false]);
     if (processState !== 'exited') continue;
     if (!end) throw new Error(`${run} exited in the history alone`);
@@ -167,7 +169,7 @@ function trueEnds({ server, witness, agents }: Fleet): void {
     const code = end.how === 'code' ? end.value : undefined;
     expect([run, exitCode, signal]).toEqual([run, code, name]);
   }
-  for (const run of witness.starts.keys()) {
+  for (const run of startedRuns) {
     const isLive = agents.some(({ core }) => {
       const process = core?.run(run)?.process;
       return process !== undefined && !hasEnded(process.state);

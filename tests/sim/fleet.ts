@@ -68,7 +68,18 @@ export class Fleet implements Surroundings {
     }
     sim.runFor(61 * SECOND);
     this.#heal();
-    sim.runFor(120 * SECOND);
+    sim.runFor(60 * SECOND);
+    this.#stopLoops();
+    sim.runFor(60 * SECOND);
+  }
+
+  /** A program that ends, and still lives after a minute, is restarted for ever: nothing rests. */
+  #stopLoops(): void {
+    for (const { run, ended, row } of this.server.core?.state.runs.values() ?? []) {
+      const [program = ''] = row.command ?? [];
+      if (ended || !['exit', 'fork'].includes(program)) continue;
+      this.admin.issue('taskKill', { targets: [run], mode: 'stop' });
+    }
   }
 
   // ---- what agents need of their surroundings ----

@@ -14,6 +14,10 @@ import type { Sim } from './sim.ts';
 export interface Directory {
   readonly run: string;
   readonly order: Item;
+  /** 0 for the first launch of the run; then its restarts. */
+  readonly launch: number;
+  /** Another launch is to follow: what this one still says, nobody hears. */
+  superseded: boolean;
   shim: 'none' | 'alive' | 'done' | 'dead';
   shimPid: number;
   shimTicks: number;
@@ -69,15 +73,16 @@ export class Machine {
 
   found(): FoundRun[] {
     return [...this.directories.values()].map((directory): FoundRun => {
-      const { run, order, shim, record, started, failed, frozen } = directory;
-      if (shim === 'none') return { run, order, found: { kind: 'unlaunched' } };
-      if (this.#seemsAlive(directory)) return { run, order, found: { kind: 'alive', frozen } };
+      const { run, order, launch, shim, record, started, failed, frozen } = directory;
+      const what = { run, order, launch };
+      if (shim === 'none') return { ...what, found: { kind: 'unlaunched' } };
+      if (this.#seemsAlive(directory)) return { ...what, found: { kind: 'alive', frozen } };
       if (failed) {
         const found = { kind: 'not-started', reason: 'no such file', errorCode: 'exec-failed' };
-        return { run, order, found: found as FoundRun['found'] };
+        return { ...what, found: found as FoundRun['found'] };
       }
-      if (record) return { run, order, found: { kind: 'recorded', started, end: record } };
-      return { run, order, found: { kind: 'dead', reason: 'the shim died' } };
+      if (record) return { ...what, found: { kind: 'recorded', started, end: record } };
+      return { ...what, found: { kind: 'dead', reason: 'the shim died' } };
     });
   }
 
@@ -86,11 +91,28 @@ export class Machine {
   }
 
   /** The atomic creation of the run's directory. */
-  claim(run: string, order: Item): void {
-    if (this.directories.has(run)) throw new Error(`${this.name}: ${run} is claimed twice`);
+  claim(run: string, order: Item, launch: number): void {
+    const before = this.directories.get(run);
+    if (launch === 0 && before) throw new Error(`${this.name}: ${run} is claimed twice`);
+    if (launch > 0) this.#clear(run, before, launch);
     const [shim, main] = ['none', 'none'] as const;
     const nothing = { shimPid: 0, shimTicks: 0, child: false, frozen: false };
-    this.directories.set(run, { run, order, shim, main, ...nothing });
+    const directory = { run, order, launch, superseded: false, shim, main, ...nothing };
+    this.directories.set(run, directory);
+  }
+
+  /** The agent is about to launch once more: from now on it listens to that launch alone. */
+  supersede(run: string): void {
+    const directory = this.directories.get(run);
+    if (directory) directory.superseded = true;
+  }
+
+  #clear(run: string, before: Directory | undefined, launch: number): void {
+    if (!before) throw new Error(`${this.name}: ${run} is launched again, and was never`);
+    const { shim } = before;
+    if (this.isLiving(before) || shim === 'alive') throw new Error(`${run} lives twice`);
+    const isNext = launch === before.launch + 1 || (launch === before.launch && shim === 'none');
+    if (!isNext) throw new Error(`${run}: launch ${launch} follows ${before.launch}`);
   }
 
   fork(run: string): void {
@@ -109,9 +131,10 @@ export class Machine {
     if (this.byPidAlone && this.#seemsAlive(directory) && directory.shim !== 'alive') return;
     const { shim, started, record, failed, child } = directory;
     if (failed) this.#tellFailed(directory);
-    if (started) this.#tell(run, { kind: 'started', started });
-    if (record) this.#tell(run, { kind: 'ended', end: record, left: child || shim === 'dead' });
-    if (shim === 'dead') this.#tell(run, { kind: 'detached', reason: 'the shim died' });
+    if (started) this.#tell(run, { kind: 'started', started }, directory);
+    const left = child || shim === 'dead';
+    if (record) this.#tell(run, { kind: 'ended', end: record, left }, directory);
+    if (shim === 'dead') this.#tell(run, { kind: 'detached', reason: 'the shim died' }, directory);
   }
 
   freeze(run: string, frozen: boolean): void {
@@ -180,7 +203,7 @@ export class Machine {
     directory.shim = 'dead';
     this.#pids.delete(directory.shimPid);
     if (!directory.record) this.witness.mayBeLost.add(run);
-    this.#tell(run, { kind: 'detached', reason: 'the shim died' });
+    this.#tell(run, { kind: 'detached', reason: 'the shim died' }, directory);
   }
 
   /** Everything that runs is gone; what was written is not. Pids begin anew. */
@@ -222,7 +245,7 @@ export class Machine {
 
   #exec(directory: Directory): void {
     if (directory.shim !== 'alive' || directory.main !== 'none') return;
-    const { run, order } = directory;
+    const { run, order, launch } = directory;
     const [program, a = '0', b = '0'] = order.spec?.command ?? [];
     if (program === 'missing') {
       directory.failed = true;
@@ -232,12 +255,13 @@ export class Machine {
     }
     directory.main = 'alive';
     const { starts } = this.witness;
-    starts.set(run, (starts.get(run) ?? 0) + 1);
+    const name = `${run}/${launch}`;
+    starts.set(name, (starts.get(name) ?? 0) + 1);
     const pid = this.#pid();
     const started = { pid, startTicks: this.#ticks(), atUs: this.#sim.nowUs };
     directory.started = started;
     directory.child = program === 'fork';
-    this.#tell(run, { kind: 'started', started });
+    this.#tell(run, { kind: 'started', started }, directory);
     const [code, ms] = program === 'fork' ? [0, Number(a)] : [Number(a), Number(b)];
     if (program === 'run' || program === 'ignore') return;
     this.#after(directory, ms * 1000, 'exit', () => {
@@ -256,7 +280,7 @@ export class Machine {
     if (shim !== 'alive') return;
     directory.record = end;
     if (!child) this.#shimEnds(directory);
-    this.#tell(run, { kind: 'ended', end, left: child });
+    this.#tell(run, { kind: 'ended', end, left: child }, directory);
   }
 
   #childEnds(directory: Directory): void {
@@ -264,7 +288,7 @@ export class Machine {
     directory.child = false;
     if (directory.main !== 'ended' || directory.shim !== 'alive') return;
     this.#shimEnds(directory);
-    this.#tell(directory.run, { kind: 'gone' });
+    this.#tell(directory.run, { kind: 'gone' }, directory);
   }
 
   #shimEnds(directory: Directory): void {
@@ -284,9 +308,10 @@ export class Machine {
     });
   }
 
-  #tellFailed({ run }: Directory): void {
+  #tellFailed(directory: Directory): void {
     const reason = 'no such file';
-    this.#tell(run, { kind: 'launch-failed', reason, errorCode: 'exec-failed' });
+    const event = { kind: 'launch-failed', reason, errorCode: 'exec-failed' } as const;
+    this.#tell(directory.run, event, directory);
   }
 
   #later(directory: Directory, mostUs: number, what: string, run: () => void): void {
@@ -301,7 +326,8 @@ export class Machine {
     });
   }
 
-  #tell(run: string, event: RunEvent): void {
+  /** `from`: the launch whose shim says it. */
+  #tell(run: string, event: RunEvent, from?: Directory): void {
     const listener = this.#listener;
     if (!listener) return;
     const sim = this.#sim;
@@ -309,6 +335,7 @@ export class Machine {
     const atUs = Math.max(last + 1, sim.nowUs + sim.random.int(20, 3_000));
     this.#toldUs.set(run, atUs);
     sim.after(atUs - sim.nowUs, `${this.name} ${run} says ${event.kind}`, () => {
+      if (from?.superseded) return;
       if (this.#listener === listener) listener(run, event);
     });
   }

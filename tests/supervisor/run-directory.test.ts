@@ -139,7 +139,7 @@ test('a data directory with a long name has its sockets elsewhere, in a private 
   const long = join(dir, 'x'.repeat(100));
   mkdirSync(long);
   prepareRuns(long, dir);
-  const { socket } = paths(long, 'R0123456789A', dir);
+  const { socket } = paths(long, 'R0123456789A', 0, dir);
   expect(socket.startsWith(`${dir}/lotc-`)).toBe(true);
   expect(modeOf(join(socket, '..'))).toBe('700 0');
 });

@@ -31,6 +31,15 @@ export abstract class TaskDefinition extends AdminCommand {
   stopGrace = Option.String('--stop-grace', {
     description: 'How long stop waits before it kills (default 10s)',
   });
+  restart = Option.String('--restart', {
+    description: 'no, on-failure or always: whether a run that ends begins again (default no)',
+  });
+  backoff = Option.String('--backoff', {
+    description: 'MIN..MAX: the wait before a restart, doubled each time (default 1s..5m)',
+  });
+  maxRestarts = Option.String('--max-restarts', {
+    description: 'Restarts in a row before the run is failed (default: no bound)',
+  });
   keepRuns = Option.String('--keep-runs', { description: 'Ended runs kept (default 100)' });
   keepFor = Option.String('--keep-for', { description: 'How long (default 30d)' });
   disabled = Option.Boolean('--disabled', false, {
@@ -85,6 +94,9 @@ export abstract class TaskDefinition extends AdminCommand {
     return {
       ...given1('stopSignal', stopSignal && parseSignal(stopSignal, '--stop-signal')),
       ...given1('stopGraceMs', durationOf(this.stopGrace, '--stop-grace')),
+      ...given1('restart', restartOf(this.restart)),
+      ...backoffOf(this.backoff),
+      ...given1('maxRestarts', countOf(this.maxRestarts, '--max-restarts', 0)),
       ...given1('keepRuns', countOf(this.keepRuns, '--keep-runs')),
       ...given1('keepForMs', durationOf(this.keepFor, '--keep-for')),
     };
@@ -110,6 +122,25 @@ export abstract class TaskDefinition extends AdminCommand {
     const [task] = known;
     return task === undefined ? 0 : this.show(view, task);
   }
+}
+
+const restarts = ['no', 'on-failure', 'always'];
+
+function restartOf(text: string | undefined): string | undefined {
+  if (text === undefined || restarts.includes(text)) return text;
+  throw usage(`--restart: "${text}" is none of ${restarts.join(', ')}`);
+}
+
+function backoffOf(text: string | undefined): Partial<Spec> {
+  if (text === undefined) return {};
+  const [least, most, ...more] = text.split('..');
+  if (!least || !most || more.length > 0) {
+    throw usage(`--backoff: "${text}" is not MIN..MAX`, 'for instance: --backoff 1s..5m');
+  }
+  const backoffMinMs = durationOf(least, '--backoff') ?? 0;
+  const backoffMaxMs = durationOf(most, '--backoff') ?? 0;
+  if (backoffMinMs > backoffMaxMs) throw usage(`--backoff: ${least} is more than ${most}`);
+  return { backoffMinMs, backoffMaxMs };
 }
 
 function given1<K extends keyof Spec>(key: K, value: Spec[K]): Partial<Spec> {

@@ -119,6 +119,11 @@ const bundleView: View<Shape<'bundle'>> = {
 const signalWord = (signal: string | undefined): string =>
   (signal ?? 'SIGTERM').replace(/^SIG/, '');
 
+function backoffText(spec: Shape<'spec'>): string {
+  const { backoffMinMs = limits.backoffMinMs, backoffMaxMs = limits.backoffMaxMs } = spec;
+  return `${formatDurationMs(backoffMinMs)}..${formatDurationMs(backoffMaxMs)}`;
+}
+
 const taskView: View<Shape<'task'>> = {
   name: (row) => row.task,
   json: ({ enabled, revision, spec, task }) => ({
@@ -132,6 +137,11 @@ const taskView: View<Shape<'task'>> = {
     stop: {
       signal: signalWord(spec.stopSignal),
       grace: formatDurationMs(spec.stopGraceMs ?? limits.stopGraceMs),
+    },
+    restart: {
+      policy: spec.restart ?? 'no',
+      backoff: backoffText(spec),
+      max: orNull(spec.maxRestarts),
     },
     keepRuns: spec.keepRuns ?? limits.keepRuns,
     keepFor: formatDurationMs(spec.keepForMs ?? limits.keepForMs),

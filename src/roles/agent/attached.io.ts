@@ -17,6 +17,8 @@ import type { FoundRun, Item, Started as StartFacts } from './events.ts';
 import { readOrder } from './order-file.io.ts';
 
 export interface Attached {
+  /** 0 for the first launch of the run; then its restarts. */
+  readonly launch: number;
   handle: ShimHandle | undefined;
   shim: ProcessIdentity | undefined;
   indexer?: LogIndexer | undefined;
@@ -39,11 +41,12 @@ export async function inspectRun(
   options: InspectOptions,
 ): Promise<{ readonly found: FoundRun; readonly attached?: Attached }> {
   const { directory, run } = options;
-  const places = paths(directory, run);
-  const file = await readOrder(places.order);
-  if (!file) return { found: { run, found: { kind: 'unlaunched' } } };
-  const { order } = file;
-  const attached = newAttached(order, places.work);
+  const file = await readOrder(paths(directory, run).order);
+  if (!file) return { found: { run, launch: 0, found: { kind: 'unlaunched' } } };
+  const { order, launch } = file;
+  const places = paths(directory, run, launch);
+  const what = { run, order, launch };
+  const attached = newAttached({ order, launch, cwd: places.work });
   attached.held = [];
   const hear = (event: ShimEvent): void => options.hear(attached, event);
   attached.handle = await attachShim(places.socket, hear);
@@ -53,22 +56,22 @@ export async function inspectRun(
     const barred = bar(places.socket);
     if (!barred) attached.handle = await attachLate(places.socket, hear);
     record = attached.handle ? undefined : await readRecord(places.exit);
-    if (barred && !record) return { found: { run, found: { kind: 'unlaunched' } } };
+    if (barred && !record) return { found: { run, launch, found: { kind: 'unlaunched' } } };
   }
   if (attached.handle) {
     await said(attached);
-    return { found: { run, order, found: { kind: 'alive', frozen: false } }, attached };
+    return { found: { ...what, found: { kind: 'alive', frozen: false } }, attached };
   }
   if (record?.end.kind === 'exited') {
     const started = record.started && startedOf(record.started);
-    return { found: { run, order, found: { kind: 'recorded', started, end: endOf(record.end) } } };
+    return { found: { ...what, found: { kind: 'recorded', started, end: endOf(record.end) } } };
   }
   if (record) {
     const { text: reason, code: errorCode } = faultOf(record.end, attached);
-    return { found: { run, order, found: { kind: 'not-started', reason, errorCode } } };
+    return { found: { ...what, found: { kind: 'not-started', reason, errorCode } } };
   }
   const reason = sameBoot ? 'the shim died' : 'the node was rebooted';
-  return { found: { run, order, found: { kind: 'dead', reason } } };
+  return { found: { ...what, found: { kind: 'dead', reason } } };
 }
 
 const readRecord = (path: string) => readExitRecord(path).catch(() => undefined);
@@ -113,9 +116,16 @@ async function said(attached: Attached): Promise<void> {
   }
 }
 
-export function newAttached(order: Item, cwd: string | undefined): Attached {
+export interface AttachedDraft {
+  readonly order: Item;
+  readonly launch: number;
+  readonly cwd: string | undefined;
+}
+
+export function newAttached({ order, launch, cwd }: AttachedDraft): Attached {
   const program = order.spec?.command[0] ?? '';
-  return { handle: undefined, shim: undefined, program, cwd, over: false, held: undefined };
+  const unknown = { handle: undefined, shim: undefined, held: undefined };
+  return { ...unknown, launch, program, cwd, over: false };
 }
 
 export function faultOf(event: Failed, { program, cwd }: Attached): ReturnType<typeof launchFault> {

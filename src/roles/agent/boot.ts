@@ -3,9 +3,9 @@
  * the run directories and shims say what is; nothing is guessed. A run that cannot be known to
  * have ended in some way is `lost`, and what is left of it is killed, which its reason says.
  */
-import { newProcess } from '../../supervisor/process.ts';
+import { newProcess, relaunched, rested } from '../../supervisor/process.ts';
 import { hasEnded, type State } from '../../supervisor/table.ts';
-import type { AgentAction, Found, FoundRun, StoredRun } from './events.ts';
+import type { AgentAction, FoundRun, StoredRun, Time } from './events.ts';
 import type { Runs } from './runs.ts';
 
 /** Stored states that stand for one the run is taken up in; the wish decides the rest. */
@@ -24,6 +24,7 @@ const takenUp: Partial<Record<State, State>> = {
 export interface Adoption {
   readonly runs: Runs;
   readonly act: (action: AgentAction) => void;
+  readonly time: () => Time;
 }
 
 export function adoptRuns(
@@ -37,25 +38,35 @@ export function adoptRuns(
     const there = byRun.get(run.process.run);
     byRun.delete(run.process.run);
     if (run.removing) adoption.act({ type: 'remove', run: run.process.run });
-    else if (!hasEnded(run.process.state)) adopt(adoption, run, there?.found);
+    else if (!hasEnded(run.process.state)) adopt(adoption, run, there);
     else if (there?.found.kind === 'alive') adoption.act({ type: 'attach', run: run.process.run });
   }
-  for (const { run, found: what, order } of byRun.values()) {
+  for (const there of byRun.values()) {
+    const { run, order } = there;
     // Never launched, or nobody's: the order, if it still stands, comes or is stored again.
-    if (order === undefined || what.kind === 'unlaunched') {
+    if (order === undefined || there.found.kind === 'unlaunched') {
       adoption.act({ type: 'remove', run });
       continue;
     }
     const { spec, at = 0 } = order;
     const rule = { signal: spec?.stopSignal, graceMs: spec?.stopGraceMs };
     const made: StoredRun = { process: newProcess(run, at, rule), order };
-    adopt(adoption, made, what);
+    adopt(adoption, made, there);
   }
 }
 
-function adopt({ runs, act }: Adoption, stored: StoredRun, found: Found | undefined): void {
+function adopt(adoption: Adoption, known: StoredRun, there: FoundRun | undefined): void {
+  const { runs, act } = adoption;
+  const stored = there === undefined ? known : atLaunch(known, there.launch ?? 0);
   const { process } = stored;
-  const { run } = process;
+  const { run, restarts } = process;
+  const found = there?.found;
+  const between = there !== undefined && restarts > (there.launch ?? 0);
+  if (between || (restarts > 0 && found?.kind === 'unlaunched')) {
+    runs.replace({ ...stored, process: rested(process, adoption.time()) });
+    if (process.wish === 'down') runs.apply(run, { event: 'want-stop' });
+    return;
+  }
   if (found === undefined || found.kind === 'unlaunched') {
     if (process.startedAt !== undefined) {
       take(runs, stored);
@@ -97,6 +108,14 @@ function adopt({ runs, act }: Adoption, stored: StoredRun, found: Found | undefi
       runs.apply(run, { event: 'detached', reason: found.reason });
       break;
   }
+}
+
+/** A launch that was begun, though the tables do not say so yet. */
+function atLaunch(stored: StoredRun, launch: number): StoredRun {
+  const { process } = stored;
+  const isNewer = launch > process.restarts;
+  if (!isNewer && !(launch === process.restarts && process.state === 'backoff')) return stored;
+  return { ...stored, process: relaunched({ ...process, restarts: launch }) };
 }
 
 function take(runs: Runs, stored: StoredRun): void {

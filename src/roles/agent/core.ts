@@ -193,7 +193,11 @@ export class AgentCore {
     const own = [...kind('schedule'), ...kind('task')];
     this.#schedules.load(own, cursors as ReadonlyMap<string, StoredCursor>);
     const act = (action: AgentAction): void => this.#push(action);
-    adoptRuns({ runs: this.#runs, act }, [...runs.values()] as StoredRun[], event.found);
+    adoptRuns(
+      { runs: this.#runs, act, time: () => this.#time },
+      [...runs.values()] as StoredRun[],
+      event.found,
+    );
     this.#bundles.begin();
     this.#orders.begin();
     this.#schedules.begin(meta.get('node'));

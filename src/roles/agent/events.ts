@@ -68,6 +68,8 @@ export interface FoundRun {
   readonly found: Found;
   /** The order as it lies in the run's directory, for a run no table knows. */
   readonly order?: Item | undefined;
+  /** The launch that was found; absent: the run's first. */
+  readonly launch?: number | undefined;
 }
 
 // ---- events ----
@@ -138,7 +140,13 @@ export type AgentAction =
       readonly sizeBytes: number | undefined;
     }
   | { readonly type: 'remove-bundle'; readonly digest: string }
-  | { readonly type: 'launch'; readonly run: string; readonly order: Item }
+  | {
+      readonly type: 'launch';
+      readonly run: string;
+      readonly order: Item;
+      /** 0 for the first launch of the run; then its restarts. */
+      readonly launch: number;
+    }
   | { readonly type: 'attach'; readonly run: string }
   | { readonly type: 'freeze' | 'thaw' | 'kill-tree' | 'release' | 'remove'; readonly run: string }
   | { readonly type: 'terminate'; readonly run: string; readonly signal: string }

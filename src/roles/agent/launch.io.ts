@@ -10,7 +10,7 @@ import { materialize } from '../../store/materialize.io.ts';
 import { buildEnvironment } from '../../supervisor/environment.ts';
 import type { Launch } from '../../supervisor/launch.ts';
 import { dataPaths, type RunPaths } from '../../supervisor/paths.ts';
-import { claimRun, giveRun } from '../../supervisor/run-directory.io.ts';
+import { claimRun, clearLaunch, giveRun } from '../../supervisor/run-directory.io.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
 import { resolveUser } from '../../supervisor/user.io.ts';
 import type { RunUser } from '../../supervisor/user.ts';
@@ -24,6 +24,8 @@ export interface LaunchOptions {
   readonly directory: string;
   readonly run: string;
   readonly order: Item;
+  /** 0 for the first launch of the run; then its restarts. */
+  readonly launch: number;
   readonly node: string;
   /** The directory of the run's code. */
   readonly bundle: string | undefined;
@@ -51,6 +53,7 @@ async function prepare({
   directory,
   run,
   order,
+  launch,
   node,
   bundle,
   trees,
@@ -59,22 +62,25 @@ async function prepare({
   const [program, ...rest] = [...(spec?.command ?? []), ...(order.arguments ?? [])];
   if (!spec || program === undefined) throw new LotcError('exec-failed', 'there is no command');
   const user = resolveUser(spec.user);
-  const { claimed, paths } = await claimRun(directory, run);
-  if (!claimed) throw new LotcError('exists', `run ${run} was begun before`);
-  if (bundle !== undefined) await materialize(bundle, paths.work);
-  if (spec.user !== undefined) await giveRun(paths, user);
+  const paths =
+    launch > 0
+      ? await clearLaunch(directory, run, launch)
+      : await claim({ directory, run, bundle, owner: spec.user === undefined ? undefined : user });
   const stdin = order.stdin || order.tty ? join(paths.record, 'stdin') : undefined;
-  if (stdin !== undefined) await makeFifo(stdin);
+  if (stdin !== undefined && launch === 0) await makeFifo(stdin);
   const group = await trees.createRunGroup(run);
   const variables = [spec.env ?? {}, env];
   const temporary = paths.temporary;
-  const own = digest === undefined ? {} : { LOTC_DIGEST: digest };
+  const own = {
+    ...(digest === undefined ? {} : { LOTC_DIGEST: digest }),
+    ...(launch === 0 ? {} : { LOTC_RESTARTS: String(launch) }),
+  };
   const environment = buildEnvironment({
     ...{ node, run, task: order.task ?? null, bundle: order.bundle ?? spec.bundle },
     ...{ user, temporary, variables, own: { ...own, NOTIFY_SOCKET: paths.notify } },
     tools: dataPaths(directory).tools,
   });
-  writeOrder(paths.order, order);
+  writeOrder(paths.order, order, launch);
   return {
     socket: paths.socket,
     record: paths.exit,
@@ -92,6 +98,22 @@ async function prepare({
     cgroups: group === undefined ? undefined : [group],
     oomScoreAdj: process.geteuid?.() === 0 ? OOM_SCORE_ADJ : undefined,
   };
+}
+
+interface Claim {
+  readonly directory: string;
+  readonly run: string;
+  readonly bundle: string | undefined;
+  readonly owner: RunUser | undefined;
+}
+
+/** A run's directories, made once: its restarts find them as the launches before left them. */
+async function claim({ directory, run, bundle, owner }: Claim): Promise<RunPaths> {
+  const { claimed, paths } = await claimRun(directory, run);
+  if (!claimed) throw new LotcError('exists', `run ${run} was begun before`);
+  if (bundle !== undefined) await materialize(bundle, paths.work);
+  if (owner !== undefined) await giveRun(paths, owner);
+  return paths;
 }
 
 function directoryOf(cwd: string | undefined, { work }: RunPaths): string {

@@ -222,16 +222,14 @@ export class Node implements AsyncDisposable {
     const runner = this.#runner;
     switch (action.type) {
       case 'launch':
-        runner.launch(run, action.order);
+        runner.launch(run, action.order, action.launch);
         break;
       case 'attach':
         runner.attach(run);
         break;
       case 'freeze':
-        runner.freeze(run);
-        break;
       case 'thaw':
-        runner.thaw(run);
+        runner.suspend(run, action.type);
         break;
       case 'terminate':
         runner.terminate(run, action.signal);

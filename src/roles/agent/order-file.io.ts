@@ -1,9 +1,10 @@
 /**
- * The order as it lies in a run's directory: what was launched, and in which boot of the machine.
+ * The order as it lies in a run's directory: what was launched, for which time, and in which boot
+ * of the machine. Replaced as a whole: a restarted run must not lose it to a crash in between.
  * Written before the launch, not synced: it has to survive the agent's death, and after a power
  * cut nothing runs any more.
  */
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { bootId } from '../../supervisor/proc.io.ts';
 import type { Item } from './events.ts';
@@ -11,10 +12,15 @@ import type { Item } from './events.ts';
 export interface OrderFile {
   readonly order: Item;
   readonly boot: string;
+  /** 0 for the first launch of the run; then its restarts. */
+  readonly launch: number;
 }
 
-export function writeOrder(path: string, order: Item): void {
-  writeFileSync(path, JSON.stringify({ order, boot: bootId() }), { mode: 0o600 });
+export function writeOrder(path: string, order: Item, launch: number): void {
+  const file: OrderFile = { order, boot: bootId(), launch };
+  const temporary = launch === 0 ? path : `${path}.tmp`;
+  writeFileSync(temporary, JSON.stringify(file), { mode: 0o600 });
+  if (temporary !== path) renameSync(temporary, path);
 }
 
 /** Undefined where there is none, or only a part of one: then nothing was launched. */

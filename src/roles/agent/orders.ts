@@ -12,7 +12,7 @@
 import { type ErrorCode, errorCodes } from '../../base/errors.ts';
 import { type Verb, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
-import { judgedState } from '../../supervisor/process.ts';
+import { judgedState, mayComeBack } from '../../supervisor/process.ts';
 import { hasEnded } from '../../supervisor/table.ts';
 import type { AgentAction, Item, StoredItem, StoredRun, Time } from './events.ts';
 import type { Ledger } from './ledger.ts';
@@ -167,9 +167,10 @@ export class Orders {
     if (verb === 'kill' && ended !== undefined && ended >= (item.at ?? Infinity)) {
       // It ended after it was to be killed: by this very order, before a crash, or by itself.
       this.#answer(open, { ok: true, run });
-    } else if (verdict === 'done') {
+    } else if (verdict === 'done' && !(verb === 'stop' && mayComeBack(process))) {
       this.#answer(open, alreadySo(item, process));
-    } else if (verdict !== 'act') this.#answer(open, refusal(verdict, item, process));
+    } else if (verdict !== 'act' && verdict !== 'done')
+      this.#answer(open, refusal(verdict, item, process));
     else this.#act(open, verb);
   }
 

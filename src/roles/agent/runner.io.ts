@@ -32,6 +32,7 @@ import {
 import type { FoundRun, Item, RunEvent } from './events.ts';
 import { InOrder } from './in-order.ts';
 import { LaunchError, prepareLaunch } from './launch.io.ts';
+import { withTail } from './tail.io.ts';
 
 export interface RunnerOptions {
   readonly directory: string;
@@ -71,10 +72,14 @@ export class Runner {
     return this.#attached.get(run)?.handle;
   }
 
-  launch(run: string, order: Item): void {
+  /** `launch` is 0 for a run's first launch, then the number of its restarts. */
+  launch(run: string, order: Item, launch: number): void {
+    // From here on words of the launch before are words about nothing.
+    this.#attached.get(run)?.handle?.close();
+    this.#attached.delete(run);
     this.#turns.do(run, async () => {
       try {
-        await this.#launch(run, order);
+        await this.#launch(run, order, launch);
       } catch (error) {
         const known = error instanceof LaunchError;
         const reason = (error as Error).message;
@@ -95,12 +100,17 @@ export class Runner {
     this.#index(run, attached);
   }
 
-  freeze(run: string): void {
-    this.#onTree(run, 'freeze');
-  }
-
-  thaw(run: string): void {
-    this.#onTree(run, 'thaw');
+  suspend(run: string, act: 'freeze' | 'thaw'): void {
+    const { trees, emit } = this.#options;
+    this.#turns.do(run, async () => {
+      try {
+        await trees[act](this.#tree(run));
+        emit(run, { kind: act === 'freeze' ? 'frozen' : 'thawed' });
+      } catch (error) {
+        const reason = (error as Error).message;
+        emit(run, { kind: act === 'freeze' ? 'freeze-failed' : 'thaw-failed', reason });
+      }
+    });
   }
 
   /** What is frozen is thawed first, and what was stopped by anybody is woken. */
@@ -189,14 +199,14 @@ export class Runner {
     for (const { indexer } of this.#attached.values()) await indexer?.stop();
   }
 
-  async #launch(run: string, order: Item): Promise<void> {
+  async #launch(run: string, order: Item, launch: number): Promise<void> {
     const { directory, trees, shim } = this.#options;
     const bundle = order.digest === undefined ? undefined : this.#options.bundle(order.digest);
     const node = this.#options.node();
-    const launch = await prepareLaunch({ directory, run, order, node, bundle, trees });
-    const attached = newAttached(order, launch.cwd);
+    const plan = await prepareLaunch({ directory, run, order, launch, node, bundle, trees });
+    const attached = newAttached({ order, launch, cwd: plan.cwd });
     this.#attached.set(run, attached);
-    attached.handle = launchShim(shim, launch, (event) => this.#hear(run, attached, event));
+    attached.handle = launchShim(shim, plan, (event) => this.#hear(run, attached, event));
     this.#index(run, attached);
   }
 
@@ -207,19 +217,6 @@ export class Runner {
 
   #tree(run: string): RunTree {
     return { run, shim: this.#attached.get(run)?.shim };
-  }
-
-  #onTree(run: string, act: 'freeze' | 'thaw'): void {
-    const { trees, emit } = this.#options;
-    this.#turns.do(run, async () => {
-      try {
-        await trees[act](this.#tree(run));
-        emit(run, { kind: act === 'freeze' ? 'frozen' : 'thawed' });
-      } catch (error) {
-        const reason = (error as Error).message;
-        emit(run, { kind: act === 'freeze' ? 'freeze-failed' : 'thaw-failed', reason });
-      }
-    });
   }
 
   #hear(run: string, attached: Attached, event: ShimEvent): void {
@@ -240,15 +237,15 @@ export class Runner {
         break;
       }
       case 'exited':
-        this.#exited(run, event);
+        this.#exited(run, attached, event);
         break;
       case 'gone':
         attached.over = true;
-        this.#told.do(run, () => emit(run, { kind: 'gone' }));
+        this.#tell(run, attached, () => emit(run, { kind: 'gone' }));
         break;
       case 'detached':
         attached.handle = undefined;
-        if (!attached.over) this.#told.do(run, () => this.#lost(run, attached));
+        if (!attached.over) this.#tell(run, attached, () => this.#lost(run, attached));
         break;
       case 'record-failed':
       case 'log-failed':
@@ -270,19 +267,24 @@ export class Runner {
   }
 
   /** Whether something of the tree is left is asked of the kernel: the shim's word comes later. */
-  #exited(run: string, event: Exited): void {
-    const { trees, emit } = this.#options;
-    const end = endOf(event);
-    this.#told.do(run, async () => {
+  #exited(run: string, attached: Attached, event: Exited): void {
+    const { directory, trees, emit } = this.#options;
+    this.#tell(run, attached, async () => {
       const members = await trees.members(this.#tree(run)).catch(() => [0]);
+      const end = withTail(endOf(event), paths(directory, run).logs);
       emit(run, { kind: 'ended', end, left: members.length > 0 });
     });
+  }
+
+  /** In order; what concerns a launch that another has followed is no news any more. */
+  #tell(run: string, attached: Attached, say: () => void | Promise<void>): void {
+    this.#told.do(run, () => (this.#attached.get(run) === attached ? say() : undefined));
   }
 
   /** The channel closed without a last word: to a newer reader of ours, or with the shim. */
   async #lost(run: string, attached: Attached): Promise<void> {
     const { directory, emit } = this.#options;
-    const places = paths(directory, run);
+    const places = paths(directory, run, attached.launch);
     if (attached.shim && isAlive(attached.shim)) {
       attached.handle = await attachShim(places.socket, (event) =>
         this.#hear(run, attached, event),
@@ -291,7 +293,8 @@ export class Runner {
     }
     const record = await readExitRecord(places.exit).catch(() => undefined);
     if (record?.end.kind === 'exited') {
-      emit(run, { kind: 'ended', end: endOf(record.end), left: true });
+      const end = withTail(endOf(record.end), places.logs);
+      emit(run, { kind: 'ended', end, left: true });
     }
     emit(run, { kind: 'detached', reason: 'the shim died' });
   }

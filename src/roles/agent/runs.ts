@@ -6,15 +6,23 @@
  * (its bundle, the end of the run it replaces) is looked at again whenever one of these changes.
  */
 
-import { errorCodes } from '../../base/errors.ts';
+import { crc32 } from 'node:zlib';
 import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/bodies.ts';
-import { advance, type Input, newProcess, type Process } from '../../supervisor/process.ts';
-import { type Action, hasEnded, visible } from '../../supervisor/table.ts';
+import {
+  advance,
+  type Input,
+  newProcess,
+  type Process,
+  type Step,
+} from '../../supervisor/process.ts';
+import { judgeEnd, policyOf, type Revival } from '../../supervisor/restart.ts';
+import { type Action, hasEnded } from '../../supervisor/table.ts';
 import type { Bundles } from './bundles.ts';
 import type { AgentAction, Item, StoredRun, Time } from './events.ts';
 import type { Ledger } from './ledger.ts';
 import type { Reports } from './reports.ts';
+import { rowOf } from './row.ts';
 
 export interface RunPorts {
   readonly ledger: Ledger;
@@ -93,11 +101,28 @@ export class Runs {
     const stored = this.#runs.get(run);
     if (!stored) return;
     const { process: before } = stored;
-    const { process, actions } = advance(before, input, this.#ports.time());
+    const step = advance(before, input, this.#ports.time());
+    const { process, actions } = this.#judgeEnd(before, step, stored.order);
     if (process !== before) this.#keep({ ...stored, process });
     for (const action of actions) this.#act(process, stored.order, action);
     this.#ports.settled(run);
     if (hasEnded(process.state) && !hasEnded(before.state)) this.#ended(run);
+  }
+
+  /** A run that has just ended may live again, by its task's policy: then it never had ended. */
+  #judgeEnd(before: Process, step: Step, order: Item): Step {
+    const { state } = step.process;
+    if (hasEnded(before.state) || before.state === 'backoff') return step;
+    if (state !== 'exited' && state !== 'lost') return step;
+    const time = this.#ports.time();
+    const verdict = revivalOf(step.process, order, time);
+    if (verdict.kind === 'stays') return step;
+    const { reason } = verdict;
+    const next =
+      verdict.kind === 'again'
+        ? advance(step.process, { event: 'revive', reason, revival: verdict }, time)
+        : advance(step.process, { event: 'use-up', reason }, time);
+    return { process: next.process, actions: [...step.actions, ...next.actions] };
   }
 
   /** Looks again at what a pending run waits for: starts it, ends it, or says what is missing. */
@@ -215,7 +240,7 @@ export class Runs {
     const { run } = process;
     switch (action) {
       case 'launch':
-        this.#ports.act({ type: 'launch', run, order });
+        this.#ports.act({ type: 'launch', run, order, launch: process.restarts });
         break;
       case 'terminate':
         this.#ports.act({ type: 'terminate', run, signal: process.stop.signal });
@@ -233,6 +258,7 @@ export class Runs {
       }
       case 'arm-grace':
       case 'arm-kill':
+      case 'arm-backoff':
       case 'keep-deadline':
         break;
     }
@@ -248,30 +274,13 @@ export class Runs {
   }
 }
 
-/** The row as everybody sees it; the server adds the names it knows. */
-export function rowOf({ process, order }: StoredRun): Shape<'process'> {
-  const { errorCode } = process;
-  const over = hasEnded(process.state);
-  return {
-    run: process.run,
-    task: order.task,
-    processState: visible[process.state],
-    pid: over ? undefined : process.pid,
-    startedAt: process.startedAt,
-    exitedAt: over ? process.exitedAt : undefined,
-    exitCode: over ? process.exitCode : undefined,
-    signal: over ? process.signal : undefined,
-    restarts: process.restarts,
-    bundle: order.digest,
-    reason: process.reason,
-    errorCode: errorCode === undefined ? undefined : errorCodes[errorCode].number,
-    createdAt: order.at ?? process.createdAt,
-    suspendedAt: process.suspendedAt,
-    wish: process.wish,
-    operation: order.operation,
-    cpuMs: process.cpuMs,
-    maxMemoryBytes: process.maxMemoryBytes,
-    command: order.spec?.command,
-    who: order.who,
-  };
+function revivalOf(process: Process, order: Item, { atUs }: Time): Revival {
+  const { wish, exitCode, signal, reason, tail, state, startedAt, exitedAt = atUs } = process;
+  const ranMs = (exitedAt - (startedAt ?? exitedAt)) / MICROSECONDS;
+  const how = state === 'lost' ? 'lost' : 'exited';
+  const { streak = 0, run, restarts } = process;
+  const end = { wish, how, exitCode, signal, reason, tail, ranMs, streak } as const;
+  // Of the run and the launch, so that it is the same again after a crash in between.
+  const random = crc32(`${run}/${restarts}`) / 2 ** 32;
+  return judgeEnd(end, policyOf(order.spec), random);
 }

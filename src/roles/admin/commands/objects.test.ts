@@ -114,7 +114,7 @@ test('task ls, show, history, rm, enable, disable', async () => {
   expect(json(show.stdout)).toEqual({
     ...{ name: 'web', bundle: null, command: ['./web'], on: null, user: null, env: {}, cwd: null },
     ...{ stop: { signal: 'TERM', grace: '10s' }, keepRuns: 100, keepFor: '30d' },
-    ...{ enabled: true, revision: 1 },
+    ...{ enabled: true, revision: 1, restart: { policy: 'no', backoff: '1s..5m', max: null } },
   });
   const history = await run(['task', 'history', 'web', '--limit', '5'], {
     retQuery: { ok: { processes: [process] } },
@@ -297,7 +297,7 @@ test.each([
   [['task', 'create', '--', 'x']],
   [['task', 'create', 'web', 'x']],
   [['task', 'create', 'web', '--']],
-  [['task', 'create', 'web', '--restart', 'always', '--', 'x']],
+  [['task', 'create', 'web', '--restart', 'sometimes', '--', 'x']],
   [['task', 'create', 'web', '--on', 'a b', '--', 'x']],
   [['task', 'create', 'web', '--stop-grace', '5', '--', 'x']],
   [['task', 'create', 'web', '--stop-signal', 'x', '--', 'x']],

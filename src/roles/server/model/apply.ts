@@ -20,6 +20,7 @@ import type { Reply, State } from './state.ts';
 import { addTask, markTasks, removeTasks } from './tasks.ts';
 import { createToken, removeTokens } from './tokens.ts';
 import { applyVerb, scheduleVerb, type VerbRequest } from './verbs.ts';
+import { noteWish } from './wishes.ts';
 
 export interface Outcome {
   readonly reply: Reply;
@@ -129,8 +130,11 @@ function dispatch(change: Change, command: Command): Reply {
 /** Now, or at the instants of its timing. */
 function verb(change: Change, name: Verb, body: Omit<VerbRequest, 'verb'> & Timed): Reply {
   const { timing, ...request } = body;
-  if (timing === undefined) return applyVerb(change, { ...request, verb: name });
-  return scheduleVerb(change, { ...request, verb: name }, timing);
+  const full = { ...request, verb: name };
+  if (timing !== undefined) return scheduleVerb(change, full, timing);
+  const reply = applyVerb(change, full);
+  noteWish(change, full);
+  return reply;
 }
 
 interface Timed {

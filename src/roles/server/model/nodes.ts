@@ -14,6 +14,7 @@ import { liveRuns, setRow } from './runs.ts';
 import type { Answer, Labels, NodeRecord, Reply } from './state.ts';
 import { finishRemoval, stopForRemoval } from './tasks.ts';
 import { refusalOf } from './verbs.ts';
+import { startWished } from './wishes.ts';
 
 /** Enrolment: one command uses the token, makes the node and records its key. */
 export function enrolNode(change: Change, body: CommandBody<'enrol'>): Reply {
@@ -59,6 +60,7 @@ export function enrolNode(change: Change, body: CommandBody<'enrol'>): Reply {
   });
   loadBundles(change, node);
   placeSchedulesOn(change, node.uid);
+  startWished(change, node);
   change.event({
     kind: 'node-joined',
     text: `node ${name} joined with token ${token.token}`,
@@ -127,6 +129,7 @@ export function labelNode(change: Change, body: CommandBody<'hostState'>): Reply
     state.nodes.set(node.uid, changed);
     loadBundles(change, changed);
     placeSchedulesOn(change, node.uid);
+    startWished(change, changed);
     const text = Object.entries(labels)
       .map(([k, v]) => `${k}=${v}`)
       .join(' ');

@@ -90,6 +90,8 @@ export interface TaskRecord {
   readonly at: number;
   readonly who: string;
   readonly removing?: string | undefined;
+  /** Selectors of the starts that stand: nodes to come that match one are meant too. */
+  readonly wished?: readonly string[] | undefined;
 }
 
 /** An action bound to instants: one object, whatever number of nodes holds it. */

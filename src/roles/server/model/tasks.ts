@@ -17,6 +17,7 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
   const { task, spec, mode } = body;
   const old = state.tasks.get(task);
   checkProgram(spec);
+  checkPolicy(spec);
   if (spec.bundle !== undefined) bundleNamed(state, spec.bundle);
   if (spec.on !== undefined) checkSelector(state, spec.on);
   if (mode === 'set' && !old) taskNamed(state, task);
@@ -49,6 +50,7 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
   state.tasks.set(task, {
     ...{ task, spec, enabled, revision, at, who },
     createdAt: old?.createdAt ?? at,
+    wished: old?.wished,
   });
   placeSchedulesOf(change, task);
   change.event({
@@ -57,6 +59,15 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
     task,
   });
   return { ok: true, body: { revision } };
+}
+
+function checkPolicy({ restart, backoffMinMs = 0, backoffMaxMs = Infinity }: Shape<'spec'>): void {
+  if (restart !== undefined && !['no', 'on-failure', 'always'].includes(restart)) {
+    throw new Refusal('usage', `restart "${restart}" is none of no, on-failure, always`);
+  }
+  if (backoffMinMs > backoffMaxMs) {
+    throw new Refusal('usage', `a backoff of ${backoffMinMs}..${backoffMaxMs} ms is none`);
+  }
 }
 
 function sameSpec(a: Shape<'spec'>, b: Shape<'spec'>): boolean {

@@ -124,6 +124,9 @@ function judge(aim: Aim, { verb, signal }: VerbRequest): Answer | undefined {
   let verdict = verdicts[verb === 'kill' && signal !== undefined ? 'signal' : verb][judged];
   // It starts anew as soon as it can, whatever was asked for first.
   if (verb === 'restart' && judged === 'pending') verdict = 'done';
+  // It ends by itself, and its policy may bring it back: the node has to know that it shall not.
+  const ends = judged === 'stopping' && run?.ordered !== 'down' && run?.row.wish === 'up';
+  if (verb === 'stop' && ends) verdict = 'act';
   if (verdict === 'act') return undefined;
   if (verdict === 'done') {
     const text = `${name} on node ${node.name}: ${judged === 'none' ? 'not running' : judged} already`;

@@ -1,0 +1,35 @@
+/**
+ * The last lines a process wrote to stderr, for the reason of its end: read once, when it has
+ * ended badly, from the end of its file, however long that is.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { limits } from '../../base/limits.ts';
+import { printable } from '../../base/printable.ts';
+import type { End } from '../../supervisor/process.ts';
+
+export function withTail(end: End, logs: string): End {
+  if (end.how === 'code' && end.value === 0) return end;
+  const tail = lastLines(join(logs, 'stderr'));
+  return tail === '' ? end : { ...end, tail };
+}
+
+/** Whole lines where one fits, joined by ` | `; empty where there is nothing to read. */
+function lastLines(path: string): string {
+  const buffer = Buffer.alloc(limits.stderrTailBytes);
+  let text = '';
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    const { size } = fstatSync(fd);
+    const from = Math.max(0, size - buffer.length);
+    text = buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, from));
+    if (from > 0) text = text.slice(text.indexOf('\n', 0) + 1) || text;
+  } catch {
+    // What cannot be read is not told; the end itself is known all the same.
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+  const lines = text.replaceAll('\0', '').split('\n');
+  return printable(lines.filter((line) => line.trim() !== '').join(' | '));
+}
