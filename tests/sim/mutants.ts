@@ -54,5 +54,9 @@ export const mutants: readonly (readonly [name: string, mutation: Mutation, by: 
   ['apply twice', applyTwice, /two answers|applied/],
   ['adopt by pid alone', adoptByPidAlone, /open orders|agent and processes/],
   ['skip the generation check', skipTheGenerationCheck, / items| generation/],
-  ["lose a report's sequence", loseASequence, / reports|row of|stored reports|server and processes/],
+  [
+    "lose a report's sequence",
+    loseASequence,
+    / reports|row of|stored reports|server and processes/,
+  ],
 ];
