@@ -369,6 +369,10 @@ local KEYS = {
   [226] = { "skew_max_us", "Skew max", "µs", "uint" },
   [227] = { "skew_error_us", "Skew error", "µs", "uint" },
   [228] = { "paused_on", "Paused on", "", "texts" },
+  [240] = { "restart", "Restart", "", "text" },
+  [241] = { "backoff_min_ms", "Backoff min", "ms", "uint" },
+  [242] = { "backoff_max_ms", "Backoff max", "ms", "uint" },
+  [243] = { "max_restarts", "Max restarts", "", "uint" },
 }
 -- shape = keys that must be there
 local SHAPES = {
