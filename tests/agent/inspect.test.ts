@@ -29,7 +29,7 @@ async function ordered() {
 
 test('an order no shim has taken up was not launched, and a late shim can start nothing', async () => {
   const { places, inspect } = await ordered();
-  expect((await inspect()).found).toEqual({ run: 'R1', found: { kind: 'unlaunched' } });
+  expect((await inspect()).found).toMatchObject({ run: 'R1', found: { kind: 'unlaunched' } });
   const built = buildShim(false);
   directories.push(built.directory);
   const late = new Run();
