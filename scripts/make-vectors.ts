@@ -11,6 +11,7 @@ import { encodeFrame } from '../src/net/codec.ts';
 import { codeOf, layoutOfCode } from '../src/net/codes.ts';
 import { encodeErrorFrame } from '../src/net/error-frame.ts';
 import { sealFrame } from '../src/net/frame.ts';
+import { type KeyType } from '../src/net/key-types.ts';
 import {
   type Category,
   categories,
@@ -20,7 +21,7 @@ import {
   type MessageKind,
   type State,
 } from '../src/net/layout.ts';
-import { type KeyName, type KeyType, keys } from '../src/net/registry.ts';
+import { type KeyName, keys } from '../src/net/registry.ts';
 import { shapes } from '../src/net/shapes.ts';
 import { type BadVector, directory, toJson, type Vector } from '../tests/wire/vector.ts';
 

@@ -10,8 +10,9 @@ import { errorCodes } from '../src/base/errors.ts';
 import { limits } from '../src/base/limits.ts';
 import { frameFailure, isAnswered, layoutOfCode } from '../src/net/codes.ts';
 import { FLAG_AGAIN, FLAG_MORE, VERSION } from '../src/net/frame.ts';
+import { type KeyType, reserved } from '../src/net/key-types.ts';
 import { categories, frameErrors, type Layout, layouts, states } from '../src/net/layout.ts';
-import { type KeyName, type KeyType, keys, reserved } from '../src/net/registry.ts';
+import { type KeyName, keys } from '../src/net/registry.ts';
 import { type Fields, shapes } from '../src/net/shapes.ts';
 
 export const dissectorPath = join(import.meta.dirname, '../dissector.lua');

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { errorCodes, protocolFaults } from '../src/base/errors.ts';
 import { limits } from '../src/base/limits.ts';
 import { codeOf, fieldsOf } from '../src/net/codes.ts';
+import { type KeyType } from '../src/net/key-types.ts';
 import {
   categories,
   failure,
@@ -16,7 +17,7 @@ import {
   type MessageKind,
   states,
 } from '../src/net/layout.ts';
-import { type KeyName, type KeyType, keys } from '../src/net/registry.ts';
+import { type KeyName, keys } from '../src/net/registry.ts';
 import { type Fields, shapes } from '../src/net/shapes.ts';
 
 export const protocolPath = join(import.meta.dirname, '../docs/PROTOCOL.md');

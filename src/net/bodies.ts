@@ -2,8 +2,10 @@
  * The TypeScript types of all bodies, derived from the registry, the shapes and the layout table:
  * a field that is misspelt, missing or of the wrong type does not compile.
  */
+
+import type { KeyType, ShapeName } from './key-types.ts';
 import type { failure, layouts, MessageKind } from './layout.ts';
-import type { KeyName, KeyType, keys, ShapeName } from './registry.ts';
+import type { KeyName, keys } from './registry.ts';
 import type { Fields, shapes } from './shapes.ts';
 
 type Scalar<T> = T extends 'uint' | 'int' | 'float' | 'time'

@@ -20,8 +20,9 @@ import {
 } from './codec.ts';
 import { codeOf, fieldsOf, layoutOfCode } from './codes.ts';
 import { checksumOf, FrameReader } from './frame.ts';
+import { type KeyType, reserved } from './key-types.ts';
 import { type AnyBody, type Fields, layouts, type MessageKind, shapes, states } from './layout.ts';
-import { type KeyName, type KeyType, keys, reserved } from './registry.ts';
+import { type KeyName, keys } from './registry.ts';
 
 const text = fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: 'binary', maxLength: 60 }));
 const uint = fc.oneof(fc.nat(), fc.maxSafeNat());

@@ -10,9 +10,10 @@ import { limits } from '../base/limits.ts';
 import type { AnyBody, Shape } from './bodies.ts';
 import { codeOf, layoutOfCode } from './codes.ts';
 import { FLAG_AGAIN, FLAG_MORE, type Frame, sealFrame } from './frame.ts';
+import { type ShapeName } from './key-types.ts';
 import type { MessageKind, State } from './layout.ts';
 import { planOf, reader, readMap, tooLarge, writeMap, writer } from './plan.ts';
-import { keys, type ShapeName } from './registry.ts';
+import { keys } from './registry.ts';
 import { type Fields, shapes } from './shapes.ts';
 
 // ---- bodies: messages, journal records ----

@@ -8,7 +8,8 @@ import { LotcError, ProtocolError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { CborReader, malformed } from './cbor-read.ts';
 import { CborWriter } from './cbor-write.ts';
-import { type KeyName, type KeyType, keys, type ShapeName } from './registry.ts';
+import { type KeyType, type ShapeName } from './key-types.ts';
+import { type KeyName, keys } from './registry.ts';
 import { type Fields, shapes } from './shapes.ts';
 
 export type Open = Record<string, unknown>;

@@ -11,6 +11,8 @@
  * and `{ list: shape }`, where a shape (layout.ts) says which keys a nested map must and may hold.
  */
 
+import type { KeyType } from './key-types.ts';
+
 export const keys = {
   // 0..23: the hottest
   task: [0, 'text'],
@@ -250,56 +252,4 @@ export const keys = {
   maxRestarts: [243, 'uint'],
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
-export type ShapeName =
-  | 'report'
-  | 'item'
-  | 'sample'
-  | 'process'
-  | 'spec'
-  | 'answer'
-  | 'node'
-  | 'task'
-  | 'bundle'
-  | 'operation'
-  | 'event'
-  | 'token'
-  | 'presence'
-  | 'clock'
-  | 'timeServer'
-  | 'timing'
-  | 'schedule'
-  | 'fire'
-  | 'summary';
-
-export type KeyType =
-  | 'uint'
-  | 'int'
-  | 'float'
-  | 'text'
-  | 'bytes'
-  | 'bool'
-  | 'time'
-  | 'texts'
-  | 'uints'
-  | 'strmap'
-  | { readonly map: ShapeName }
-  | { readonly list: ShapeName };
-
 export type KeyName = keyof typeof keys;
-
-/** Names the header and the dissector generate themselves (dissector: field names). */
-export const reserved = [
-  'magic',
-  'version',
-  'code',
-  'category',
-  'sub',
-  'state',
-  'message',
-  'flags',
-  'length',
-  'id',
-  'checksum',
-  'time',
-  'unknown',
-] as const;

@@ -2,7 +2,8 @@
  * Nested maps of the protocol by name: which keys of the registry each must and may hold. Rows
  * that people see, what a node is assigned, what it reports.
  */
-import type { KeyName, ShapeName } from './registry.ts';
+import type { ShapeName } from './key-types.ts';
+import type { KeyName } from './registry.ts';
 
 export interface Fields {
   readonly must: readonly KeyName[];

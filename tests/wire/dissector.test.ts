@@ -5,7 +5,8 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { fieldName } from '../../scripts/render-dissector.ts';
 import type { ProtocolFault } from '../../src/base/errors.ts';
-import { type KeyName, type KeyType, keys } from '../../src/net/registry.ts';
+import { type KeyType } from '../../src/net/key-types.ts';
+import { type KeyName, keys } from '../../src/net/registry.ts';
 import { Capture, type Sent, type StreamOptions } from './capture.ts';
 import { Tshark } from './tshark.ts';
 import { readBadVectors, readVectors } from './vector.ts';

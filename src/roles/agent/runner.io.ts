@@ -63,7 +63,7 @@ export class Runner {
     this.#told = new InOrder(failed);
   }
 
-  /** The run's shim, where it is known: for whoever reads figures of its tree. */
+  /** Where it is known. */
   shimOf(run: string): ProcessIdentity | undefined {
     return this.#attached.get(run)?.shim;
   }
@@ -202,8 +202,8 @@ export class Runner {
   async #launch(run: string, order: Item, launch: number): Promise<void> {
     const { directory, trees, shim } = this.#options;
     const bundle = order.digest === undefined ? undefined : this.#options.bundle(order.digest);
-    const node = this.#options.node();
-    const plan = await prepareLaunch({ directory, run, order, launch, node, bundle, trees });
+    const what = { directory, run, order, launch, node: this.#options.node(), bundle, trees };
+    const plan = await prepareLaunch(what);
     const attached = newAttached({ order, launch, cwd: plan.cwd });
     this.#attached.set(run, attached);
     attached.handle = launchShim(shim, plan, (event) => this.#hear(run, attached, event));
@@ -211,8 +211,7 @@ export class Runner {
   }
 
   #index(run: string, attached: Attached): void {
-    const { directory, indexers } = this.#options;
-    attached.indexer ??= indexers.start(paths(directory, run).logs);
+    attached.indexer ??= this.#options.indexers.start(paths(this.#options.directory, run).logs);
   }
 
   #tree(run: string): RunTree {
