@@ -8,6 +8,7 @@
  * A request without an answer (id 0) has only a `req` layout.
  */
 import { dependencyLayouts } from './layout-dep.ts';
+import { transferLayouts } from './layout-transfer.ts';
 import { type Fields, shapes } from './shapes.ts';
 import { stepLayouts } from './step-layout.ts';
 
@@ -161,30 +162,7 @@ export const layouts = {
     ack: verbAck,
     ok: verbOk,
   },
-  /** Upload: ACK says from which offset (what is there already stays), chunks follow, OK ends. */
-  filePut: {
-    ...{ category: 'FILE', sub: 2, name: 'PUT' },
-    req: { must: ['digest', 'sizeBytes'], may: [] },
-    ack: { must: ['offset', 'credit'], may: [] },
-    ok: { must: ['digest'], may: [] },
-  },
-  /** Download from an offset: ACK says the size, chunks follow as credit allows, OK ends. */
-  fileGet: {
-    ...{ category: 'FILE', sub: 3, name: 'GET' },
-    req: { must: ['digest', 'offset', 'credit'], may: [] },
-    ack: { must: ['sizeBytes'], may: [] },
-    ok: { must: ['digest'], may: [] },
-  },
-  /** A piece of the transfer whose request id it carries. All but the last have MORE. */
-  fileChunk: {
-    ...{ category: 'FILE', sub: 4, name: 'CHUNK' },
-    req: { must: ['offset', 'data'], may: [] },
-  },
-  /** The receiver of a transfer lets its sender go up to (not including) byte `credit`. */
-  fileCredit: {
-    ...{ category: 'FILE', sub: 5, name: 'CREDIT' },
-    req: { must: ['credit'], may: [] },
-  },
+  ...transferLayouts,
 
   // RET: what comes back: answers to questions, output, operations
   retQuery: {

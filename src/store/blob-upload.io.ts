@@ -44,6 +44,9 @@ export class FileUpload implements BlobUpload {
   #writing: Promise<void> = Promise.resolve();
   #flushing: Promise<void> = Promise.resolve();
   #flushedBytes = 0;
+  /** Bytes that are in the file, on disk or on their way there. */
+  #readable = 0;
+  #growth: PromiseWithResolvers<void> | undefined;
   #failure: LotcError | undefined;
   #ended = false;
 
@@ -53,6 +56,10 @@ export class FileUpload implements BlobUpload {
 
   get have(): number {
     return this.#have;
+  }
+
+  get bytes(): number {
+    return this.#options.bytes;
   }
 
   async begin(): Promise<void> {
@@ -127,6 +134,22 @@ export class FileUpload implements BlobUpload {
     await this.#close();
   }
 
+  /**
+   * For those who read while it arrives: some bytes from `offset` on, as soon as there are any.
+   * Undefined: the upload has ended, well or not. What is read is not verified yet.
+   */
+  async follow(offset: number): Promise<Uint8Array | undefined> {
+    while (!this.#ended && this.#readable <= offset) {
+      this.#growth ??= Promise.withResolvers<void>();
+      await this.#growth.promise;
+    }
+    const file = this.#file;
+    if (this.#ended || !file) return undefined;
+    const length = Math.min(slabBytes, this.#readable - offset);
+    const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, offset);
+    return buffer.subarray(0, bytesRead);
+  }
+
   async #resume(file: FileHandle): Promise<void> {
     const there = (await file.stat()).size;
     if (there > this.#options.bytes) {
@@ -141,6 +164,7 @@ export class FileUpload implements BlobUpload {
       this.#written += bytesRead;
     }
     this.#have = this.#written;
+    this.#readable = this.#written;
   }
 
   /** Hashes and hands on what is gathered; waits only for the slab before it. */
@@ -172,6 +196,8 @@ export class FileUpload implements BlobUpload {
         };
         done += bytesWritten;
       }
+      this.#readable = at + length;
+      this.#grown();
       if (at + length - this.#flushedBytes >= flushEveryBytes) await this.#flush(at + length);
     } catch (error) {
       this.#failure ??= storageError(error, `cannot store ${this.#options.digest}`);
@@ -187,6 +213,11 @@ export class FileUpload implements BlobUpload {
     });
   }
 
+  #grown(): void {
+    this.#growth?.resolve();
+    this.#growth = undefined;
+  }
+
   async #settled(): Promise<void> {
     await this.#writing;
     await this.#flushing;
@@ -198,5 +229,6 @@ export class FileUpload implements BlobUpload {
     await this.#settled();
     await this.#file?.close();
     this.#options.onEnd();
+    this.#grown();
   }
 }

@@ -116,6 +116,25 @@ export class BlobStore implements AsyncDisposable {
     }
   }
 
+  /** The size of an upload that is under way. */
+  arriving(digest: string): number | undefined {
+    return this.#uploads.get(digest)?.bytes;
+  }
+
+  /**
+   * Like `stream`, also while the blob arrives, at its pace. Ends behind the last byte when the
+   * blob is verified and durable, and throws where it never will be.
+   */
+  async *follow(digest: string, offset: number): AsyncGenerator<Uint8Array> {
+    let at = offset;
+    const upload = this.#uploads.get(digest);
+    for (let slab = await upload?.follow(at); slab; slab = await upload?.follow(at)) {
+      at += slab.length;
+      yield slab;
+    }
+    yield* this.stream(digest, at);
+  }
+
   /** Durable when it resolves; readers that hold it open are not disturbed. */
   async remove(digest: string): Promise<void> {
     this.#forget(digest);

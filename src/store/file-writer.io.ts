@@ -11,10 +11,13 @@ import { type FileHandle, open } from 'node:fs/promises';
 
 /** Up to here a file is written as one piece; beyond, in pieces of this size. */
 const WHOLE_FILE_BYTES = 1024 * 1024;
+/** The kernel is told to start writing after so much, so that the last sync is a short one. */
+const FLUSH_EVERY_BYTES = 64 * 1024 * 1024;
 const TASKS = 16;
 const TASK_BYTES = 8 * 1024 * 1024;
 /** Exclusively: what is there, link or file, is never written through. */
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const GO_ON_FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
 
 export class Background {
   readonly #tasks = new Set<Promise<void>>();
@@ -46,21 +49,32 @@ export class Background {
   }
 }
 
+export interface FileOptions {
+  readonly mode: number;
+  readonly sizeBytes: number;
+  /** What is given is put behind the bytes that are there. */
+  readonly goOn?: boolean;
+}
+
 export class FileWriter {
   readonly #path: string;
   readonly #mode: number;
   readonly #sizeBytes: number;
+  readonly #flags: number;
   #buffer: Buffer;
   #spare: Buffer | undefined;
   #filled = 0;
   #handle: FileHandle | undefined;
   /** The write of the other buffer. */
   #writing: Promise<void> = Promise.resolve();
+  #flushing: Promise<void> = Promise.resolve();
+  #unflushedBytes = 0;
 
-  constructor(path: string, options: { readonly mode: number; readonly sizeBytes: number }) {
+  constructor(path: string, options: FileOptions) {
     this.#path = path;
     this.#mode = options.mode;
     this.#sizeBytes = options.sizeBytes;
+    this.#flags = options.goOn ? GO_ON_FLAGS : FLAGS;
     this.#buffer = Buffer.allocUnsafe(Math.min(options.sizeBytes, WHOLE_FILE_BYTES));
   }
 
@@ -85,6 +99,7 @@ export class FileWriter {
   /** Gives up what is half done. */
   async close(): Promise<void> {
     await this.#writing.catch(() => {});
+    await this.#flushing.catch(() => {});
     const handle = this.#handle;
     this.#handle = undefined;
     await handle?.close();
@@ -93,7 +108,8 @@ export class FileWriter {
   async #complete(): Promise<void> {
     try {
       await this.#writing;
-      this.#handle ??= await open(this.#path, FLAGS, 0o600);
+      await this.#flushing;
+      this.#handle ??= await open(this.#path, this.#flags, 0o600);
       await writeAll(this.#handle, this.#buffer.subarray(0, this.#filled));
       await this.#handle.chmod(this.#mode);
       await this.#handle.sync();
@@ -104,14 +120,25 @@ export class FileWriter {
 
   async #flush(): Promise<void> {
     await this.#writing;
-    const handle = (this.#handle ??= await open(this.#path, FLAGS, 0o600));
+    const handle = (this.#handle ??= await open(this.#path, this.#flags, 0o600));
     const full = this.#buffer;
     this.#buffer = this.#spare ?? Buffer.allocUnsafe(full.length);
     this.#spare = full;
     this.#filled = 0;
-    this.#writing = writeAll(handle, full);
+    this.#writing = this.#put(handle, full);
     // Its failure is the next flush's or the end's; until then it is nobody's surprise.
     this.#writing.catch(() => {});
+  }
+
+  /** One flush at a time: the writer waits when the disk is a whole one behind. */
+  async #put(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+    await writeAll(handle, bytes);
+    this.#unflushedBytes += bytes.length;
+    if (this.#unflushedBytes < FLUSH_EVERY_BYTES) return;
+    this.#unflushedBytes = 0;
+    await this.#flushing;
+    this.#flushing = handle.datasync();
+    this.#flushing.catch(() => {});
   }
 }
 

@@ -1,6 +1,6 @@
 /** The agent as a process, with real programs, against a server that does what the test says. */
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -293,6 +293,80 @@ test('bundles: fetched, unpacked, run, and gone when nothing needs them', async 
   const item = { item: 'bundle:x', entry: 'bundle', bundle: 'x', digest: bad, sizeBytes };
   await server.assign([item]);
   await until('failed', () => states().includes('failed'));
+});
+
+/** A tar with one large file and a small one, and the item that wants it. */
+function largeBundle(server: ScriptedServer, agent: AgentProcess) {
+  const source = join(agent.root, 'code');
+  mkdirSync(source, { recursive: true });
+  writeFileSync(join(source, 'large'), randomBytes(9_000_000));
+  writeFileSync(join(source, 'small'), 'small\n');
+  const bytes = execFileSync('tar', ['-C', source, '-cf', '-', 'small', 'large'], {
+    maxBuffer: 1e8,
+  });
+  const hex = createHash('sha256').update(bytes).digest('hex');
+  const digest = `sha256:${hex}`;
+  server.content.set(digest, bytes);
+  const sizeBytes = bytes.length;
+  const item = { item: 'bundle:b', entry: 'bundle', bundle: 'b', digest, sizeBytes };
+  const at = (name: string): string => join(agent.data, 'bundles', hex, name);
+  return { source, at, item, offer: { digest, sizeBytes, bundle: 'b' } };
+}
+
+/** Bytes of unpacked content that are on their way. */
+function staged(agent: AgentProcess): number {
+  const bundles = join(agent.data, 'bundles');
+  const unfinished = readdirSync(bundles).find((name) => name.endsWith('.tmp-unpack'));
+  const large = unfinished && join(bundles, unfinished, 'large');
+  return large && existsSync(large) ? statSync(large).size : 0;
+}
+
+const bundleStates = (server: ScriptedServer): string[] =>
+  server.reports.flatMap(({ bundleState }) => (bundleState ? [bundleState] : []));
+
+test('what is offered is fetched at once, told of only when it is wanted, and not twice', async () => {
+  const { server, agent } = await joined();
+  const { source, at, item, offer } = largeBundle(server, agent);
+  await server.link?.request('fileOffer', offer);
+  await until('the content', () => existsSync(at('large')));
+  await server.link?.request('fileOffer', offer);
+  expect(server.reports).toEqual([]);
+  await server.assign([item]);
+  await until('loaded', () => bundleStates(server).includes('loaded'));
+  expect(server.gets).toEqual([0]);
+  expect(readFileSync(at('large')).equals(readFileSync(join(source, 'large')))).toBe(true);
+});
+
+test('what was offered and never wanted is gone after a restart', async () => {
+  const { server, agent } = await joined();
+  const { at, offer } = largeBundle(server, agent);
+  await server.link?.request('fileOffer', offer);
+  await until('the content', () => existsSync(at('large')));
+  await agent.kill();
+  agent.start(server);
+  await until('nothing', () => readdirSync(join(agent.data, 'bundles')).length === 0);
+  expect(server.reports).toEqual([]);
+});
+
+test.each(['killed', 'cut off'])('half a bundle, agent %s: it goes on there', async (how) => {
+  const { server, agent } = await joined();
+  const { source, at, item, offer } = largeBundle(server, agent);
+  server.contentUpTo = 6_000_000;
+  // Offered first, wanted while it is on its way: that is one transfer.
+  await server.link?.request('fileOffer', offer);
+  await server.assign([item]);
+  await until('half of it', () => staged(agent) >= 4_000_000);
+  const { address } = server;
+  if (how === 'killed') await agent.kill();
+  else await server.vanish();
+  server.contentUpTo = Number.POSITIVE_INFINITY;
+  if (how === 'killed') agent.start(server);
+  else await server.listen(address);
+  await until('loaded', () => bundleStates(server).includes('loaded'));
+  expect(server.gets).toHaveLength(2);
+  expect(server.gets[1]).toBeGreaterThanOrEqual(4_000_000);
+  expect(readFileSync(at('large')).equals(readFileSync(join(source, 'large')))).toBe(true);
+  expect(readdirSync(join(agent.data, 'bundles'))).toHaveLength(1);
 });
 
 test('input reaches the program in order, and its end is told', async () => {

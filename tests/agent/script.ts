@@ -69,6 +69,10 @@ export class ScriptedServer implements AsyncDisposable {
   enrolled: string[] = [];
   /** Content that fileGet gives, by digest. */
   readonly content = new Map<string, Uint8Array>();
+  /** From which offsets content was asked for. */
+  readonly gets: number[] = [];
+  /** Content beyond this is not there yet. */
+  contentUpTo = Number.POSITIVE_INFINITY;
 
   private constructor(authority: KeyPair, server: KeyPair) {
     this.#authority = authority;
@@ -191,10 +195,12 @@ export class ScriptedServer implements AsyncDisposable {
     });
     link.onRequest('fileGet', ({ digest, offset, credit }, reply) => {
       const bytes = this.content.get(digest) ?? new Uint8Array();
+      this.gets.push(offset);
       const sending = reply.send({ offset, sizeBytes: bytes.length, credit });
       reply.ack({ sizeBytes: bytes.length });
       void (async () => {
-        await sending.write(bytes.subarray(offset));
+        await sending.write(bytes.subarray(offset, this.contentUpTo));
+        if (this.contentUpTo < bytes.length) return;
         await sending.end();
         reply.ok({ digest });
       })().catch(() => undefined);

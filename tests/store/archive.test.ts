@@ -6,6 +6,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  cpSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -30,8 +31,9 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { materialize } from '../../src/store/materialize.io.ts';
 import { type PackedBundle, packBundle } from '../../src/store/pack.io.ts';
-import { sweepUnfinished, Unpacker, unpackBundle } from '../../src/store/unpack.io.ts';
+import { sweepUnfinished, Unpacker } from '../../src/store/unpack.io.ts';
 import { type RawEntry, rawEntry, rawTar } from './raw-tar.ts';
+import { unpackFile } from './unpack-file.ts';
 
 let dir = '';
 const at = (...names: string[]) => join(dir, ...names);
@@ -117,7 +119,7 @@ test.each(hostile)('%s: refused whole, by name, at both ends', async (_, reason,
     await expect(pack(path)).rejects.toThrow(failure('bad-archive', reason));
   }
   // The node judges for itself, from a file and from the stream as it arrives.
-  await expect(unpackBundle(tar, at('bundles/x'))).rejects.toThrow(failure('bad-archive', reason));
+  await expect(unpackFile(tar, at('bundles/x'))).rejects.toThrow(failure('bad-archive', reason));
   const unpacker = await Unpacker.open(at('bundles/x'), 'x');
   const streamed = unpacker.write(archive).then(() => unpacker.finish());
   await expect(streamed).rejects.toThrow(failure('bad-archive', reason));
@@ -138,9 +140,9 @@ test('setuid, group and foreign modes do not survive; the executable bit does', 
       rawEntry({ name: 'd/private', mode: 0o700, body: 'x' }),
     ];
     writeFileSync(at('in/a.tar'), rawTar(...entries));
-    await unpackBundle(at('in/a.tar'), at('bundles/raw'));
+    await unpackFile(at('in/a.tar'), at('bundles/raw'));
     await packToFile(at('in/a.tar'), at('canonical'));
-    await unpackBundle(at('canonical'), at('bundles/packed'));
+    await unpackFile(at('canonical'), at('bundles/packed'));
     mkdirSync(at('run'), { mode: 0o700 });
     await materialize(at('bundles/packed'), at('run'));
     for (const place of ['bundles/raw', 'bundles/packed', 'run']) {
@@ -204,7 +206,7 @@ test('random trees: directory, tar, gzip, zstd have one digest and come out equa
         await using again = await pack(path);
         expect(again.digest).toBe(digest);
       }
-      await unpackBundle(canonical, at(`bundles/${round}`), { digest });
+      await unpackFile(canonical, at(`bundles/${round}`), { digest });
       expect(tree(at(`bundles/${round}`))).toEqual(tree(root));
       mkdirSync(at(`in/${round}/gnu`));
       execFileSync('tar', ['-C', at(`in/${round}/gnu`), '-xpf', canonical]);
@@ -413,20 +415,19 @@ test('damaged is refused, unfinished is swept, what exists is success', async ()
   const blob = readFileSync(at('blob'));
   blob[513] = 0x21;
   writeFileSync(at('damaged'), blob);
-  const unpacking = unpackBundle(at('damaged'), at('bundles/x'), { digest, label: 'crawler' });
+  const unpacking = unpackFile(at('damaged'), at('bundles/x'), { digest, label: 'crawler' });
   await expect(unpacking).rejects.toThrow(failure('damaged', /crawler arrived damaged/));
   expect(readdirSync(at('bundles'))).toEqual([]);
   write(at('bundles/x.tmp-unpack/a'), 'left by a crash');
   write(at('bundles/y.tmp-unpack/a'), 'left by a crash');
   const facts = { entries: 1, contentBytes: 7 };
-  expect(await unpackBundle(at('blob'), at('bundles/x'), { digest })).toEqual(facts);
-  expect(await unpackBundle(at('blob'), at('bundles/x'), { digest })).toEqual(facts);
+  expect(await unpackFile(at('blob'), at('bundles/x'), { digest })).toEqual(facts);
+  expect(await unpackFile(at('blob'), at('bundles/x'), { digest })).toEqual(facts);
   const working = await Unpacker.open(at('bundles/z'), 'z');
-  await sweepUnfinished(at('bundles'));
-  expect(readdirSync(at('bundles')).toSorted()).toEqual(['x', 'z.tmp-unpack']);
+  await sweepUnfinished(at('bundles'), 0);
+  expect(readdirSync(at('bundles')).toSorted()).toEqual(['x', 'z.tmp-heads', 'z.tmp-unpack']);
   await expect(Unpacker.open(at('bundles/z'), 'z')).rejects.toThrow(failure('busy', /z is being/));
   await working.abort();
-  await expect(unpackBundle(at('none'), at('bundles/n'))).rejects.toThrow(failure('io', /ENOENT/));
 });
 
 test('the stream may arrive in any pieces, with content beyond every buffer', async () => {
@@ -443,6 +444,87 @@ test('the stream may arrive in any pieces, with content beyond every buffer', as
     await unpacker.finish(bundle.digest);
     expect(tree(at(`bundles/${stride}`))['large']).toBe(tree(at('in/app'))['large']);
     expect(Object.keys(tree(at(`bundles/${stride}`)))).toHaveLength(81);
+  }
+});
+
+/** One of everything: long names, small, empty and large files, links, directories. */
+async function anyBundle(): Promise<{ digest: string; whole: Buffer }> {
+  write(at('in/app/large'), Buffer.from(Array.from({ length: 2_345_678 }, (_, i) => i % 251)));
+  for (let i = 0; i < 30; i += 1) write(at(`in/app/d${i}/${'n'.repeat(120)}`), `file ${i}`, 0o755);
+  write(at('in/app/empty'), '');
+  mkdirSync(at('in/app/nothing'));
+  symlinkSync('large', at('in/app/link'));
+  await using bundle = await pack(at('in/app'));
+  return { digest: bundle.digest, whole: Buffer.from(await wholeTar(bundle)) };
+}
+
+/** What a process that dies now leaves, at another place. */
+function asLeft(from: string, to: string): void {
+  for (const ending of ['.tmp-unpack', '.tmp-heads']) {
+    cpSync(at(`${from}${ending}`), at(`${to}${ending}`), { recursive: true });
+  }
+}
+
+test('an unpacking that dies at any step goes on there, and ends the same', async () => {
+  const { digest, whole } = await anyBundle();
+  const working = await Unpacker.open(at('bundles/x'), 'x');
+  const stride = 40_009;
+  for (let offset = 0, step = 0; offset < whole.length; offset += stride, step += 1) {
+    await working.write(whole.subarray(offset, offset + stride));
+    asLeft('bundles/x', `bundles/${step}`);
+    const again = await Unpacker.resume(at(`bundles/${step}`), 'x');
+    expect(again.offset).toBeLessThanOrEqual(working.offset);
+    // A header is kept once content stands behind it that is worth it; two buffers may be lost.
+    expect(again.offset).toBeGreaterThanOrEqual(working.offset - 3 * 1024 * 1024);
+    await again.write(whole.subarray(again.offset));
+    await again.finish(digest);
+    expect(tree(at(`bundles/${step}`))).toEqual(tree(at('in/app')));
+  }
+  await working.pause();
+  const last = await Unpacker.resume(at('bundles/x'), 'x');
+  expect(last.offset).toBe(whole.length);
+  await last.finish(digest);
+  expect(readdirSync(at('bundles')).filter((name) => name.includes('tmp'))).toEqual([]);
+});
+
+test('what was left and is not what it was: damaged, removed, and well from the beginning', async () => {
+  const { digest, whole } = await anyBundle();
+  const half = await Unpacker.open(at('bundles/x'), 'x');
+  await half.write(whole.subarray(0, whole.length - 600_000));
+  await half.pause();
+  for (const spoil of [
+    'large',
+    'heads',
+    'longer',
+    'missing',
+    'stray',
+    'link',
+    'no heads',
+    'no files',
+  ]) {
+    asLeft('bundles/x', `bundles/${spoil}`);
+    const file = at(`bundles/${spoil}.tmp-unpack/large`);
+    const heads = at(`bundles/${spoil}.tmp-heads`);
+    if (spoil === 'large') writeFileSync(file, Buffer.alloc(statSync(file).size));
+    if (spoil === 'heads') writeFileSync(heads, Buffer.alloc(4_096, 7));
+    if (spoil === 'longer') writeFileSync(file, Buffer.alloc(3_000_000));
+    if (spoil === 'missing') rmSync(file);
+    if (spoil === 'stray') write(at(`bundles/${spoil}.tmp-unpack/d0/stray`), 'x');
+    if (spoil === 'link') symlinkSync('large', at(`bundles/${spoil}.tmp-unpack/link`));
+    if (spoil === 'no heads') rmSync(heads);
+    if (spoil === 'no files') rmSync(at(`bundles/${spoil}.tmp-unpack`), { recursive: true });
+    const again = await Unpacker.resume(at(`bundles/${spoil}`), 'x');
+    if (spoil.startsWith('no ')) expect(again.offset).toBe(0);
+    await again.write(whole.subarray(again.offset));
+    if (spoil === 'large' || spoil === 'longer') {
+      await expect(again.finish(digest)).rejects.toThrow(failure('damaged', /arrived damaged/));
+      await again.abort();
+      const anew = await Unpacker.resume(at(`bundles/${spoil}`), 'x');
+      expect(anew.offset).toBe(0);
+      await anew.write(whole);
+      await anew.finish(digest);
+    } else await again.finish(digest);
+    expect(tree(at(`bundles/${spoil}`))).toEqual(tree(at('in/app')));
   }
 });
 
@@ -466,7 +548,7 @@ test('no space at the node: nothing is left, and it works when space is back', a
   const full = failure('disk-full', /no space left/);
   await onTmpfs('size=4m,nr_inodes=1k', async (mount) => {
     writeFileSync(join(mount, 'filler'), Buffer.alloc(2_500_000));
-    await expect(unpackBundle(at('blob'), join(mount, 'x'), { digest })).rejects.toThrow(full);
+    await expect(unpackFile(at('blob'), join(mount, 'x'), { digest })).rejects.toThrow(full);
     // Streamed, the lack is only met when it is there.
     const unpacker = await Unpacker.open(join(mount, 'x'), 'x');
     const streamed = unpacker.write(blob).then(() => unpacker.finish(digest));
@@ -474,7 +556,7 @@ test('no space at the node: nothing is left, and it works when space is back', a
     await unpacker.abort();
     expect(readdirSync(mount)).toEqual(['filler']);
     rmSync(join(mount, 'filler'));
-    await unpackBundle(at('blob'), join(mount, 'x'), { digest });
+    await unpackFile(at('blob'), join(mount, 'x'), { digest });
     expect(readdirSync(mount)).toEqual(['x']);
   });
   await onTmpfsInodes(full, digest);
@@ -484,10 +566,10 @@ test('no space at the node: nothing is left, and it works when space is back', a
 async function onTmpfsInodes(full: unknown, digest: string): Promise<void> {
   rmSync(at('tmpfs'), { recursive: true });
   await onTmpfs('size=16m,nr_inodes=60', async (mount) => {
-    await expect(unpackBundle(at('blob'), join(mount, 'x'), { digest })).rejects.toThrow(full);
+    await expect(unpackFile(at('blob'), join(mount, 'x'), { digest })).rejects.toThrow(full);
     expect(readdirSync(mount)).toEqual([]);
     execFileSync('mount', ['-o', 'remount,nr_inodes=200', mount]);
-    await unpackBundle(at('blob'), join(mount, 'x'), { digest });
+    await unpackFile(at('blob'), join(mount, 'x'), { digest });
     expect(readdirSync(mount)).toEqual(['x']);
   });
 }
@@ -522,7 +604,7 @@ test('hard links and sparse files in a directory are files like others', async (
   write(at('in/app/sparse'), '');
   truncateSync(at('in/app/sparse'), 1_000_000);
   const digest = await packToFile(at('in/app'), at('blob'));
-  await unpackBundle(at('blob'), at('bundles/x'), { digest });
+  await unpackFile(at('blob'), at('bundles/x'), { digest });
   expect(tree(at('bundles/x'))).toEqual(tree(at('in/app')));
   expect(statSync(at('bundles/x/a')).nlink).toBe(1);
 });
@@ -533,7 +615,7 @@ test('a run sees its bundle and cannot change what others see', async () => {
   write(at('in/app/etc/conf'), 'shipped');
   symlinkSync('etc/conf', at('in/app/link'));
   const digest = await packToFile(at('in/app'), at('blob'));
-  await unpackBundle(at('blob'), at('bundles/x'), { digest });
+  await unpackFile(at('blob'), at('bundles/x'), { digest });
   mkdirSync(at('run'), { mode: 0o700 });
   await materialize(at('bundles/x'), at('run'), { uid: 65534, gid: 65534 });
   expect(readlinkSync(at('run/program'))).toBe(at('bundles/x/program'));

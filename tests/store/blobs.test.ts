@@ -80,6 +80,46 @@ test('content that is not what its name says is refused and removed', async () =
   expect(inPartial()).toEqual([]);
 });
 
+test('a blob is read while it arrives, to its verified end, by each reader at its own pace', async () => {
+  const bytes = content(3_000_000);
+  const digest = digestOf(bytes);
+  await push(bytes, 1_000_000);
+  const upload = await blobs.open(digest, bytes.length);
+  expect(blobs.arriving(digest)).toBe(bytes.length);
+  const read = async (offset: number): Promise<Buffer> => {
+    const parts: Uint8Array[] = [];
+    for await (const part of blobs.follow(digest, offset)) parts.push(part);
+    expect(await blobs.has(digest)).toBe(true);
+    return Buffer.concat(parts);
+  };
+  const readers = [read(0), read(2_345_678), read(bytes.length)];
+  for (let at = upload.have; at < bytes.length; at += 16_320) {
+    await upload.write(at, bytes.subarray(at, at + 16_320));
+  }
+  await upload.finish();
+  const [all, rest, none] = await Promise.all(readers);
+  expect(all?.equals(bytes)).toBe(true);
+  expect(rest?.equals(bytes.subarray(2_345_678))).toBe(true);
+  expect(none).toHaveLength(0);
+  expect(blobs.arriving(digest)).toBeUndefined();
+  expect((await read(2_999_990)).equals(bytes.subarray(2_999_990))).toBe(true);
+});
+
+test.each(['cut off', 'damaged'])('readers of an upload that is %s are told', async (how) => {
+  const bytes = content(600_000);
+  const digest = how === 'damaged' ? 'f'.repeat(64) : digestOf(bytes);
+  const upload = await blobs.open(digest, bytes.length);
+  const read = async (): Promise<void> => {
+    for await (const part of blobs.follow(digest, 0)) expect(part.length).toBeGreaterThan(0);
+  };
+  const reading = read().catch((error: unknown) => error);
+  await upload.write(0, bytes.subarray(0, how === 'damaged' ? bytes.length : 300_000));
+  if (how === 'damaged')
+    await expect(upload.finish()).rejects.toMatchObject({ code: 'bad-archive' });
+  else await upload.abandon();
+  expect(await reading).toMatchObject({ code: 'no-such-bundle' });
+});
+
 test('what a crash spoiled of a partial upload is found out at its end', async () => {
   const bytes = content(600_000);
   await push(bytes, 400_000);

@@ -27,6 +27,9 @@ export interface Asked<K extends MessageKind> {
 export interface Upload {
   readonly digest: string;
   readonly sizeBytes: number;
+  /** What it will be and on which nodes: they may fetch it while it arrives. */
+  readonly bundle?: string | undefined;
+  readonly on?: string | undefined;
   /** So many bytes from an offset on, fewer only at the end. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }

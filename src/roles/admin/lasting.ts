@@ -71,14 +71,14 @@ export class LastingAsk implements Ask {
   }
 
   async upload(upload: Upload, onProgress?: (doneBytes: number) => void): Promise<void> {
-    const { digest, sizeBytes } = upload;
+    const { digest, sizeBytes, bundle, on } = upload;
     for (;;) {
       const connection = await this.#connect();
       const done = Promise.withResolvers<void>();
       done.promise.catch(() => undefined);
       const call = connection.ask(
         'filePut',
-        { digest, sizeBytes },
+        { digest, sizeBytes, bundle, on },
         {
           ack: ({ credit = 0, offset = 0 }) => {
             send(call, upload, { offset, credit, onProgress }).catch((error: unknown) => {

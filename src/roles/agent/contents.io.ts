@@ -1,20 +1,23 @@
 /**
- * Code on this node: fetched from the server into the blob store (a transfer that broke off goes
- * on where it was), verified, unpacked beside its place and renamed into it, so that it is there
- * whole or not at all. What is unpacked is kept; the archive is not.
+ * Code on this node: fetched from the server and unpacked as it comes, beside its place (a transfer
+ * that broke off goes on where it was, also after this process died), verified, and renamed into
+ * it, so that it is there whole or not at all. The archive itself is never stored.
+ *
+ * What the server offers while it is still arriving there is fetched at once, behind what is
+ * wanted. It counts for nothing, and nobody is told of it, until it is wanted; if it never is, it
+ * is removed.
  */
-import { mkdirSync, readdirSync } from 'node:fs';
-import { rm, statfs } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
+import type { Req } from '../../net/bodies.ts';
 import type { Receiving } from '../../net/content.ts';
-import type { Call } from '../../net/exchange.ts';
 import type { Link } from '../../net/link.io.ts';
 import { RefusedError } from '../../net/refused.ts';
-import { type BlobStore, openBlobs } from '../../store/blobs.io.ts';
-import { sweepUnfinished, unpackBundle } from '../../store/unpack.io.ts';
+import { removeUnfinished, sweepUnfinished, Unpacker } from '../../store/unpack.io.ts';
 import { removeTree } from '../../supervisor/remove-tree.io.ts';
 import type { AgentAction } from './events.ts';
 import { InOrder } from './in-order.ts';
@@ -22,7 +25,6 @@ import { InOrder } from './in-order.ts';
 export type Fetch = AgentAction & { readonly type: 'fetch-bundle' };
 
 export interface ContentsOptions {
-  readonly blobs: string;
   readonly bundles: string;
   readonly log: Log;
   loaded(digest: string): void;
@@ -30,14 +32,23 @@ export interface ContentsOptions {
   removed(digest: string): void;
 }
 
+type Offer = Req<'fileOffer'>;
+type Wanted = Pick<Fetch, 'digest' | 'bundle' | 'sizeBytes'>;
+
 const FETCHES_AT_ONCE = 2;
+/** What was offered and is not wanted by then goes; the server keeps its own as long. */
+const OFFER_MS = 600_000;
 const STALE_MS = 7 * 86_400_000;
 const HEX = /^[0-9a-f]{64}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 export class Contents {
   readonly #options: ContentsOptions;
-  readonly #blobs: BlobStore;
   readonly #wanted = new Map<string, Fetch>();
+  /** To be fetched, in the order they came. */
+  readonly #offers = new Map<string, Offer>();
+  /** Offered in this life and not wanted yet, fetched or not. */
+  readonly #unnamed = new Map<string, NodeJS.Timeout>();
   readonly #underWay = new Map<string, AbortController>();
   /** One thing at a time with each digest. */
   readonly #turns: InOrder;
@@ -46,7 +57,6 @@ export class Contents {
   constructor(options: ContentsOptions) {
     this.#options = options;
     mkdirSync(options.bundles, { recursive: true, mode: 0o711 });
-    this.#blobs = openBlobs(options.blobs);
     this.#turns = new InOrder((digest, error) => {
       options.log('error', 'bundle content', { digest, reason: (error as Error).message });
     });
@@ -55,8 +65,7 @@ export class Contents {
   /** Digests whose content is here; what a crash left half-done is removed. */
   async begin(): Promise<string[]> {
     const { bundles } = this.#options;
-    await sweepUnfinished(bundles);
-    await this.#blobs.removeStale(Date.now() - STALE_MS);
+    await sweepUnfinished(bundles, Date.now() - STALE_MS);
     const names = readdirSync(bundles).filter((name) => HEX.test(name));
     return names.map((name) => `sha256:${name}`);
   }
@@ -75,7 +84,19 @@ export class Contents {
   }
 
   fetch(wanted: Fetch): void {
+    clearTimeout(this.#unnamed.get(wanted.digest));
+    this.#unnamed.delete(wanted.digest);
     this.#wanted.set(wanted.digest, wanted);
+    this.#pump();
+  }
+
+  /** Content that is arriving at the server, and may be wanted here as soon as it is there. */
+  offer(offer: Offer): void {
+    const { digest } = offer;
+    if (!DIGEST.test(digest) || this.#wanted.has(digest) || existsSync(this.path(digest))) return;
+    clearTimeout(this.#unnamed.get(digest));
+    this.#unnamed.set(digest, setTimeout(() => this.#forget(digest), OFFER_MS).unref());
+    this.#offers.set(digest, offer);
     this.#pump();
   }
 
@@ -84,29 +105,45 @@ export class Contents {
     this.#underWay.get(digest)?.abort();
     this.#turns.do(digest, async () => {
       const hex = hexOf(digest);
-      await removeTree(this.#options.bundles, hex);
-      await this.#blobs.remove(hex);
+      await this.#discard(hex);
       this.#options.removed(digest);
     });
   }
 
   async close(): Promise<void> {
     this.#wanted.clear();
+    this.#offers.clear();
+    for (const timer of this.#unnamed.values()) clearTimeout(timer);
     for (const abort of this.#underWay.values()) abort.abort();
     await this.#turns.idle();
-    await this.#blobs[Symbol.asyncDispose]();
   }
 
   #pump(): void {
     const link = this.#link;
     if (!link || link.end) return;
     for (const [digest, wanted] of this.#wanted) {
-      if (this.#underWay.size >= FETCHES_AT_ONCE) return;
-      if (this.#underWay.has(digest)) continue;
-      const abort = new AbortController();
-      this.#underWay.set(digest, abort);
-      this.#turns.do(digest, () => this.#fetch(wanted, link, abort.signal));
+      if (!this.#begin(digest, (signal) => this.#fetch(wanted, link, signal))) return;
     }
+    for (const [digest, offer] of this.#offers) {
+      if (!this.#begin(digest, (signal) => this.#prefetch(offer, link, signal))) return;
+    }
+  }
+
+  /** False: as much as may be is under way. */
+  #begin(digest: string, act: (signal: AbortSignal) => Promise<void>): boolean {
+    if (this.#underWay.has(digest)) return true;
+    if (this.#underWay.size >= FETCHES_AT_ONCE) return false;
+    const abort = new AbortController();
+    this.#underWay.set(digest, abort);
+    this.#turns.do(digest, async () => {
+      try {
+        await act(abort.signal);
+      } finally {
+        this.#underWay.delete(digest);
+        queueMicrotask(() => this.#pump());
+      }
+    });
+    return true;
   }
 
   async #fetch(wanted: Fetch, link: Link, signal: AbortSignal): Promise<void> {
@@ -121,44 +158,57 @@ export class Contents {
       // The session ended: what is here stays, the next one goes on with it.
       if (link.end) return;
       this.#wanted.delete(digest);
-      // What is here of it would keep the disk full, for programs too.
-      if (isFull(error)) await this.#blobs.remove(hexOf(digest)).catch(() => undefined);
       this.#options.failed(digest, (error as Error).message, isPassing(error));
-    } finally {
-      this.#underWay.delete(digest);
-      queueMicrotask(() => this.#pump());
     }
   }
 
-  async #load({ digest, bundle, sizeBytes }: Fetch, link: Link, signal: AbortSignal) {
-    const hex = hexOf(digest);
-    const bytes = sizeBytes ?? (await this.#sizeOf(digest, link));
-    const upload = await this.#blobs.open(hex, bytes);
+  /** What fails is nobody's business yet: it is tried again, and told of, once it is wanted. */
+  async #prefetch(offer: Offer, link: Link, signal: AbortSignal): Promise<void> {
+    const { digest } = offer;
     try {
-      if (upload.have < bytes) {
-        await this.#expectRoom(bytes - upload.have, bundle);
-        const { content, answer } = ask(link, digest, upload.have, bytes);
-        for (let pieces = await content.read(); pieces; pieces = await content.read()) {
-          for (const piece of pieces) {
-            if (signal.aborted) throw new LotcError('cancelled', 'not wanted any more');
-            await upload.write(upload.have, piece);
-            content.drained(piece.length);
-          }
-        }
-        await answer;
-      }
-      await upload.finish();
+      if (!this.#wanted.has(digest)) await this.#load(offer, link, signal);
     } catch (error) {
-      await upload.abandon();
+      const { log } = this.#options;
+      log('info', 'an offered bundle is left', { digest, reason: (error as Error).message });
+    } finally {
+      this.#offers.delete(digest);
+    }
+  }
+
+  #forget(digest: string): void {
+    this.#unnamed.delete(digest);
+    this.#offers.delete(digest);
+    this.#underWay.get(digest)?.abort();
+    this.#turns.do(digest, async () => {
+      if (!this.#wanted.has(digest)) await this.#discard(hexOf(digest));
+    });
+  }
+
+  async #discard(hex: string): Promise<void> {
+    await removeTree(this.#options.bundles, hex);
+    await removeUnfinished(join(this.#options.bundles, hex));
+  }
+
+  async #load(wanted: Wanted, link: Link, signal: AbortSignal): Promise<void> {
+    const { digest, bundle } = wanted;
+    if (existsSync(this.path(digest))) return;
+    const bytes = wanted.sizeBytes ?? (await this.#sizeOf(digest, link));
+    const unpacker = await Unpacker.resume(this.path(digest), bundle);
+    try {
+      await this.#expectRoom(bytes - unpacker.offset, bundle);
+      await take(ask(link, digest, unpacker.offset, bytes), unpacker, signal);
+      await unpacker.finish(digest);
+    } catch (error) {
+      // What was cut off goes on later; what is bad, or has filled the disk, goes.
+      if (link.end || signal.aborted || error instanceof RefusedError) await unpacker.pause();
+      else await unpacker.abort();
       throw error;
     }
-    await unpackBundle(this.#blobs.path(hex), this.path(digest), { digest, label: bundle });
-    await rm(this.#blobs.path(hex), { force: true });
   }
 
   /** An early no leaves the disk's last bytes to others; the late one is still there. */
   async #expectRoom(bytes: number, label: string): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#options.blobs);
+    const { bavail, bsize } = await statfs(this.#options.bundles);
     if (bavail * bsize >= bytes) return;
     throw new LotcError('disk-full', `cannot store ${label}: no space left on the device`, {
       hint: 'free space there; nothing else has to be done',
@@ -185,21 +235,32 @@ export class Contents {
   }
 }
 
-function ask(
-  link: Link,
-  digest: string,
-  offset: number,
-  sizeBytes: number,
-): { readonly content: Receiving; readonly answer: Promise<void> } {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  promise.catch(() => undefined);
+async function take({ content, drop }: Transfer, into: Unpacker, signal: AbortSignal) {
+  try {
+    for (let pieces = await content.read(); pieces; pieces = await content.read()) {
+      for (const piece of pieces) {
+        if (signal.aborted) throw new LotcError('cancelled', 'not wanted any more');
+        await into.write(piece);
+        content.drained(piece.length);
+      }
+    }
+  } catch (error) {
+    drop();
+    throw error;
+  }
+}
+
+interface Transfer {
+  readonly content: Receiving;
+  readonly drop: () => void;
+}
+
+/** The content is judged by its digest: what the server says behind it changes nothing. */
+function ask(link: Link, digest: string, offset: number, sizeBytes: number): Transfer {
   const credit = offset + limits.creditBytes;
-  const call: Call = link.ask(
-    'fileGet',
-    { digest, offset, credit },
-    { ok: () => resolve(), fail: (failure) => reject(new RefusedError(failure)) },
-  );
-  return { content: call.receive({ offset, sizeBytes }), answer: promise };
+  const heard = { ok: () => undefined, fail: () => undefined };
+  const call = link.ask('fileGet', { digest, offset, credit }, heard);
+  return { content: call.receive({ offset, sizeBytes }), drop: () => call.drop() };
 }
 
 /** A full disk has room again some day, a busy server time; a bad archive stays bad. */
@@ -207,8 +268,5 @@ function isPassing(error: unknown): boolean {
   if (!(error instanceof LotcError)) return true;
   return error.code !== 'bad-archive' && error.code !== 'too-large';
 }
-
-const isFull = (error: unknown): boolean =>
-  error instanceof LotcError && error.code === 'disk-full';
 
 const hexOf = (digest: string): string => digest.replace(/^sha256:/, '');

@@ -16,7 +16,6 @@ export interface AgentFiles {
   readonly identity: string;
   readonly key: string;
   readonly tables: string;
-  readonly blobs: string;
   /** Outside of `private`: runs of other users read their larger files through it. */
   readonly bundles: string;
 }
@@ -28,7 +27,6 @@ export function agentFiles(data: string): AgentFiles {
     identity: join(secret, 'identity.json'),
     key: join(secret, 'node.key'),
     tables: join(secret, 'tables.log'),
-    blobs: join(secret, 'blobs'),
     bundles: join(data, 'bundles'),
   };
 }

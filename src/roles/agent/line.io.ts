@@ -113,7 +113,7 @@ export class Line {
   }
 
   #serve(link: Link): void {
-    const { feed, output, inputs } = this.#parts;
+    const { feed, output, inputs, contents } = this.#parts;
     link.onRequest('synAssign', (body, reply) => {
       this.#requests += 1;
       const request = this.#requests;
@@ -123,6 +123,10 @@ export class Line {
     link.onRequest('retLog', (body, reply) => output.read(body, reply));
     link.onRequest('retInput', (body, reply) => inputs.take(body, reply));
     this.#parts.time.serve(link);
+    link.onRequest('fileOffer', (body, reply) => {
+      contents.offer(body);
+      reply.ok({});
+    });
   }
 
   #opened(link: Link, welcome: Ok<'hostHello'>): void {

@@ -70,7 +70,7 @@ export class Node implements AsyncDisposable {
     const row = (id: string): ReturnType<AgentCore['row']> => this.#core.row(id);
     const nowUs = (): number => clock.now().atUs;
     this.#contents = new Contents({
-      ...{ blobs: files.blobs, bundles: files.bundles, log },
+      ...{ bundles: files.bundles, log },
       loaded: (digest) => this.feed({ type: 'bundle-loaded', digest }),
       removed: (digest) => this.feed({ type: 'bundle-removed', digest }),
       failed: (digest, reason, passing) => {

@@ -2,32 +2,51 @@
  * Content of bundles on its way in (from consoles) and out (to nodes), in bounded memory: the
  * receiver's credit and the disk's pace decide, never a queue. A node gets what it is assigned and
  * nothing else; what it is not gets the answer of what does not exist.
+ *
+ * Content on its way in is offered to the nodes it is meant for, which may fetch it as it arrives:
+ * soft state, in no journal. Each node verifies the digest itself, and what was offered counts for
+ * nothing until it is assigned.
  */
 import { errorCodes, LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
+import { matches } from '../../base/selector.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { Failure, Req } from '../../net/layout.ts';
 import type { BlobStore } from '../../store/blobs.io.ts';
-import type { State } from './model/state.ts';
+import { selectorOf } from './model/resolve.ts';
+import type { NodeRecord, State } from './model/state.ts';
 
 /** Content whose command has not come yet is kept so long. */
 const FRESH_MS = 600_000;
 
+export interface TransfersOptions {
+  readonly blobs: BlobStore;
+  state(): State;
+  /** Tells a node, if it is here. */
+  offer(uid: string, body: Req<'fileOffer'>): void;
+}
+
 export class Transfers {
+  readonly #options: TransfersOptions;
   readonly #blobs: BlobStore;
-  readonly #state: () => State;
   readonly #fresh = new Map<string, number>();
+  /** By digest: the nodes that may fetch it before it is assigned. */
+  readonly #offered = new Map<string, ReadonlySet<string>>();
   #uploads = 0;
 
-  constructor(blobs: BlobStore, state: () => State) {
-    this.#blobs = blobs;
-    this.#state = state;
+  constructor(options: TransfersOptions) {
+    this.#options = options;
+    this.#blobs = options.blobs;
   }
 
   /** Digests that arrived a while ago at most, whether or not something names them yet. */
   get fresh(): ReadonlySet<string> {
     const since = performance.now() - FRESH_MS;
-    for (const [digest, atMs] of this.#fresh) if (atMs < since) this.#fresh.delete(digest);
+    for (const [digest, atMs] of this.#fresh) {
+      if (atMs >= since) continue;
+      this.#fresh.delete(digest);
+      this.#offered.delete(digest);
+    }
     return new Set(this.#fresh.keys());
   }
 
@@ -35,7 +54,8 @@ export class Transfers {
     this.#put(body, reply).catch((error: unknown) => reply.fail(failureOf(error)));
   }
 
-  async #put({ digest, sizeBytes }: Req<'filePut'>, reply: Reply): Promise<void> {
+  async #put(body: Req<'filePut'>, reply: Reply): Promise<void> {
+    const { sizeBytes } = body;
     if (sizeBytes > limits.bundleBytes) {
       throw new LotcError(
         'too-large',
@@ -49,13 +69,14 @@ export class Transfers {
     }
     this.#uploads += 1;
     try {
-      await this.#take(digest, sizeBytes, reply);
+      await this.#take(body, reply);
     } finally {
       this.#uploads -= 1;
     }
   }
 
-  async #take(digest: string, sizeBytes: number, reply: Reply): Promise<void> {
+  async #take(body: Req<'filePut'>, reply: Reply): Promise<void> {
+    const { digest, sizeBytes } = body;
     this.#fresh.set(digest, performance.now());
     const upload = await this.#blobs.open(hexOf(digest), sizeBytes);
     try {
@@ -63,6 +84,7 @@ export class Transfers {
       if (offset < sizeBytes) {
         const content = reply.receive({ offset, sizeBytes });
         reply.ack({ offset, credit: content.credit });
+        this.#offer(body);
         for (let pieces = await content.read(); pieces; pieces = await content.read()) {
           for (const piece of pieces) {
             await upload.write(upload.have, piece);
@@ -79,29 +101,47 @@ export class Transfers {
     }
   }
 
+  /** A selector that cannot be read is the business of the command that follows. */
+  #offer({ digest, sizeBytes, bundle, on }: Req<'filePut'>): void {
+    if (bundle === undefined || on === undefined) return;
+    const uids = new Set<string>();
+    for (const node of this.#options.state().nodes.values()) {
+      if (this.#isMeant(on, node)) uids.add(node.uid);
+    }
+    this.#offered.set(digest, uids);
+    for (const uid of uids) this.#options.offer(uid, { digest, sizeBytes, bundle });
+  }
+
+  #isMeant(on: string, node: NodeRecord): boolean {
+    try {
+      return matches(selectorOf(on), node);
+    } catch {
+      return false;
+    }
+  }
+
   get(uid: string, body: Req<'fileGet'>, reply: Reply): void {
     this.#get(uid, body, reply).catch((error: unknown) => reply.fail(failureOf(error)));
   }
 
   async #get(uid: string, { digest, offset, credit }: Req<'fileGet'>, reply: Reply): Promise<void> {
-    const sizeBytes = this.#isAssigned(uid, digest)
-      ? await this.#blobs.bytes(hexOf(digest))
+    const hex = hexOf(digest);
+    const isMeant = this.#isAssigned(uid, digest) || this.#offered.get(digest)?.has(uid);
+    const sizeBytes = isMeant
+      ? (this.#blobs.arriving(hex) ?? (await this.#blobs.bytes(hex)))
       : undefined;
     if (sizeBytes === undefined || offset > sizeBytes) {
       throw new LotcError('no-such-bundle', `there is no content ${digest} for this node`);
     }
     const content = reply.send({ offset, sizeBytes, credit });
     reply.ack({ sizeBytes });
-    if (offset < sizeBytes) {
-      for await (const slice of this.#blobs.stream(hexOf(digest), offset))
-        await content.write(slice);
-    }
+    for await (const slice of this.#blobs.follow(hex, offset)) await content.write(slice);
     await content.end();
     reply.ok({ digest });
   }
 
   #isAssigned(uid: string, digest: string): boolean {
-    const { assignments, runs, index } = this.#state();
+    const { assignments, runs, index } = this.#options.state();
     for (const item of assignments.get(uid)?.items.values() ?? []) {
       if (item.digest === digest || item.plan?.digest === digest) return true;
     }

@@ -54,7 +54,11 @@ export class BundlePush extends TimedCommand {
       for (const warning of packed.warnings) this.note(`warning: ${warning}`);
       const { digest, sizeBytes } = packed;
       if (!this.replace) await this.#checkContent(bundle, digest);
-      await this.asker.upload(packed, (done) => progress.show('send', done, sizeBytes));
+      const upload = {
+        ...{ digest, sizeBytes, bundle, on: on ?? '@all' },
+        read: (offset: number, length: number) => packed.read(offset, length),
+      };
+      await this.asker.upload(upload, (done) => progress.show('send', done, sizeBytes));
       progress.clear();
       const acted = await this.act('fileDef', {
         ...{ bundle, digest, sizeBytes },
