@@ -8,6 +8,7 @@ import {
   closeSync,
   cpSync,
   existsSync,
+  mkdirSync,
   openSync,
   readFileSync,
   rmSync,
@@ -170,9 +171,11 @@ test('the disk of a node is full while a bundle arrives', async () => {
   const load = (name: string): string[] => [
     ...['load', fleet.path(name), '--name', name, '--wait', '--timeout', '30s'],
   ];
-  // One finds no room for its archive, the other none for what is in it.
-  for (const [name, mebibytes] of Object.entries({ large: 60, medium: 22 })) {
-    writeFileSync(fleet.path(name), randomBytes(mebibytes << 20));
+  // One is refused before it comes; the other fills the disk in the middle: a page for each byte.
+  writeFileSync(fleet.path('large'), randomBytes(60 << 20));
+  mkdirSync(fleet.path('many'));
+  for (let no = 0; no < 12_000; no += 1) writeFileSync(fleet.path(`many/${no}`), 'x');
+  for (const name of ['large', 'many']) {
     const refused = await fleet.admin(load(name));
     expect(refused.code, refused.stderr).toBe(1);
     expect(refused.stderr).toContain('n1');
