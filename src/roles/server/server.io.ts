@@ -140,14 +140,7 @@ async function start({ journal, blobs, credentials, log, clock }: Parts): Promis
     facts,
     state: restored,
   });
-  const transfers = new Transfers({
-    blobs,
-    state: () => core.state,
-    // What the node makes of it shows when it is assigned.
-    offer: (uid, body) => {
-      core.agents.ask(uid, 'fileOffer', body, { ok: () => undefined, fail: () => undefined });
-    },
-  });
+  const transfers = new Transfers(blobs, core);
   const saver = new SnapshotSaver(journal, core, log);
   const progress = new Replay(journal.head.seq, core.state.seq, log);
   const follow = async (): Promise<string> => {

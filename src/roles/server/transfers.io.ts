@@ -13,30 +13,32 @@ import { matches } from '../../base/selector.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { Failure, Req } from '../../net/layout.ts';
 import type { BlobStore } from '../../store/blobs.io.ts';
+import type { AgentServer } from './agent-server.ts';
 import { selectorOf } from './model/resolve.ts';
 import type { NodeRecord, State } from './model/state.ts';
 
 /** Content whose command has not come yet is kept so long. */
 const FRESH_MS = 600_000;
 
-export interface TransfersOptions {
-  readonly blobs: BlobStore;
-  state(): State;
-  /** Tells a node, if it is here. */
-  offer(uid: string, body: Req<'fileOffer'>): void;
+export interface Fleet {
+  readonly state: State;
+  readonly agents: Pick<AgentServer, 'ask'>;
 }
 
+/** What the node makes of an offer shows when it is assigned. */
+const unheard = { ok: () => undefined, fail: () => undefined };
+
 export class Transfers {
-  readonly #options: TransfersOptions;
+  readonly #fleet: Fleet;
   readonly #blobs: BlobStore;
   readonly #fresh = new Map<string, number>();
   /** By digest: the nodes that may fetch it before it is assigned. */
   readonly #offered = new Map<string, ReadonlySet<string>>();
   #uploads = 0;
 
-  constructor(options: TransfersOptions) {
-    this.#options = options;
-    this.#blobs = options.blobs;
+  constructor(blobs: BlobStore, fleet: Fleet) {
+    this.#blobs = blobs;
+    this.#fleet = fleet;
   }
 
   /** Digests that arrived a while ago at most, whether or not something names them yet. */
@@ -105,11 +107,12 @@ export class Transfers {
   #offer({ digest, sizeBytes, bundle, on }: Req<'filePut'>): void {
     if (bundle === undefined || on === undefined) return;
     const uids = new Set<string>();
-    for (const node of this.#options.state().nodes.values()) {
+    for (const node of this.#fleet.state.nodes.values()) {
       if (this.#isMeant(on, node)) uids.add(node.uid);
     }
     this.#offered.set(digest, uids);
-    for (const uid of uids) this.#options.offer(uid, { digest, sizeBytes, bundle });
+    const body = { digest, sizeBytes, bundle };
+    for (const uid of uids) this.#fleet.agents.ask(uid, 'fileOffer', body, unheard);
   }
 
   #isMeant(on: string, node: NodeRecord): boolean {
@@ -141,7 +144,7 @@ export class Transfers {
   }
 
   #isAssigned(uid: string, digest: string): boolean {
-    const { assignments, runs, index } = this.#options.state();
+    const { assignments, runs, index } = this.#fleet.state;
     for (const item of assignments.get(uid)?.items.values() ?? []) {
       if (item.digest === digest || item.plan?.digest === digest) return true;
     }
