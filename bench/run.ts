@@ -9,6 +9,7 @@ import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Finding, Row } from './measure.ts';
 import { disposeAll } from './rig.ts';
+import { clock } from './rows/clock.ts';
 import { ps, startWait, version } from './rows/cold.ts';
 import { dissectorFlat, dissectorFuzz, dissectorList } from './rows/dissector.ts';
 import { batch, commands } from './rows/durable.ts';
@@ -21,7 +22,7 @@ import { pushOne, pushTen } from './rows/push.ts';
 const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle],
   ...[runAll, thousand, pushOne, pushTen],
-  ...[dissectorList, dissectorFlat, dissectorFuzz],
+  ...[dissectorList, dissectorFlat, dissectorFuzz, clock],
 ];
 
 const root = join(import.meta.dirname, '..');

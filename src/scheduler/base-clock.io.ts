@@ -61,6 +61,24 @@ export async function openBaseClock(): Promise<BaseClock> {
   return withoutFfi();
 }
 
+type Reading = 'baseUs' | 'monotonicUs' | 'wallUs';
+
+/** Two clocks at one instant: of a few tries the one that was interrupted least. */
+export function readTogether(
+  base: BaseClock,
+  one: Reading,
+  other: Reading,
+): { readonly oneUs: number; readonly otherUs: number } {
+  let best = { apartUs: Number.POSITIVE_INFINITY, oneUs: 0, otherUs: 0 };
+  for (let n = 0; n < 3; n += 1) {
+    const beforeUs = base[one]();
+    const otherUs = base[other]();
+    const apartUs = base[one]() - beforeUs;
+    if (apartUs < best.apartUs) best = { apartUs, oneUs: beforeUs + apartUs / 2, otherUs };
+  }
+  return best;
+}
+
 function withFfi(gettime: Gettime, adjtimex: Adjtimex): BaseClock {
   const timespec = Buffer.alloc(16);
   const words = new Uint32Array(timespec.buffer, timespec.byteOffset, 4);

@@ -13,7 +13,7 @@
  */
 import type { Clock, Instant } from '../base/clock.ts';
 import type { Log } from '../base/log.io.ts';
-import { type BaseClock, openBaseClock } from './base-clock.io.ts';
+import { type BaseClock, openBaseClock, readTogether } from './base-clock.io.ts';
 import { Discipline } from './clock/discipline.ts';
 import type { PollLimits } from './clock/poll.ts';
 import { baseAt, type Published, readAt, SharedReading, type Status } from './clock/reading.ts';
@@ -135,8 +135,10 @@ class TrueClock implements SystemClock {
   facts(): ClockFacts {
     const believed = this.#believed();
     const { source } = believed;
-    const { atUs, errorUs: clockErrorUs } = this.now();
-    const offsetUs = 'from' in believed ? Math.round(atUs - this.#base.wallUs()) : 0;
+    const { oneUs, otherUs } = readTogether(this.#base, 'baseUs', 'wallUs');
+    const read = 'from' in believed ? this.#read(believed.from, oneUs) : this.now();
+    const { atUs, errorUs: clockErrorUs } = read;
+    const offsetUs = 'from' in believed ? Math.round(atUs - otherUs) : 0;
     const synchronized = clockErrorUs !== undefined && clockErrorUs < USABLE_US;
     const { stratum, relative } = 'from' in believed ? believed.from : {};
     return {
@@ -148,16 +150,16 @@ class TrueClock implements SystemClock {
 
   trueAt(monotonicUs: number): number {
     const believed = this.#believed();
-    const pair = this.#pair('from' in believed ? 'baseUs' : 'wallUs');
-    const atUs = pair.otherUs + (monotonicUs - pair.monotonicUs);
+    const pair = readTogether(this.#base, 'monotonicUs', 'from' in believed ? 'baseUs' : 'wallUs');
+    const atUs = pair.otherUs + (monotonicUs - pair.oneUs);
     return 'from' in believed ? readAt(believed.from, atUs).atUs : Math.round(atUs);
   }
 
   monotonicOf(trueUs: number): number {
     const believed = this.#believed();
-    const pair = this.#pair('from' in believed ? 'baseUs' : 'wallUs');
+    const pair = readTogether(this.#base, 'monotonicUs', 'from' in believed ? 'baseUs' : 'wallUs');
     const atUs = 'from' in believed ? baseAt(believed.from, trueUs) : trueUs;
-    return Math.round(pair.monotonicUs + (atUs - pair.otherUs));
+    return Math.round(pair.oneUs + (atUs - pair.otherUs));
   }
 
   onMoved(callback: () => void): () => void {
@@ -190,8 +192,8 @@ class TrueClock implements SystemClock {
     const rows = (await this.#readings.thread?.rows(now)) ?? [];
     const { newest, reach } = this.#server;
     if (!newest || this.#believed().source !== 'server') return rows;
-    const atUs = this.#base.baseUs();
-    const systemUs = this.#base.wallUs() - atUs;
+    const { oneUs: atUs, otherUs } = readTogether(this.#base, 'baseUs', 'wallUs');
+    const systemUs = otherUs - atUs;
     const { lowUs, highUs } = this.#server.interval(atUs);
     const estimate = this.#server.estimate(atUs);
     const row: SourceRow = {
@@ -232,8 +234,8 @@ class TrueClock implements SystemClock {
     return { monotonicUs, trueUs: this.trueAt(monotonicUs), rate };
   }
 
-  #read(from: Published): Instant {
-    return readAt(from, this.#base.baseUs(), this.#base.suspendedUs());
+  #read(from: Published, baseUs = this.#base.baseUs()): Instant {
+    return readAt(from, baseUs, this.#base.suspendedUs());
   }
 
   #believed(): Believed {
@@ -258,19 +260,5 @@ class TrueClock implements SystemClock {
     const status = this.#readings.ntp?.read().status;
     if (status === undefined || status === 'synchronised') return undefined;
     return ntpReasons[status];
-  }
-
-  /** CLOCK_MONOTONIC and another clock at one instant: the pair read closest together. */
-  #pair(other: 'baseUs' | 'wallUs'): { monotonicUs: number; otherUs: number } {
-    let best = { apartUs: Number.POSITIVE_INFINITY, monotonicUs: 0, otherUs: 0 };
-    for (let n = 0; n < 3; n += 1) {
-      const beforeUs = this.#base.monotonicUs();
-      const otherUs = this.#base[other]();
-      const apartUs = this.#base.monotonicUs() - beforeUs;
-      if (apartUs < best.apartUs) {
-        best = { apartUs, monotonicUs: beforeUs + apartUs / 2, otherUs };
-      }
-    }
-    return best;
   }
 }

@@ -6,7 +6,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { BlockList } from 'node:net';
-import type { BaseClock } from '../base-clock.io.ts';
+import { type BaseClock, readTogether } from '../base-clock.io.ts';
 import type { Discipline } from './discipline.ts';
 import { decodeReply, encodeRequest, type NtpReply, STAMP_BYTES } from './packet.ts';
 import { ownServers, Poll, type PollLimits, publicServers } from './poll.ts';
@@ -80,10 +80,10 @@ export class NtpClient {
       ...{ truechimer: discipline.isTruechimer(source), pollMs: this.#pollMs },
       reason: fault ?? (newest || reach !== 0 ? undefined : 'has not answered'),
     };
-    const atUs = base.baseUs();
+    const { oneUs: atUs, otherUs } = readTogether(base, 'baseUs', 'wallUs');
     const estimate = source.estimate(atUs);
     if (!newest || !estimate) return shown;
-    const systemUs = base.wallUs() - atUs;
+    const systemUs = otherUs - atUs;
     const { lowUs, highUs } = source.interval(atUs);
     return {
       ...shown,
