@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LotcError } from '../base/errors.ts';
-import { formatAddress, ipv6Groups, isLoopback, parseAddress, unmapped } from './address.ts';
+import {
+  formatAddress,
+  ipv6Groups,
+  isLoopback,
+  parseAddress,
+  parseAddressOf,
+  unmapped,
+} from './address.ts';
 
 test.each([
   ['example.org:80', 'example.org', 80],
@@ -23,6 +30,16 @@ test.each([
 ])('%s', (text, host, port) => {
   expect(parseAddress(text)).toEqual({ host, port });
   expect(parseAddress(formatAddress({ host, port }))).toEqual({ host, port });
+});
+
+test('a list of addresses without ports keeps the default port for each', () => {
+  const ports = ['[::1]', 'host', '1.2.3.4'].map(parseAddress).map(({ port }) => port);
+  expect(ports).toEqual([7416, 7416, 7416]);
+});
+
+test('another service has another default port', () => {
+  expect(parseAddressOf('host', 123).port).toBe(123);
+  expect(parseAddressOf('host:1', 123).port).toBe(1);
 });
 
 test.each([

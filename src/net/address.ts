@@ -20,7 +20,13 @@ const HINT =
 const NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_-]{1,63})*\.?$/iu;
 const GROUPS = 8;
 
-export function parseAddress(text: string, defaultPort: number = limits.port): Address {
+/** Takes one argument only, so that `texts.map(parseAddress)` means what it says. */
+export function parseAddress(text: string): Address {
+  return parseAddressOf(text, limits.port);
+}
+
+/** The same for a service whose port is another one. */
+export function parseAddressOf(text: string, defaultPort: number): Address {
   const bad = (why: string): LotcError =>
     new LotcError('usage', `"${text}" is no address: ${why}`, { hint: HINT });
   const { host, port, bracketed } = split(text, bad);

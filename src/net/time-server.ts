@@ -3,7 +3,7 @@
  * found out later, by who asks the server, and is no reason for a role not to start.
  */
 import { LotcError } from '../base/errors.ts';
-import { parseAddress } from './address.ts';
+import { parseAddressOf } from './address.ts';
 
 export interface NamedTimeServer {
   readonly name: string;
@@ -28,7 +28,7 @@ export function parseTimeServers(names: readonly string[]): NamedTimeServer[] {
         hint: 'name the server without nts: to ask it in the clear',
       });
     }
-    const { host, port } = parseAddress(name, NTP_PORT);
+    const { host, port } = parseAddressOf(name, NTP_PORT);
     if (host === '' || port === 0) {
       throw new LotcError('usage', `--ntp "${name}" names no server`, {
         hint: 'write HOST[:PORT]',

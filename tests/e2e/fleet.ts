@@ -218,7 +218,8 @@ export class Fleet implements AsyncDisposable {
 
   serverArgs(place: Place): string[] {
     const server = this.place('srv');
-    const address = place.ipv6 && server.ipv6 ? `[${server.ipv6}]:7416` : `${server.ipv4}:7416`;
+    // Without the port, as the README has it: 7416 is the default.
+    const address = place.ipv6 && server.ipv6 ? `[${server.ipv6}]` : `${server.ipv4}`;
     return ['--server', address];
   }
 
