@@ -1121,8 +1121,9 @@ local function late_text(us)
 end
 
 -- A planned instant and what became of it.
-local function fire_text(fire)
-  local words = { target(fire) or fire.schedule or "?" }
+local function fire_text(fire, node)
+  local what = target(fire) or fire.schedule or "?"
+  local words = { node and not fire.node and what .. "@" .. node or what }
   if fire.planned_us then words[#words + 1] = "→ firing " .. instant_text(fire.planned_us) end
   if fire.late_us then words[#words + 1] = late_text(fire.late_us) end
   words[#words + 1] = fire.result
@@ -1347,16 +1348,16 @@ local function note_fire(message, fire, node)
   local known = firings[key]
   if known and known.run and fire.run and known.run ~= fire.run
     or known and known.fired and fire.fired_us and known.fired ~= fire.fired_us then
-    find(message, "fired_twice", fire_text(fire) .. ": fired before, see frame " .. known.frame)
+    find(message, "fired_twice", fire_text(fire, node) .. ": fired before, see frame " .. known.frame)
   elseif late and late > PREFS.late_us and not (known and known.late) then
-    find(message, "fired_late", fire_text(fire))
+    find(message, "fired_late", fire_text(fire, node))
   end
   if fire.result and fire.result ~= "ok" and not (known and known.result == fire.result) then
-    find(message, "fire_failed", fire_text(fire))
+    find(message, "fire_failed", fire_text(fire, node))
   end
   local bound = fire.clock_error_us
   if bound and bound > PREFS.clock_us and not known then
-    find(message, "clock_error", fire_text(fire) .. ": the clock may be off by "
+    find(message, "clock_error", fire_text(fire, node) .. ": the clock may be off by "
       .. seconds_text(bound / 1000000))
   end
   known = known or { frame = message.number }
@@ -1712,8 +1713,8 @@ local function show_runs(list, tree)
   for _, change in ipairs(list) do
     local item = tree:add(F.run_state, change.state)
     item:set_generated()
-    item:set_text("[" .. change.name .. ": " .. (change.before and change.before .. " → " or "")
-      .. change.state .. (change.frame and " (before: frame " .. change.frame .. ")" or "") .. "]")
+    item:set_text(change.name .. ": " .. (change.before and change.before .. " → " or "")
+      .. change.state .. (change.frame and " (before: frame " .. change.frame .. ")" or ""))
   end
 end
 
