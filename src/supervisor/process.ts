@@ -143,8 +143,10 @@ function facts(process: Process, input: Input): Partial<Process> {
     case 'freeze-failed':
     case 'thaw-failed':
       return { fault: reason ?? 'the kernel did not say why' };
-    case 'give-up':
     case 'launch-failed':
+      if (process.wish === 'down') return { reason: 'cancelled', errorCode: 'cancelled' };
+      return { reason, errorCode: errorCode ?? 'exec-failed' };
+    case 'give-up':
       if (process.errorCode === 'cancelled') return {};
       return { reason, errorCode: errorCode ?? 'exec-failed' };
     case 'gone':

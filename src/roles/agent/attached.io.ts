@@ -15,8 +15,9 @@ import type { Exited, Failed, ShimEvent, Started } from '../../supervisor/shim.t
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
 import type { FoundRun, Item, Started as StartFacts } from './events.ts';
 import { readOrder } from './order-file.io.ts';
+import { type Said, stderrBytes } from './tail.io.ts';
 
-export interface Attached {
+export interface Attached extends Said {
   /** 0 for the first launch of the run; then its restarts. */
   readonly launch: number;
   handle: ShimHandle | undefined;
@@ -46,8 +47,8 @@ export async function inspectRun(
   const { order, launch } = file;
   const places = paths(directory, run, launch);
   const what = { run, order, launch };
-  const attached = newAttached({ order, launch, cwd: places.work });
-  attached.held = [];
+  const fresh = newAttached({ order, launch, cwd: places.work, logs: places.logs });
+  const attached: Attached = { ...fresh, saidBytes: 0, held: [] };
   const hear = (event: ShimEvent): void => options.hear(attached, event);
   attached.handle = await attachShim(places.socket, hear);
   const sameBoot = file.boot === bootId();
@@ -120,12 +121,13 @@ export interface AttachedDraft {
   readonly order: Item;
   readonly launch: number;
   readonly cwd: string | undefined;
+  readonly logs: string;
 }
 
-export function newAttached({ order, launch, cwd }: AttachedDraft): Attached {
+export function newAttached({ order, launch, cwd, logs }: AttachedDraft): Attached {
   const program = order.spec?.command[0] ?? '';
   const unknown = { handle: undefined, shim: undefined, held: undefined };
-  return { ...unknown, launch, program, cwd, over: false };
+  return { ...unknown, launch, program, cwd, logs, saidBytes: stderrBytes(logs), over: false };
 }
 
 export function faultOf(event: Failed, { program, cwd }: Attached): ReturnType<typeof launchFault> {

@@ -63,7 +63,6 @@ export class Runner {
     this.#told = new InOrder(failed);
   }
 
-  /** Where it is known. */
   shimOf(run: string): ProcessIdentity | undefined {
     return this.#attached.get(run)?.shim;
   }
@@ -204,7 +203,8 @@ export class Runner {
     const bundle = order.digest === undefined ? undefined : this.#options.bundle(order.digest);
     const what = { directory, run, order, launch, node: this.#options.node(), bundle, trees };
     const plan = await prepareLaunch(what);
-    const attached = newAttached({ order, launch, cwd: plan.cwd });
+    const { logs } = paths(directory, run);
+    const attached = newAttached({ order, launch, cwd: plan.cwd, logs });
     this.#attached.set(run, attached);
     attached.handle = launchShim(shim, plan, (event) => this.#hear(run, attached, event));
     this.#index(run, attached);
@@ -267,10 +267,10 @@ export class Runner {
 
   /** Whether something of the tree is left is asked of the kernel: the shim's word comes later. */
   #exited(run: string, attached: Attached, event: Exited): void {
-    const { directory, trees, emit } = this.#options;
+    const { trees, emit } = this.#options;
     this.#tell(run, attached, async () => {
       const members = await trees.members(this.#tree(run)).catch(() => [0]);
-      const end = withTail(endOf(event), paths(directory, run).logs);
+      const end = withTail(endOf(event), attached);
       emit(run, { kind: 'ended', end, left: members.length > 0 });
     });
   }
@@ -292,7 +292,7 @@ export class Runner {
     }
     const record = await readExitRecord(places.exit).catch(() => undefined);
     if (record?.end.kind === 'exited') {
-      const end = withTail(endOf(record.end), places.logs);
+      const end = withTail(endOf(record.end), attached);
       emit(run, { kind: 'ended', end, left: true });
     }
     emit(run, { kind: 'detached', reason: 'the shim died' });
