@@ -12,10 +12,18 @@ import { readText, sendSignal } from './proc.io.ts';
 import { keyedValue, parsePids } from './tree.ts';
 import { until } from './until.io.ts';
 
-/** True once every process in the group is frozen; false: the deadline passed and it was thawed. */
-export async function freezeGroup(path: string): Promise<boolean> {
+/** Thousands take the kernel a while to bury: to tell each again at every look would hinder it. */
+const ONE_BY_ONE_MS = 5;
+
+/**
+ * True once every process in the group is frozen, and `isWhole` says that all are in it; false: the
+ * deadline passed and it was thawed.
+ */
+export async function freezeGroup(path: string, isWhole: () => Promise<boolean>): Promise<boolean> {
   writeFileSync(join(path, 'cgroup.freeze'), '1');
-  if (await until(() => groupEvent(path, 'frozen') === 1, limits.freezeMs)) return true;
+  const isDone = async (): Promise<boolean> =>
+    groupEvent(path, 'frozen') === 1 && (await isWhole());
+  if (await until(isDone, limits.freezeMs)) return true;
   writeFileSync(join(path, 'cgroup.freeze'), '0');
   return false;
 }
@@ -33,12 +41,13 @@ export async function killGroup(path: string, hasKill: boolean): Promise<boolean
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return true;
     throw cause;
   }
-  let looks = 0;
+  let nextMs = hasKill ? performance.now() + ONE_BY_ONE_MS : 0;
   return until(() => {
     if (groupEvent(path, 'populated') !== 1) return true;
-    looks += 1;
+    if (performance.now() < nextMs) return false;
     // cgroup.kill passes over a process whose first thread has ended (seen on Linux 6.18).
-    if (!hasKill || looks > 1) for (const pid of groupMembers(path)) sendSignal(pid, 'SIGKILL');
+    for (const pid of groupMembers(path)) sendSignal(pid, 'SIGKILL');
+    nextMs = performance.now() + ONE_BY_ONE_MS;
     return false;
   }, limits.killTreeMs);
 }

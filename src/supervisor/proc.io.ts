@@ -7,7 +7,7 @@
  * what has gone reads as undefined and is left out, never an error.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { hasEnded, type ProcessIdentity, type ProcessStat, parseStat } from './tree.ts';
+import { hasEnded, type ProcessIdentity, type ProcessStat, parsePids, parseStat } from './tree.ts';
 
 const SLICE_MS = 4;
 
@@ -54,6 +54,19 @@ export async function readAllStats(): Promise<Map<number, ProcessStat>> {
   return all;
 }
 
+/** Of these, those that live. */
+export async function readLiving(pids: Iterable<number>): Promise<ProcessStat[]> {
+  const living: ProcessStat[] = [];
+  const breathe = slices();
+  for (const pid of pids) {
+    const stat = readStat(pid);
+    if (stat !== undefined && !hasEnded(stat)) living.push(stat);
+    const pause = breathe();
+    if (pause !== undefined) await pause;
+  }
+  return living;
+}
+
 /** States of all threads of a process; empty when it has gone. */
 export function threadStates(pid: number): string[] {
   let names: string[];
@@ -69,6 +82,37 @@ export function threadStates(pid: number): string[] {
     if (stat !== undefined) states.push(stat.state);
   }
   return states;
+}
+
+/**
+ * Pids below a process, by the kernel's own lists of children: costs what the tree is large, not
+ * the machine. A child that ends while its list is read may hide another: for looks that repeat.
+ */
+export async function pidsBelow(root: number): Promise<number[]> {
+  const breathe = slices();
+  const found = [root];
+  const seen = new Set(found);
+  for (let at = 0; at < found.length; at += 1) {
+    for (const child of childrenOf(found[at] ?? root)) {
+      if (seen.has(child)) continue;
+      seen.add(child);
+      found.push(child);
+    }
+    const pause = breathe();
+    if (pause !== undefined) await pause;
+  }
+  return found.slice(1);
+}
+
+function childrenOf(pid: number): number[] {
+  let threads: string[];
+  try {
+    threads = readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+  const texts = threads.map((thread) => readText(`/proc/${pid}/task/${thread}/children`) ?? '');
+  return parsePids(texts.join('').replaceAll(' ', '\n'));
 }
 
 let bootIdRead: string | undefined;

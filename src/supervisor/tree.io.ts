@@ -21,8 +21,8 @@ import {
   removeGroup,
   thawGroup,
 } from './group.io.ts';
-import { readStat } from './proc.io.ts';
-import { hasEnded, type ProcessStat } from './tree.ts';
+import { isAlive, pidsBelow, readLiving } from './proc.io.ts';
+import type { ProcessStat } from './tree.ts';
 import {
   signalSame,
   standsStill,
@@ -83,7 +83,9 @@ export class RunTrees {
   /** Resolves when every thread of every process was seen frozen. */
   async freeze(tree: RunTree): Promise<void> {
     const path = this.#path(tree.run);
-    const done = await (path === undefined ? walkFreeze(tree) : onGroup(path, freezeGroup));
+    const done = await (path === undefined
+      ? walkFreeze(tree)
+      : onGroup(path, (group) => freezeGroup(group, () => bringBack(group, tree))));
     if (!done) throw tooLate(tree.run, 'frozen');
   }
 
@@ -143,8 +145,8 @@ export class RunTrees {
   async #stats(tree: RunTree): Promise<ProcessStat[]> {
     const path = this.#path(tree.run);
     if (path === undefined) return walkMembers(tree);
-    const stats = groupMembers(path).map(readStat);
-    return stats.filter((stat) => stat !== undefined && !hasEnded(stat)) as ProcessStat[];
+    const inside = groupMembers(path);
+    return readLiving([...inside, ...(await outside(tree, inside))]);
   }
 
   #path(run: string): string | undefined {
@@ -153,6 +155,26 @@ export class RunTrees {
     if (!/^[A-Za-z0-9_-]+$/.test(run)) throw new LotcError('internal', `no run id: ${run}`);
     return join(containment.base, run);
   }
+}
+
+/** Descendants of the shim that have left the group: a program of root's can. */
+async function outside({ shim }: RunTree, inside: readonly number[]): Promise<number[]> {
+  if (shim === undefined || !isAlive(shim)) return [];
+  const known = new Set(inside);
+  return (await pidsBelow(shim.pid)).filter((pid) => !known.has(pid));
+}
+
+/** Into the group again, whatever has left it; false where something had. */
+async function bringBack(path: string, tree: RunTree): Promise<boolean> {
+  const gone = await readLiving(await outside(tree, groupMembers(path)));
+  for (const { pid } of gone) {
+    try {
+      writeFileSync(join(path, 'cgroup.procs'), String(pid));
+    } catch {
+      // It has ended, or it stays outside and the freeze is seen to have failed.
+    }
+  }
+  return gone.length === 0;
 }
 
 async function onGroup(path: string, act: (path: string) => Promise<boolean>): Promise<boolean> {

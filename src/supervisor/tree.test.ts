@@ -6,6 +6,7 @@ import {
   hasEnded,
   hasVariable,
   isStill,
+  isStopPending,
   keyedValue,
   ownGroup,
   type ProcessStat,
@@ -111,4 +112,12 @@ test('files of control groups', () => {
   expect(groupMounts('cgroup2 /a\\040b cgroup2 rw 0 0\ncgroup /c cgroup rw 0 0\n')).toEqual([
     '/a b',
   ]);
+});
+
+test('a stop that waits for a process to leave the kernel', () => {
+  const status = (mask: string): string => `Name:\tvfork\nSigPnd:\t0\nShdPnd:\t${mask}\n`;
+  expect(isStopPending(status('0000000000040000'))).toBe(true);
+  expect(isStopPending(status('0000000000044100'))).toBe(true);
+  expect(isStopPending(status('0000000000020000'))).toBe(false);
+  expect(isStopPending('')).toBe(false);
 });

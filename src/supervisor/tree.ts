@@ -71,6 +71,14 @@ export function isStill(state: string): boolean {
   return state === 'T' || state === 't' || isDead(state);
 }
 
+const SIGSTOP_BIT = 1n << 18n;
+
+/** Of /proc/PID/status: SIGSTOP was sent to the process and has not been acted on. */
+export function isStopPending(status: string): boolean {
+  const mask = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  return mask !== undefined && (BigInt(`0x${mask}`) & SIGSTOP_BIT) !== 0n;
+}
+
 /** Processes by their parent: made once for a listing in which several trees are looked for. */
 export function byParent(all: Iterable<ProcessStat>): Map<number, ProcessStat[]> {
   const children = new Map<number, ProcessStat[]>();

@@ -17,6 +17,7 @@ import {
   hasEnded,
   hasVariable,
   isStill,
+  isStopPending,
   type ProcessIdentity,
   type ProcessStat,
   parsePids,
@@ -59,7 +60,7 @@ export async function walkFreeze(target: WalkedRun): Promise<boolean> {
 /** True once no process of the run is stopped by a signal any more, whoever had stopped it. */
 export async function walkThaw(target: WalkedRun): Promise<boolean> {
   return until(async () => {
-    const stopped = (await walkMembers(target)).filter(isStopped);
+    const stopped = (await walkMembers(target)).filter(isHeld);
     for (const stat of stopped) signalSame(stat, 'SIGCONT');
     return stopped.length === 0;
   }, limits.freezeMs);
@@ -81,8 +82,9 @@ export async function walkKill(target: WalkedRun): Promise<boolean> {
 
 /** Whether every thread stands still now. The state of a process is that of its first thread. */
 export function standsStill(stat: ProcessStat): boolean {
-  if (stat.threads <= 1) return isStill(stat.state);
-  return threadStates(stat.pid).every(isStill);
+  const states = stat.threads <= 1 ? [stat.state] : threadStates(stat.pid);
+  if (states.every(isStill)) return true;
+  return states.every((state) => isStill(state) || state === 'D') && isHeld(stat);
 }
 
 /** Signals exactly this process: one that took its pid meanwhile has another start. */
@@ -91,9 +93,14 @@ export function signalSame(stat: ProcessStat, signal: NodeJS.Signals | number): 
   return sendSignal(stat.pid, signal);
 }
 
-function isStopped(stat: ProcessStat): boolean {
-  if (stat.threads <= 1) return stat.state === 'T';
-  return threadStates(stat.pid).includes('T');
+/**
+ * Stopped, or told to and still in the kernel (vfork(2) waits there for its child, a read for its
+ * disk): no thread of it gets back to its program before the stop, or a CONT that takes it back.
+ */
+function isHeld(stat: ProcessStat): boolean {
+  const states = stat.threads <= 1 ? [stat.state] : threadStates(stat.pid);
+  if (states.includes('T')) return true;
+  return states.includes('D') && isStopPending(readText(`/proc/${stat.pid}/status`) ?? '');
 }
 
 /** Kills what falls to the shim, as fast as it can be read, without leaving this turn. */

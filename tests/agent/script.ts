@@ -249,10 +249,16 @@ export class AgentProcess implements AsyncDisposable {
   log = '';
   readonly #pids = new Set<number>();
 
-  start(server: ScriptedServer, more: readonly string[] = []): void {
+  /** `before`: a command that becomes the agent, in surroundings of its making. */
+  start(
+    server: ScriptedServer,
+    more: readonly string[] = [],
+    before: readonly string[] = [],
+  ): void {
     const main = join(import.meta.dirname, '../../src/main.ts');
     const args = ['agent', '--data', this.data, '--server', server.address, '--name', 'n1'];
-    const child = spawn(process.execPath, [main, ...args, ...more], {
+    const [program = '', ...words] = [...before, process.execPath, main, ...args, ...more];
+    const child = spawn(program, words, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1' },
     });
