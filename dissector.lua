@@ -376,6 +376,12 @@ local KEYS = {
   [241] = { "backoff_min_ms", "Backoff min", "ms", "uint" },
   [242] = { "backoff_max_ms", "Backoff max", "ms", "uint" },
   [243] = { "max_restarts", "Max restarts", "", "uint" },
+  [270] = { "memory_max_bytes", "Memory max", "bytes", "uint" },
+  [271] = { "cpu_max", "Cpu max", "", "float" },
+  [272] = { "pids_max", "Pids max", "", "uint" },
+  [273] = { "nofile_max", "Nofile max", "", "uint" },
+  [274] = { "log_max_bytes", "Log max", "bytes", "uint" },
+  [275] = { "holds", "Holds", "", "strmap" },
 }
 -- shape = keys that must be there
 local SHAPES = {

@@ -128,6 +128,19 @@ export const limits = {
   statsEveryMs: 5_000,
   /** Of one run's stdout and stderr together that stay on disk, unless its task says otherwise. */
   logMaxBytes: 64 * MiB,
+  /** Less is less than one write of a loud program, and holes are made in whole blocks. */
+  logMaxMinBytes: 64 * KiB,
+  /** What a run may be limited to: below, no program starts; above, it is a slip of the pen. */
+  memoryMaxMinBytes: 1 * MiB,
+  memoryMaxMaxBytes: 1024 * 1024 * GiB,
+  /** A quota of 1 ms in each 100 ms is the least that the kernel takes. */
+  cpuMaxMin: 0.01,
+  cpuMaxMax: 4_096,
+  /** PID_MAX_LIMIT of Linux. */
+  pidsMaxMax: 4_194_304,
+  nofileMaxMin: 8,
+  /** fs.nr_open, unless somebody raised it: more is refused by setrlimit(2). */
+  nofileMaxMax: 1_048_576,
   logReadBytes: 1 * MiB,
   logLineBytes: 16 * KiB,
   watchersPerSession: 64,

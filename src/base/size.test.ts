@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseSizeBytes, roughSizeBytes } from './size.ts';
+import { formatSizeBytes, parseSizeBytes, roughSizeBytes } from './size.ts';
 
 test.each([
   ['4096', 4096],
@@ -24,4 +24,17 @@ test('rough sizes', () => {
   expect(roughSizeBytes(1024)).toBe('1.0KiB');
   expect(roughSizeBytes(1_572_864)).toBe('1.5MiB');
   expect(roughSizeBytes(1_048_575)).toBe('1.0MiB');
+});
+
+test.each([
+  [0, '0'],
+  [1000, '1000'],
+  [1536, '1536'],
+  [2048, '2KiB'],
+  [64 * 1024 ** 2, '64MiB'],
+  [1.5 * 1024 ** 3, '1536MiB'],
+  [3 * 1024 ** 4, '3TiB'],
+])('%i bytes are exactly %s', (bytes, text) => {
+  expect(formatSizeBytes(bytes)).toBe(text);
+  expect(parseSizeBytes(text)).toBe(bytes);
 });

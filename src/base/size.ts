@@ -22,6 +22,13 @@ export function parseSizeBytes(text: string, what = 'a size'): number {
   return bytes;
 }
 
+/** As a manifest has it, exactly: the largest unit that divides it, for instance `64MiB`. */
+export function formatSizeBytes(bytes: number): string {
+  const power = powers.findLastIndex((_, at) => bytes > 0 && bytes % 1024 ** at === 0);
+  if (power < 1) return String(bytes);
+  return `${bytes / 1024 ** power}${(powers[power] ?? '').toUpperCase()}iB`;
+}
+
 /** For tables: three digits at most and a unit, for instance `1.5MiB`. */
 export function roughSizeBytes(bytes: number): string {
   let value = bytes;

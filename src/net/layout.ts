@@ -69,7 +69,7 @@ export const layouts = {
       must: ['build', 'features', 'role', 'instance'],
       may: [
         ...['node', 'generation', 'journal', 'seenSeq', 'boot', 'containment', 'seq', 'reset'],
-        'heartbeatMs',
+        ...['heartbeatMs', 'holds'],
       ],
     },
     ok: {

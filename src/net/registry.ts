@@ -250,6 +250,14 @@ export const keys = {
   backoffMinMs: [241, 'uint'],
   backoffMaxMs: [242, 'uint'],
   maxRestarts: [243, 'uint'],
+
+  // limits
+  memoryMaxBytes: [270, 'uint'],
+  cpuMax: [271, 'float'],
+  pidsMax: [272, 'uint'],
+  nofileMax: [273, 'uint'],
+  logMaxBytes: [274, 'uint'],
+  holds: [275, 'strmap'],
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
 export type KeyName = keyof typeof keys;

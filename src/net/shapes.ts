@@ -18,6 +18,7 @@ export const shapes = {
     may: [
       ...['bundle', 'on', 'user', 'cwd', 'env', 'stopSignal', 'stopGraceMs'],
       ...['keepRuns', 'keepForMs', 'restart', 'backoffMinMs', 'backoffMaxMs', 'maxRestarts'],
+      ...['memoryMaxBytes', 'cpuMax', 'pidsMax', 'nofileMax', 'logMaxBytes'],
     ] as const,
   },
   /** A process as everybody sees it: one run on one node (CLI contract, "process"). */
@@ -55,11 +56,16 @@ export const shapes = {
     must: ['ok'],
     may: ['node', 'task', 'run', 'errorCode', 'text', 'hint', 'unchanged'],
   },
+  /**
+   * `holds`: by what each kind of limit is held there (`cgroup2`, `cgroup1`, `rlimit`); one that
+   * is missing cannot be; `uid` is the agent's own user.
+   */
   node: {
     must: ['node', 'nodeState'],
     may: [
       ...['uid', 'labels', 'addresses', 'build', 'lastSeen', 'clock', 'running', 'createdAt'],
       ...['containment', 'boot', 'rttUs', 'outUs', 'backUs', 'wayErrorUs', 'paused'],
+      'holds',
     ] as const,
   },
   /** Offsets are true time minus the node's system clock. */

@@ -49,7 +49,7 @@ export class Limiter {
   constructor({ containment, instance, mounts }: LimiterOptions) {
     const there = mounts ?? legacyMounts(readText('/proc/self/mounts') ?? '');
     for (const name of controllers) {
-      const base = there[name] === undefined ? undefined : makeBase(there[name], instance);
+      const base = there[name] === undefined ? undefined : tryBase(there[name], instance);
       if (base !== undefined) this.#legacy[name] = base;
     }
     const own = containment.kind === 'cgroup' ? containment : undefined;
@@ -96,12 +96,14 @@ export class Limiter {
   }
 }
 
-function makeBase(mount: string, instance: string): string | undefined {
+/** Where groups of runs can be made, and are when one is needed: nothing is left behind now. */
+function tryBase(mount: string, instance: string): string | undefined {
   const base = join(mount, 'lotc', instance);
   try {
     mkdirSync(join(mount, 'lotc'), { recursive: true });
     mkdirSync(base, { recursive: true });
     accessSync(join(base, 'cgroup.procs'), constants.W_OK);
+    isRemoved(base);
     return base;
   } catch {
     return undefined;

@@ -9,6 +9,8 @@
  * Reference: Linux Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/; setrlimit(2).
  */
 import { LotcError } from '../base/errors.ts';
+import { limits as bounds } from '../base/limits.ts';
+import { roughSizeBytes } from '../base/size.ts';
 import type { Rlimit } from './launch.ts';
 
 export interface ResourceLimits {
@@ -19,6 +21,44 @@ export interface ResourceLimits {
   readonly pids?: number | undefined;
   /** Open files of each process. */
   readonly nofile?: number | undefined;
+}
+
+/** As a task's spec has them. */
+export interface GivenLimits {
+  readonly memoryMaxBytes?: number | undefined;
+  readonly cpuMax?: number | undefined;
+  readonly pidsMax?: number | undefined;
+  readonly nofileMax?: number | undefined;
+  readonly logMaxBytes?: number | undefined;
+}
+
+export function limitsOf(given: GivenLimits): ResourceLimits {
+  const { memoryMaxBytes: memoryBytes, cpuMax: cpus, pidsMax: pids, nofileMax: nofile } = given;
+  return { memoryBytes, cpus, pids, nofile };
+}
+
+/** Which of these values is none that any node could mean; undefined when all may be. */
+export function limitValueFault(given: GivenLimits): string | undefined {
+  const { memoryMaxBytes, cpuMax, pidsMax, nofileMax, logMaxBytes } = given;
+  const plain = (value: number): string => String(value);
+  const most = bounds.memoryMaxMaxBytes;
+  return (
+    outside('memory', memoryMaxBytes, [bounds.memoryMaxMinBytes, most], roughSizeBytes) ??
+    outside('cpu', cpuMax, [bounds.cpuMaxMin, bounds.cpuMaxMax], plain) ??
+    outside('pids', pidsMax, [1, bounds.pidsMaxMax], plain) ??
+    outside('nofile', nofileMax, [bounds.nofileMaxMin, bounds.nofileMaxMax], plain) ??
+    outside('log-max', logMaxBytes, [bounds.logMaxMinBytes, most], roughSizeBytes)
+  );
+}
+
+function outside(
+  what: string,
+  value: number | undefined,
+  [least, most]: readonly [number, number],
+  text: (value: number) => string,
+): string | undefined {
+  if (value === undefined || (value >= least && value <= most)) return undefined;
+  return `${what}: ${text(value)} is not between ${text(least)} and ${text(most)}`;
 }
 
 export type LimitMeans = 'cgroup2' | 'cgroup1' | 'rlimit';
@@ -57,6 +97,29 @@ export function limitFault(
     return 'this node cannot limit the processes of root: it has no cgroup controller for them';
   }
   return undefined;
+}
+
+/** The support as a node tells it: by what each kind is held; `uid` is the agent's own user. */
+export function holdsOf(support: LimitSupport, uid: number): Record<string, string> {
+  const holds: Record<string, string> = { uid: String(uid) };
+  for (const [kind, means] of Object.entries(support)) if (means) holds[kind] = means;
+  return holds;
+}
+
+/**
+ * Why a node that told this cannot hold the limits of a task of this user (`NAME|UID[:GROUP]`;
+ * undefined: the agent's own); undefined when it can, as far as is known from here.
+ */
+export function heldFault(
+  given: GivenLimits,
+  holds: Readonly<Record<string, string>>,
+  user: string | undefined,
+): string | undefined {
+  const means = (kind: string): LimitMeans | undefined => holds[kind] as LimitMeans | undefined;
+  const { memory, cpu, pids } = { memory: means('memory'), cpu: means('cpu'), pids: means('pids') };
+  const who = user?.split(':')[0];
+  const isRoot = who === 'root' || (who ?? holds['uid']) === '0';
+  return limitFault(limitsOf(given), { memory, cpu, pids, nofile: 'rlimit' }, isRoot ? 0 : 1);
 }
 
 export interface LimitPlan {

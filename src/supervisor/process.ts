@@ -13,6 +13,8 @@ import { signalName } from '../base/signals.ts';
 import type { Judged } from '../base/verbs.ts';
 import { type Action, type Event, hasEnded, type State, table, visible } from './table.ts';
 
+const SIGKILL = 9;
+
 export interface StopRule {
   readonly signal: string;
   readonly graceMs: number;
@@ -58,6 +60,8 @@ export interface End {
   readonly atUs: number;
   /** Last lines on stderr, printable, where it ended badly. */
   readonly tail?: string | undefined;
+  /** So many processes of the run the kernel killed for want of memory. */
+  readonly oomKills?: number | undefined;
 }
 
 /** An event with what it says; most say nothing more. */
@@ -181,8 +185,18 @@ function endFacts(end: End): Partial<Process> {
   const how = end.how === 'code' ? { exitCode: end.value } : { signal: signalName(end.value) };
   return {
     ...{ ...how, cpuMs, maxMemoryBytes, exitedAt: atUs, tail },
-    ...(end.how === 'core' ? { reason: 'a core was dumped' } : {}),
+    ...(end.how === 'core' ? { reason: 'a core was dumped' } : outOfMemory(end)),
   };
+}
+
+/** The kernel's kill looks like anybody's: it is named, with whom it hit. */
+function outOfMemory({ how, value, oomKills = 0 }: End): Partial<Process> {
+  if (oomKills === 0) return {};
+  if (how === 'signal' && value === SIGKILL) {
+    return { reason: 'out of memory: the kernel killed it at its memory limit' };
+  }
+  const what = oomKills === 1 ? 'a process' : `${oomKills} processes`;
+  return { reason: `out of memory: the kernel killed ${what} of it at its memory limit` };
 }
 
 /** It waits for its next launch; how the one before ended stays known until then. */

@@ -11,7 +11,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LotcError } from '../base/errors.ts';
-import type { Containment } from './containment.io.ts';
+import { type Containment, leaveContainment } from './containment.io.ts';
 import {
   freezeGroup,
   groupEvent,
@@ -21,6 +21,8 @@ import {
   removeGroup,
   thawGroup,
 } from './group.io.ts';
+import type { HeldLimits, Limiter } from './limit.io.ts';
+import { holdsOf, type ResourceLimits } from './limit.ts';
 import { isAlive, pidsBelow, readLiving } from './proc.io.ts';
 import type { ProcessStat } from './tree.ts';
 import {
@@ -40,9 +42,33 @@ const SIGNAL_LOOKS_MAX = 4;
 
 export class RunTrees {
   readonly containment: Containment;
+  /** Without one nothing is limited. */
+  readonly limiter: Limiter | undefined;
 
-  constructor(containment: Containment) {
+  constructor(containment: Containment, limiter?: Limiter) {
     this.containment = containment;
+    this.limiter = limiter;
+  }
+
+  /** By what each kind of limit is held here (`holdsOf`). */
+  get holds(): Readonly<Record<string, string>> {
+    return this.limiter ? holdsOf(this.limiter.support, process.geteuid?.() ?? 0) : {};
+  }
+
+  /** After `createRunGroup`. Throws `unsupported` for a limit that cannot be held here. */
+  limit(run: string, limits: ResourceLimits, uid: number): HeldLimits | undefined {
+    return this.limiter?.hold(run, limits, uid);
+  }
+
+  /** How many processes of the run the kernel killed for want of memory, until its groups go. */
+  oomKills(run: string): number {
+    return this.limiter?.oomKills(run) ?? 0;
+  }
+
+  /** At the agent's end: what is empty goes. */
+  leave(): void {
+    this.limiter?.leave();
+    leaveContainment(this.containment);
   }
 
   /**
@@ -64,10 +90,11 @@ export class RunTrees {
     return join(path, 'cgroup.procs');
   }
 
-  /** False when processes are still in it. A group that is not there is success. */
+  /** False when processes are still in one. Groups that are not there are success. */
   async removeRunGroup(run: string): Promise<boolean> {
     const path = this.#path(run);
-    return path === undefined || removeGroup(path);
+    const released = (await this.limiter?.release(run)) ?? true;
+    return (path === undefined || (await removeGroup(path))) && released;
   }
 
   /** Runs that have a group: those nobody knows any more are what a crash left behind. */

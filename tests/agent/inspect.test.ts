@@ -7,6 +7,7 @@ import { inspectRun } from '../../src/roles/agent/attached.io.ts';
 import { writeOrder } from '../../src/roles/agent/order-file.io.ts';
 import { paths } from '../../src/supervisor/paths.ts';
 import { claimRun, prepareRuns } from '../../src/supervisor/run-directory.io.ts';
+import { RunTrees } from '../../src/supervisor/tree.io.ts';
 import { buildShim, Run } from '../shim/rig.ts';
 
 const directories: string[] = [];
@@ -14,6 +15,8 @@ const directories: string[] = [];
 afterEach(() => {
   for (const one of directories.splice(0)) rmSync(one, { recursive: true, force: true });
 });
+
+const trees = new RunTrees({ kind: 'walk', reason: 'asked for' });
 
 async function ordered() {
   const directory = mkdtempSync(join(tmpdir(), 'lotc-inspect-'));
@@ -24,7 +27,10 @@ async function ordered() {
   const places = paths(directory, 'R1');
   const spec = { command: ['/bin/true'] };
   writeOrder(places.order, { item: 'O1/0', entry: 'order', generation: 1, run: 'R1', spec }, 0);
-  return { places, inspect: () => inspectRun({ directory, run: 'R1', hear: () => undefined }) };
+  return {
+    places,
+    inspect: () => inspectRun({ directory, run: 'R1', trees, hear: () => undefined }),
+  };
 }
 
 test('an order no shim has taken up was not launched, and a late shim can start nothing', async () => {

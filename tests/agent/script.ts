@@ -317,13 +317,14 @@ export class AgentProcess implements AsyncDisposable {
     const file = join(this.data, 'private/agent.json');
     if (!existsSync(file)) return;
     const { instance } = JSON.parse(readFileSync(file, 'utf8')) as { instance: string };
-    for (const mount of ['/sys/fs/cgroup', '/sys/fs/cgroup/unified']) {
+    const legacy = ['memory', 'cpu', 'pids'].map((name) => join('/sys/fs/cgroup', name));
+    for (const mount of ['/sys/fs/cgroup', '/sys/fs/cgroup/unified', ...legacy]) {
       const base = join(mount, 'lotc', instance);
       if (!existsSync(base)) continue;
       for (const entry of readdirSync(base, { withFileTypes: true })) {
         if (!entry.isDirectory()) continue;
         const group = join(base, entry.name);
-        writeFileSync(join(group, 'cgroup.kill'), '1');
+        if (!legacy.includes(mount)) writeFileSync(join(group, 'cgroup.kill'), '1');
         await until(`${group} to be empty`, () => removed(group));
       }
       removed(base);

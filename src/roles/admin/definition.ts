@@ -6,20 +6,13 @@ import { Option } from 'clipanion';
 import { parseSignal } from '../../base/signals.ts';
 import type { Shape } from '../../net/layout.ts';
 import type { View } from './cells.ts';
-import {
-  AdminCommand,
-  checkName,
-  checkOn,
-  countOf,
-  durationOf,
-  parseEnv,
-  usage,
-} from './command.ts';
+import { checkName, checkOn, countOf, durationOf, parseEnv, usage } from './command.ts';
+import { LimitOptions } from './limit-options.ts';
 import { readWords } from './words.ts';
 
 type Spec = Shape<'spec'>;
 
-export abstract class TaskDefinition extends AdminCommand {
+export abstract class TaskDefinition extends LimitOptions {
   bundle = Option.String('--bundle', { description: 'The code it runs (default: none)' });
   on = Option.String('--on', {
     description: "Where it belongs, a selector (default: its bundle's nodes, or @all)",
@@ -85,7 +78,8 @@ export abstract class TaskDefinition extends AdminCommand {
       ...(this.env.length === 0 ? {} : { env: this.#env(old?.env) }),
     };
     const spec: Record<string, unknown> = { ...old, ...given, command };
-    for (const key of ['bundle', 'on', 'user', 'cwd']) if (spec[key] === '') delete spec[key];
+    for (const [key, value] of Object.entries(spec))
+      if (value === '' || value === undefined) delete spec[key];
     return spec as Spec;
   }
 
@@ -99,6 +93,7 @@ export abstract class TaskDefinition extends AdminCommand {
       ...given1('maxRestarts', countOf(this.maxRestarts, '--max-restarts', 0)),
       ...given1('keepRuns', countOf(this.keepRuns, '--keep-runs')),
       ...given1('keepForMs', durationOf(this.keepFor, '--keep-for')),
+      ...this.limits(),
     };
   }
 

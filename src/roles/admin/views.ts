@@ -8,6 +8,7 @@ import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/layout.ts';
 import { age, ms, orNull, pairs, second, size, text, time, type View } from './cells.ts';
 import { pingView, syncView, timeServerView } from './clock-views.ts';
+import { heldLimits, limitsJson } from './limit-views.ts';
 import { placeOf } from './outcome.ts';
 import { eventView, operationView, statsView, tokenView } from './records.ts';
 
@@ -30,6 +31,7 @@ const nodeView: View<Shape<'node'>> = {
     processes: row.running ?? 0,
     uid: orNull(row.uid),
     containment: orNull(row.containment),
+    limits: orNull(heldLimits(row)),
     createdAt: time(row.createdAt),
     schedulesPaused: row.paused ?? false,
   }),
@@ -41,6 +43,8 @@ const nodeView: View<Shape<'node'>> = {
     { title: 'SEEN', right: true, text: (row, now) => age(row.lastSeen, now) },
     { title: 'VERSION', wide: true, text: (row) => text(row.build) },
     { title: 'ADDRESSES', wide: true, text: (row) => (row.addresses ?? []).join(',') },
+    { title: 'HELD BY', wide: true, text: (row) => text(row.containment) },
+    { title: 'LIMITS', wide: true, text: (row) => pairs(heldLimits(row)) },
     { title: 'CLOCK ERROR', wide: true, right: true, text: (row) => ms(row.clock?.clockErrorUs) },
   ],
 };
@@ -66,6 +70,7 @@ const processView: View<Shape<'process'>> = {
     suspendedAt: time(row.suspendedAt),
     cpuMs: orNull(row.cpuMs),
     maxMemoryBytes: orNull(row.maxMemoryBytes),
+    containment: orNull(row.containment),
   }),
   columns: [
     { title: 'TASK', text: (row) => row.task ?? '' },
@@ -77,6 +82,7 @@ const processView: View<Shape<'process'>> = {
     { title: 'END', text: (row) => row.signal ?? text(row.exitCode) },
     { title: 'RESTARTS', wide: true, right: true, text: (row) => text(row.restarts ?? 0) },
     { title: 'BUNDLE', wide: true, text: (row) => text(row.bundle) },
+    { title: 'HELD BY', wide: true, text: (row) => text(row.containment) },
     { title: 'CREATED', wide: true, text: (row) => second(row.createdAt) },
     { title: 'COMMAND', wide: true, text: (row) => (row.command ?? []).join(' ') },
     { title: 'REASON', text: (row) => row.status ?? text(row.reason) },
@@ -143,6 +149,7 @@ const taskView: View<Shape<'task'>> = {
       backoff: backoffText(spec),
       max: orNull(spec.maxRestarts),
     },
+    ...limitsJson(spec),
     keepRuns: spec.keepRuns ?? limits.keepRuns,
     keepFor: formatDurationMs(spec.keepForMs ?? limits.keepForMs),
     enabled,

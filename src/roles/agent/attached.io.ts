@@ -8,11 +8,11 @@ import { closeSync, lstatSync, openSync } from 'node:fs';
 import type { LogIndexer } from '../../supervisor/log-indexer.io.ts';
 import { paths } from '../../supervisor/paths.ts';
 import { bootId } from '../../supervisor/proc.io.ts';
-import type { End } from '../../supervisor/process.ts';
 import { launchFault } from '../../supervisor/reason.ts';
 import { attachShim, readExitRecord, type ShimHandle } from '../../supervisor/shim.io.ts';
-import type { Exited, Failed, ShimEvent, Started } from '../../supervisor/shim.ts';
+import type { Failed, ShimEvent, Started } from '../../supervisor/shim.ts';
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
+import { type EndPlace, endOf } from './end.io.ts';
 import type { FoundRun, Item, Started as StartFacts } from './events.ts';
 import { readOrder } from './order-file.io.ts';
 import { type Said, stderrBytes } from './tail.io.ts';
@@ -31,9 +31,8 @@ export interface Attached extends Said {
   held: ShimEvent[] | undefined;
 }
 
-export interface InspectOptions {
+export interface InspectOptions extends EndPlace {
   readonly directory: string;
-  readonly run: string;
   hear(attached: Attached, event: ShimEvent): void;
 }
 
@@ -65,7 +64,8 @@ export async function inspectRun(
   }
   if (record?.end.kind === 'exited') {
     const started = record.started && startedOf(record.started);
-    return { found: { ...what, found: { kind: 'recorded', started, end: endOf(record.end) } } };
+    const end = endOf(record.end, options);
+    return { found: { ...what, found: { kind: 'recorded', started, end } } };
   }
   if (record) {
     const { text: reason, code: errorCode } = faultOf(record.end, attached);
@@ -136,14 +136,4 @@ export function faultOf(event: Failed, { program, cwd }: Attached): ReturnType<t
 
 export function startedOf({ pid, startTicks, realUs }: Started): StartFacts {
   return { pid, startTicks, atUs: realUs };
-}
-
-export function endOf(event: Exited): End {
-  return {
-    how: event.how,
-    value: event.value,
-    cpuMs: Math.round((event.userUs + event.systemUs) / 1000),
-    maxMemoryBytes: event.maxRssKiB * 1024,
-    atUs: event.realUs,
-  };
 }

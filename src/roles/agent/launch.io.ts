@@ -9,6 +9,7 @@ import { limits } from '../../base/limits.ts';
 import { materialize } from '../../store/materialize.io.ts';
 import { buildEnvironment } from '../../supervisor/environment.ts';
 import type { Launch } from '../../supervisor/launch.ts';
+import { limitsOf } from '../../supervisor/limit.ts';
 import { dataPaths, type RunPaths } from '../../supervisor/paths.ts';
 import { claimRun, clearLaunch, giveRun } from '../../supervisor/run-directory.io.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
@@ -68,7 +69,10 @@ async function prepare({
       : await claim({ directory, run, bundle, owner: spec.user === undefined ? undefined : user });
   const stdin = order.stdin || order.tty ? join(paths.record, 'stdin') : undefined;
   if (stdin !== undefined && launch === 0) await makeFifo(stdin);
+  // A run that begins again begins to count again what the kernel kills for want of memory.
+  if (launch > 0 && spec.memoryMaxBytes !== undefined) await trees.removeRunGroup(run);
   const group = await trees.createRunGroup(run);
+  const held = trees.limit(run, limitsOf(spec), user.uid);
   const variables = [spec.env ?? {}, env];
   const temporary = paths.temporary;
   const own = {
@@ -85,7 +89,7 @@ async function prepare({
     socket: paths.socket,
     record: paths.exit,
     notify: paths.notify,
-    logMaxBytes: limits.logMaxBytes,
+    logMaxBytes: spec.logMaxBytes ?? limits.logMaxBytes,
     argv: [program, ...rest],
     env: environment,
     cwd: directoryOf(spec.cwd, paths),
@@ -95,7 +99,8 @@ async function prepare({
     stderr: join(paths.logs, 'stderr'),
     stdin,
     tty: order.tty ? { rows: order.rows ?? 24, columns: order.columns ?? 80 } : undefined,
-    cgroups: group === undefined ? undefined : [group],
+    cgroups: [...(group === undefined ? [] : [group]), ...(held?.cgroups ?? [])],
+    rlimits: held?.rlimits,
     oomScoreAdj: process.geteuid?.() === 0 ? OOM_SCORE_ADJ : undefined,
   };
 }

@@ -26,6 +26,7 @@ export interface LineParts {
   readonly inputs: Inputs;
   readonly output: Output;
   readonly containment: string;
+  readonly holds: Readonly<Record<string, string>>;
   standing(): Standing & { readonly seq: number };
   readonly feed: (event: Happening) => void;
 }
@@ -108,6 +109,7 @@ export class Line {
       ...{ instance: this.#options.instance, node: this.node, boot: bootId() },
       ...this.#parts.standing(),
       containment: this.#parts.containment,
+      holds: this.#parts.holds,
       heartbeatMs: this.#options.heartbeatMs,
     };
   }

@@ -6,7 +6,6 @@ import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import type { SystemClock } from '../../scheduler/clock.io.ts';
 import type { TableStore } from '../../store/tables.ts';
-import { leaveContainment } from '../../supervisor/containment.io.ts';
 import { LogIndexers } from '../../supervisor/log-indexer.io.ts';
 import { emptyTrash, listRuns } from '../../supervisor/run-directory.io.ts';
 import { hasEnded } from '../../supervisor/table.ts';
@@ -97,6 +96,7 @@ export class Node implements AsyncDisposable {
         output: this.#output,
       },
       containment: trees.containment.kind,
+      holds: trees.holds,
       standing: () => this.#core.standing,
       feed: (event) => this.feed(event),
     });
@@ -177,7 +177,7 @@ export class Node implements AsyncDisposable {
     await this.#runner.close();
     await this.#parts.tables[Symbol.asyncDispose]();
     await this.#parts.clock.close();
-    leaveContainment(this.#parts.trees.containment);
+    this.#parts.trees.leave();
   }
 
   // ---- actions ----

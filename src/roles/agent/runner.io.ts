@@ -21,18 +21,11 @@ import {
 import type { Exited, ShimEvent } from '../../supervisor/shim.ts';
 import type { RunTree, RunTrees } from '../../supervisor/tree.io.ts';
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
-import {
-  type Attached,
-  endOf,
-  faultOf,
-  inspectRun,
-  newAttached,
-  startedOf,
-} from './attached.io.ts';
+import { type Attached, faultOf, inspectRun, newAttached, startedOf } from './attached.io.ts';
+import { endOf } from './end.io.ts';
 import type { FoundRun, Item, RunEvent } from './events.ts';
 import { InOrder } from './in-order.ts';
 import { LaunchError, prepareLaunch } from './launch.io.ts';
-import { withTail } from './tail.io.ts';
 
 export interface RunnerOptions {
   readonly directory: string;
@@ -183,7 +176,7 @@ export class Runner {
   async inspect(run: string): Promise<FoundRun> {
     const { directory, trees } = this.#options;
     const { found, attached } = await inspectRun({
-      ...{ directory, run },
+      ...{ directory, run, trees },
       hear: (to, event) => this.#hear(run, to, event),
     });
     if (!attached) return found;
@@ -270,7 +263,7 @@ export class Runner {
     const { trees, emit } = this.#options;
     this.#tell(run, attached, async () => {
       const members = await trees.members(this.#tree(run)).catch(() => [0]);
-      const end = withTail(endOf(event), attached);
+      const end = endOf(event, { run, trees, said: attached });
       emit(run, { kind: 'ended', end, left: members.length > 0 });
     });
   }
@@ -282,7 +275,7 @@ export class Runner {
 
   /** The channel closed without a last word: to a newer reader of ours, or with the shim. */
   async #lost(run: string, attached: Attached): Promise<void> {
-    const { directory, emit } = this.#options;
+    const { directory, emit, trees } = this.#options;
     const places = paths(directory, run, attached.launch);
     if (attached.shim && isAlive(attached.shim)) {
       attached.handle = await attachShim(places.socket, (event) =>
@@ -292,7 +285,7 @@ export class Runner {
     }
     const record = await readExitRecord(places.exit).catch(() => undefined);
     if (record?.end.kind === 'exited') {
-      const end = withTail(endOf(record.end), attached);
+      const end = endOf(record.end, { run, trees, said: attached });
       emit(run, { kind: 'ended', end, left: true });
     }
     emit(run, { kind: 'detached', reason: 'the shim died' });

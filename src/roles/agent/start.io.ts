@@ -3,6 +3,7 @@ import { openClock } from '../../scheduler/clock.io.ts';
 import { openTables } from '../../store/tables.io.ts';
 import { detectContainment } from '../../supervisor/containment.io.ts';
 import { installShim, installTools } from '../../supervisor/install.io.ts';
+import { Limiter } from '../../supervisor/limit.io.ts';
 import { dataPaths } from '../../supervisor/paths.ts';
 import { prepareRuns } from '../../supervisor/run-directory.io.ts';
 import { RunTrees } from '../../supervisor/tree.io.ts';
@@ -26,7 +27,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const tables = await openTables(files.tables, { onFatal: (error) => failed.reject(error) });
   const node = new Node(options, {
     ...{ clock, shim, tables, failed: failed.promise },
-    trees: new RunTrees(containment),
+    trees: new RunTrees(containment, new Limiter({ containment, instance: options.instance })),
   });
   await node.boot();
   return node;

@@ -105,11 +105,11 @@ export class AgentServer {
     };
     this.#sessions.set(uid, session);
     this.#touch(uid);
-    const { build, boot, containment } = body;
+    const { build, boot, containment, holds } = body;
     const addresses = [port.peer.address.replace(/:\d+$/, '')];
     this.#controller.submit(
       'attach',
-      { uid, instance, build, addresses, boot, containment },
+      { uid, instance, build, addresses, boot, containment, holds },
       { who: node.name, origin: port.peer.address },
       () => this.#sync(uid),
     );

@@ -112,6 +112,7 @@ test('task ls, show, history, rm, enable, disable', async () => {
     retQuery: { ok: { tasks: [task] } },
   });
   expect(json(show.stdout)).toEqual({
+    ...{ limits: { memory: null, cpu: null, pids: null }, nofile: null, logMax: '64MiB' },
     ...{ name: 'web', bundle: null, command: ['./web'], on: null, user: null, env: {}, cwd: null },
     ...{ stop: { signal: 'TERM', grace: '10s' }, keepRuns: 100, keepFor: '30d' },
     ...{ enabled: true, revision: 1, restart: { policy: 'no', backoff: '1s..5m', max: null } },
@@ -336,4 +337,58 @@ test.each([
   expect([exitCode, stdout]).toEqual([2, '']);
   expect(stderr).not.toBe('');
   expect(ask.said).toEqual([]);
+});
+
+test('task create: limits, exactly as they were meant', async () => {
+  const words = ['--memory', '1.5G', '--cpu', '0.5', '--pids', '100', '--nofile', '64'];
+  const { ask, exitCode } = await run(
+    ['task', 'create', 'web', ...words, '--log-max', '256MiB', '--', './web'],
+    { taskAdd: { ok: { revision: 1 } } },
+  );
+  expect(exitCode).toBe(0);
+  expect(ask.last('taskAdd')).toMatchObject({
+    spec: {
+      ...{ memoryMaxBytes: 1.5 * 1024 ** 3, cpuMax: 0.5, pidsMax: 100, nofileMax: 64 },
+      ...{ logMaxBytes: 256 * 1024 ** 2, command: ['./web'] },
+    },
+  });
+});
+
+test.each([
+  ['--memory', 'much'],
+  ['--memory', '-1'],
+  ['--cpu', '1e3'],
+  ['--cpu', '-2'],
+  ['--pids', '0'],
+  ['--nofile', '1.5'],
+  ['--log-max', '64 lines'],
+])('task create %s %s is a usage error', async (option, value) => {
+  const { exitCode } = await run(['task', 'create', 'web', option, value, '--', './web'], {});
+  expect(exitCode).toBe(2);
+});
+
+test('task set: an empty limit is taken out, the others stay', async () => {
+  const spec = { command: ['./web'], memoryMaxBytes: 1 << 20, cpuMax: 2 };
+  const { ask } = await run(['task', 'set', 'web', '--memory', ''], {
+    ...{ retQuery: { ok: { tasks: [{ ...task, spec }] } }, taskAdd: { ok: { revision: 2 } } },
+  });
+  expect(ask.last('taskAdd')?.['spec']).toEqual({ command: ['./web'], cpuMax: 2 });
+});
+
+test('task show and node show: limits as a manifest has them, and by what they are held', async () => {
+  const spec = { command: ['./web'], memoryMaxBytes: 512 * 1024 ** 2, pidsMax: 7 };
+  const shown = await run(['task', 'show', 'web', '--json'], {
+    retQuery: { ok: { tasks: [{ ...task, spec }] } },
+  });
+  expect(json(shown.stdout)).toMatchObject({
+    ...{ limits: { memory: '512MiB', cpu: null, pids: 7 }, nofile: null, logMax: '64MiB' },
+  });
+  const holds = { memory: 'cgroup1', pids: 'rlimit', nofile: 'rlimit', uid: '0' };
+  const held = await run(['node', 'show', 'n1', '--json'], {
+    retQuery: { ok: { nodes: [{ ...node, containment: 'cgroup', holds }] } },
+  });
+  expect(json(held.stdout)).toMatchObject({
+    containment: 'cgroup',
+    limits: { memory: 'cgroup1', cpu: 'none', pids: 'rlimit', nofile: 'rlimit' },
+  });
 });

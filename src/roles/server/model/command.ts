@@ -25,7 +25,10 @@ const own = {
   enrol: { must: ['spki', 'token', 'instance', 'build'], may: ['node', 'labels', 'addresses'] },
   /** An identity made by whoever owns the server's disk. */
   identify: { must: ['spki', 'identity', 'role'], may: [] },
-  attach: { must: ['uid', 'instance', 'build', 'addresses'], may: ['boot', 'containment'] },
+  attach: {
+    must: ['uid', 'instance', 'build', 'addresses'],
+    may: ['boot', 'containment', 'holds'],
+  },
   detach: { must: ['uid', 'orderly'], may: ['reason'] },
   report: { must: ['uid', 'reports'], may: [] },
   /** An instant of a load or unload has come: the server's own records change. */

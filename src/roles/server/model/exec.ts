@@ -2,6 +2,7 @@
 
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { checkLimitValues } from './limits.ts';
 import { answerOperation, closeOrder, openOperation } from './operations.ts';
 import { checkProgram } from './program.ts';
 import { bundleNamed, bundleSelects, selectNodes } from './resolve.ts';
@@ -19,6 +20,7 @@ export function execute(change: Change, body: CommandBody<'retExec'>): Reply {
   const { state } = change;
   const { spec, on, stdin, tty, rows, columns } = body;
   checkProgram(spec);
+  checkLimitValues(spec);
   const bundle = spec.bundle === undefined ? undefined : bundleNamed(state, spec.bundle);
   const nodes = selectNodes(state, on);
   const present = new Set(body.present ?? []);

@@ -145,9 +145,10 @@ export function labelNode(change: Change, body: CommandBody<'hostState'>): Reply
 export function attachNode(change: Change, body: CommandBody<'attach'>): Reply {
   const node = change.state.nodes.get(body.uid);
   if (!node) throw new Refusal('no-such-node', 'this node was removed');
-  const { instance, build, addresses, boot = '', containment = '' } = body;
+  const { instance, build, addresses, boot = '', containment = '', holds } = body;
   const lastSeen = change.command.at;
-  const record = { ...node, instance, build, addresses, boot, containment, lastSeen, left: false };
+  const seen = { instance, build, addresses, boot, containment, holds, lastSeen };
+  const record = { ...node, ...seen, left: false };
   change.state.nodes.set(node.uid, record);
   change.event({ kind: 'node-online', text: `node ${node.name} is online`, node: node.name });
   return { ok: true, body: {} };

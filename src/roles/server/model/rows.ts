@@ -82,8 +82,8 @@ export function bundleRow(state: State, record: BundleRecord): Shape<'bundle'> {
 
 export function nodeRow(record: NodeRecord): Omit<Shape<'node'>, 'nodeState'> {
   const { name: node, uid, labels, addresses, build, lastSeen, createdAt, containment } = record;
-  const { paused } = record;
-  return { node, uid, labels, addresses, build, lastSeen, createdAt, containment, paused };
+  const { paused, holds } = record;
+  return { node, uid, labels, addresses, build, lastSeen, createdAt, containment, holds, paused };
 }
 
 export function tokenRow(record: TokenRecord): Shape<'token'> {

@@ -97,8 +97,9 @@ export function setRow(change: Change, record: RunRecord, row: Shape<'process'>)
 
 /** The row as everybody sees it, with the names the server knows. */
 export function rowOf(state: State, row: Shape<'process'>, record: RunRecord): Shape<'process'> {
-  const node = state.nodes.get(record.uid)?.name;
+  const on = state.nodes.get(record.uid);
+  const [node, containment] = [on?.name, row.containment ?? (on?.containment || undefined)];
   const { run, task, operation, createdAt } = record;
   const bundle = record.digest ?? row.bundle;
-  return { ...row, run, task, node: node ?? row.node, operation, createdAt, bundle };
+  return { ...row, run, task, node: node ?? row.node, operation, createdAt, bundle, containment };
 }

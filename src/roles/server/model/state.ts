@@ -27,6 +27,8 @@ export interface NodeRecord {
   readonly addresses: readonly string[];
   readonly boot: string;
   readonly containment: string;
+  /** By what it holds each kind of limit (limits.ts); absent: it has not said. */
+  readonly holds?: Readonly<Record<string, string>> | undefined;
   /** When it was last seen to come or go; presence itself is soft state. */
   readonly lastSeen: number;
   /** It left in an orderly way: `offline`, not `unresponsive`. */

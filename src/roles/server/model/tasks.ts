@@ -3,6 +3,7 @@ import { limits } from '../../../base/limits.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { checkLimits } from './limits.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
 import { dropSchedule, placeSchedulesOf, schedulesOf } from './placement.ts';
 import { checkProgram } from './program.ts';
@@ -47,11 +48,13 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
   }
   const revision = (old?.revision ?? 0) + 1;
   const { at, who } = command;
-  state.tasks.set(task, {
+  const record: TaskRecord = {
     ...{ task, spec, enabled, revision, at, who },
     createdAt: old?.createdAt ?? at,
     wished: old?.wished,
-  });
+  };
+  checkLimits(state, record);
+  state.tasks.set(task, record);
   placeSchedulesOf(change, task);
   change.event({
     kind: old ? 'task-changed' : 'task-created',

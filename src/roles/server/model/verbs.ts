@@ -9,6 +9,7 @@ import { limits } from '../../../base/limits.ts';
 import { type Judged, type Verb, verdicts } from '../../../base/verbs.ts';
 import { type Change, Refusal } from './change.ts';
 import { makeId } from './ids.ts';
+import { LIMIT_HINT, limitRefusal } from './limits.ts';
 import { giveOrder, type OrderDraft, openOperation, operationId } from './operations.ts';
 import { checkProgram } from './program.ts';
 import { type Aim, bundleSelects, resolveTarget } from './resolve.ts';
@@ -24,6 +25,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   'is-pending': 'it has not started yet; wait until it runs: lotc admin wait --for running',
   'not-running': 'to start it: lotc admin start',
   disabled: 'to allow it: lotc admin task enable',
+  unsupported: LIMIT_HINT,
   'not-selected': 'see: lotc admin task show, lotc admin bundle show',
 };
 
@@ -120,6 +122,8 @@ function judge(aim: Aim, { verb, signal }: VerbRequest): Answer | undefined {
     if (aim.outside) {
       return no('not-selected', `${name} does not select node ${node.name}`);
     }
+    const fault = limitRefusal(task, node);
+    if (fault !== undefined) return no('unsupported', fault);
   }
   let verdict = verdicts[verb === 'kill' && signal !== undefined ? 'signal' : verb][judged];
   // It starts anew as soon as it can, whatever was asked for first.

@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest';
+import type { Shape } from '../../../net/layout.ts';
+import { apply, type Outcome } from './apply.ts';
+import type { Command, CommandBody, CommandKind } from './command.ts';
+import { encodeEntries, freeze, loadEntries } from './snapshot.ts';
+import { emptyState } from './state.ts';
+
+const state = { value: emptyState() };
+let no = 0;
+
+function act<K extends CommandKind>(kind: K, body: CommandBody<K>): Outcome {
+  no += 1;
+  const key = Buffer.from(String(no).padStart(16, '0'));
+  const command = { kind, body, key, at: no * 1000, who: 'admin', origin: 'test' };
+  return apply(state.value, command as unknown as Command, no);
+}
+
+/** A fleet of one node, which says what it holds; without that it has never been here. */
+function fleet(holds?: Readonly<Record<string, string>>): void {
+  state.value = emptyState();
+  no = 0;
+  act('found', { fleet: 'f', spki: 's', identity: 'admin' });
+  const spki = '0123456789';
+  act('hostToken', { spki, role: 'agent', ttlMs: 60_000, usesLeft: 1 });
+  const node = { spki: 'key', token: spki.slice(0, 8), instance: 'i', build: 'b', node: 'n1' };
+  const { reply } = act('enrol', node);
+  const uid = (reply.ok ? reply.body['uid'] : '') as string;
+  if (holds) act('attach', { uid, instance: 'i', build: 'b', addresses: [], holds });
+}
+
+const bare = { memory: 'rlimit', pids: 'rlimit', nofile: 'rlimit', uid: '0' };
+
+const create = (spec: Partial<Shape<'spec'>>, mode = 'create') =>
+  act('taskAdd', { task: 'web', spec: { command: ['x'], ...spec }, mode }).reply;
+
+test('a limit that a selected node cannot hold is refused with node, limit and why', () => {
+  fleet(bare);
+  expect(create({ cpuMax: 1 })).toMatchObject({
+    ...{ ok: false, code: 'unsupported' },
+    text: 'task "web" cannot run on node n1: this node cannot limit CPU: it has no cgroup controller for it',
+  });
+  expect(create({ pidsMax: 9 })).toMatchObject({ ok: false, code: 'unsupported' });
+  expect(create({ pidsMax: 9, user: 'root:root' })).toMatchObject({ ok: false });
+  expect(create({ pidsMax: 9, user: 'www' })).toMatchObject({ ok: true });
+  expect(create({ cpuMax: 1 }, 'set')).toMatchObject({ ok: false, code: 'unsupported' });
+  expect(create({ memoryMaxBytes: 1 << 20, nofileMax: 64 }, 'set')).toMatchObject({ ok: true });
+});
+
+test('a node that is not selected, or has not said what it holds, refuses nothing', () => {
+  fleet(bare);
+  expect(create({ cpuMax: 1, on: 'zone=a' })).toMatchObject({ ok: true });
+  fleet();
+  expect(create({ cpuMax: 1 })).toMatchObject({ ok: true });
+});
+
+test('it is refused again at the start, where the node has changed', () => {
+  fleet({ ...bare, cpu: 'cgroup2' });
+  expect(create({ cpuMax: 1 })).toMatchObject({ ok: true });
+  const [node] = state.value.nodes.values();
+  act('attach', { uid: node?.uid ?? '', instance: 'i', build: 'b', addresses: [], holds: bare });
+  expect(act('taskRun', { targets: ['web'] }).reply).toMatchObject({
+    ...{ ok: false, code: 'unsupported' },
+    text: 'task "web" cannot run on node n1: this node cannot limit CPU: it has no cgroup controller for it',
+  });
+});
+
+test('values that no node could mean are usage errors', () => {
+  fleet(bare);
+  for (const [spec, text] of [
+    [{ memoryMaxBytes: 4096 }, 'memory: 4.0KiB is not between 1.0MiB and 1024TiB'],
+    [{ memoryMaxBytes: 2 ** 52 }, /^memory: /],
+    [{ cpuMax: 0 }, 'cpu: 0 is not between 0.01 and 4096'],
+    [{ cpuMax: 1e9 }, /^cpu: /],
+    [{ pidsMax: 0 }, /^pids: /],
+    [{ nofileMax: 3 }, /^nofile: /],
+    [{ nofileMax: 2e9 }, /^nofile: /],
+    [{ logMaxBytes: 1 }, /^log-max: /],
+  ] as const) {
+    const reply = create(spec);
+    expect(reply).toMatchObject({ ok: false, code: 'usage' });
+    expect(reply.ok ? '' : reply.text).toMatch(text);
+  }
+});
+
+test('what a node holds is in the snapshot', () => {
+  fleet(bare);
+  const bytes = Buffer.concat([...encodeEntries(freeze(state.value))]);
+  const [node] = loadEntries(bytes)?.nodes.values() ?? [];
+  expect(node?.holds).toEqual(bare);
+});

@@ -1,0 +1,37 @@
+/**
+ * Limits of a task: which values are none, and which nodes cannot hold them. A limit that cannot
+ * be held is refused where it is asked for and again at each start, never ignored; a node that has
+ * never been here has not said what it holds, and decides itself.
+ */
+import type { Shape } from '../../../net/layout.ts';
+import { heldFault, limitValueFault } from '../../../supervisor/limit.ts';
+import { Refusal } from './change.ts';
+import { taskSelects } from './resolve.ts';
+import type { NodeRecord, State, TaskRecord } from './state.ts';
+
+/** Why a node cannot hold a task's limits; undefined when it can, or has not said. */
+export function limitRefusal(
+  { task, spec }: Pick<TaskRecord, 'task' | 'spec'>,
+  { name, holds }: NodeRecord,
+): string | undefined {
+  if (holds === undefined) return undefined;
+  const fault = heldFault(spec, holds, spec.user);
+  return fault === undefined ? undefined : `task "${task}" cannot run on node ${name}: ${fault}`;
+}
+
+export const LIMIT_HINT = 'leave the limit out, or choose other nodes with --on';
+
+export function checkLimitValues(spec: Shape<'spec'>): void {
+  const fault = limitValueFault(spec);
+  if (fault !== undefined) throw new Refusal('usage', fault);
+}
+
+/** Refuses what a node that is selected today cannot hold. */
+export function checkLimits(state: State, task: TaskRecord): void {
+  checkLimitValues(task.spec);
+  for (const node of state.nodes.values()) {
+    if (!taskSelects(state, task, node)) continue;
+    const fault = limitRefusal(task, node);
+    if (fault !== undefined) throw new Refusal('unsupported', fault, LIMIT_HINT);
+  }
+}
