@@ -11,9 +11,13 @@ test('time servers are names or addresses, at port 123 unless they say another',
     { name: 'fd00::8', host: 'fd00::8', port: 123 },
   ]);
   expect(parseTimeServers([])).toEqual([]);
+  expect(parseTimeServers(['nts:time.example', 'nts:[fd00::7]:4461'])).toEqual([
+    { name: 'nts:time.example', host: 'time.example', port: 4460, nts: true },
+    { name: 'nts:[fd00::7]:4461', host: 'fd00::7', port: 4461, nts: true },
+  ]);
 });
 
-test.each([':123', 'a b', 'host:0', 'host:70000', '', 'nts:time.example'])('%s is none', (name) => {
+test.each([':123', 'a b', 'host:0', 'host:70000', '', 'nts:', 'nts::123'])('%s is none', (name) => {
   expect(() => parseTimeServers([name])).toThrow(LotcError);
 });
 

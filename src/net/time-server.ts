@@ -1,6 +1,7 @@
 /**
- * Time servers as operators name them: `HOST[:PORT]`. Pure text: whether the name means anything is
- * found out later, by who asks the server, and is no reason for a role not to start.
+ * Time servers as operators name them: `HOST[:PORT]`, or `nts:HOST[:PORT]` for authentic time.
+ * Pure text: whether the name means anything is found out later, by who asks the server, and is
+ * no reason for a role not to start.
  */
 import { LotcError } from '../base/errors.ts';
 import { parseAddressOf } from './address.ts';
@@ -9,9 +10,12 @@ export interface NamedTimeServer {
   readonly name: string;
   readonly host: string;
   readonly port: number;
+  readonly nts?: boolean;
 }
 
 const NTP_PORT = 123;
+const NTS_PORT = 4460;
+const NTS = 'nts:';
 const SERVERS_MAX = 16;
 
 /** The servers of `--ntp`, each once. */
@@ -23,17 +27,16 @@ export function parseTimeServers(names: readonly string[]): NamedTimeServer[] {
     });
   }
   return unique.map((name) => {
-    if (name.startsWith('nts:')) {
-      throw new LotcError('usage', `--ntp "${name}": NTS is not part of this build`, {
-        hint: 'name the server without nts: to ask it in the clear',
-      });
-    }
-    const { host, port } = parseAddressOf(name, NTP_PORT);
+    const nts = name.startsWith(NTS);
+    const { host, port } = parseAddressOf(
+      nts ? name.slice(NTS.length) : name,
+      nts ? NTS_PORT : NTP_PORT,
+    );
     if (host === '' || port === 0) {
       throw new LotcError('usage', `--ntp "${name}" names no server`, {
-        hint: 'write HOST[:PORT]',
+        hint: 'write HOST[:PORT], or nts:HOST[:PORT]',
       });
     }
-    return { name, host, port };
+    return nts ? { name, host, port, nts } : { name, host, port };
   });
 }

@@ -43,11 +43,16 @@ export class Chronyd implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.kill('SIGKILL');
     await ended;
   }
+}
+
+/** Lines of a chronyd that also serves NTS with this certificate. */
+export function ntsLines({ key, certificate }: { key: string; certificate: string }): string[] {
+  return [`ntsserverkey ${key}`, `ntsservercert ${certificate}`];
 }
 
 /** True time minus the system clock as `chronyd -Q` measures it, in µs. */

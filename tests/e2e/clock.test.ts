@@ -5,7 +5,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Chronyd, chronyOffsetUs } from '../clock/chrony.ts';
+import { Chronyd, chronyOffsetUs, ntsLines } from '../clock/chrony.ts';
+import { certify } from '../clock/nts-server.ts';
 import { Fleet, until } from './fleet.ts';
 
 interface Row {
@@ -152,4 +153,49 @@ test('on an island the fleet has one time, and says that it is relative', async 
   expect(stderr).toContain('relative');
   expect(stdout).toMatch(/n1 .*server .*relative/);
   expect(readFileSync(server.log, 'utf8')).not.toContain('ExperimentalWarning');
+});
+
+test('authentic time from chronyd, over IPv4 and IPv6; none from one with a strange certificate', async () => {
+  await using stack = new AsyncDisposableStack();
+  const fleet = stack.use(new Fleet());
+  const [good, bad] = ['good', 'bad'].map((name) => {
+    const { netns, ipv4, ipv6 } = fleet.place(name);
+    const alt = `DNS:${name}.example,IP:${ipv4},IP:${ipv6}`;
+    return { name, netns, ipv4, ipv6, ...certify(fleet.directory, name, alt) };
+  });
+  if (!good || !bad) throw new Error('no places');
+  const serve = async (one: typeof good, name = one.name): Promise<Chronyd> =>
+    stack.use(await Chronyd.serve(one.netns, fleet.directory, { name, lines: ntsLines(one) }));
+  const before = await serve(good);
+  await serve(bad);
+  const via = ['env', `SSL_CERT_FILE=${good.certificate}`];
+  await fleet.server('s', via, ['--ntp', `nts:${good.ipv4}`]);
+  const hosts = [`nts:${good.ipv4}`, `nts:[${good.ipv6}]:4460`, `nts:${bad.ipv4}`];
+  const agent = async (name: string, ...servers: string[]): Promise<Row> => {
+    const flags = servers.flatMap((host) => ['--ntp', host]);
+    const from = servers[0]?.includes('[') ? 'ipv6' : servers.length === 1 ? 'ipv4' : 'both';
+    await fleet.agent(name, from, flags, via);
+    await fleet.online(name);
+    return rowWhere(fleet, name, (row) => row.source === 'ntp' && row.stratum !== null);
+  };
+  const [ipv4 = '', ipv6 = ''] = hosts;
+  for (const row of [await agent('n4', ipv4), await agent('n6', ipv6)]) {
+    expect(row).toMatchObject({ source: 'ntp', stratum: 2, reason: null });
+    expect(row.servers).toMatchObject([{ truechimer: true, error: null }]);
+    expect(within(row), JSON.stringify(row)).toBe(true);
+    expect(row.errorUs).toBeLessThan(50_000);
+  }
+  await agent('n7', ...hosts);
+  const refused = ({ servers }: Row): boolean => servers[2]?.error !== null;
+  const row = await rowWhere(fleet, 'n7', refused);
+  expect(row.servers[2]?.error).toMatch(/gives no keys \(NTS\)/);
+  expect(row.servers.map(({ truechimer }) => truechimer)).toEqual([true, true, false]);
+
+  // The same server with other keys: old cookies mean nothing to it, and new ones are got.
+  await before[Symbol.asyncDispose]();
+  await serve(good, 'again');
+  await sleep(2_500);
+  const after = await rowWhere(fleet, 'n4', ({ servers }) => servers[0]?.error === null);
+  expect(after.servers).toMatchObject([{ truechimer: true }]);
+  expect(within(after), JSON.stringify(after)).toBe(true);
 });

@@ -49,7 +49,7 @@ class Agent extends Command {
     description: 'stop every process before ending (LOTC_STOP_PROCESSES)',
   });
   ntp = Option.Array('--ntp', {
-    description: 'a time server, HOST[:PORT], repeatable (LOTC_NTP)',
+    description: 'a time server, HOST[:PORT] or nts:HOST[:PORT], repeatable (LOTC_NTP)',
   });
   readyFile = Option.String('--ready-file', {
     description: 'written once ready (LOTC_READY_FILE)',

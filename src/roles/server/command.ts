@@ -35,7 +35,7 @@ class Server extends DataCommand {
     description: 'an address to listen on, repeatable (LOTC_LISTEN; default [::]:7416 and 0.0.0.0)',
   });
   ntp = Option.Array('--ntp', {
-    description: 'a time server, HOST[:PORT], repeatable (LOTC_NTP)',
+    description: 'a time server, HOST[:PORT] or nts:HOST[:PORT], repeatable (LOTC_NTP)',
   });
   readyFile = Option.String('--ready-file', {
     description: 'written once ready (LOTC_READY_FILE)',

@@ -1,15 +1,16 @@
 /**
  * One time server as it was named, and the association with it: its name resolved, one address
  * asked, the next one tried where nobody answers, the name resolved again when all were tried.
- * However many addresses a name has, it is one source and has one vote.
+ * However many addresses a name has, it is one source and has one vote. With NTS, finding it
+ * brings keys too; what is not authentic is then never a sample, whatever it says.
  */
 import { randomBytes, randomInt } from 'node:crypto';
-import { lookup } from 'node:dns/promises';
-import { BlockList } from 'node:net';
 import { type BaseClock, readTogether } from '../base-clock.io.ts';
 import type { Discipline } from './discipline.ts';
+import { CHANCE_BYTES, IDENTIFIER_BYTES, KeyPatience, type NtsAssociation } from './nts.ts';
 import { decodeReply, encodeRequest, type NtpReply, STAMP_BYTES } from './packet.ts';
-import { ownServers, Poll, type PollLimits, publicServers } from './poll.ts';
+import { find } from './places.io.ts';
+import { ownServers, Poll, type PollLimits } from './poll.ts';
 import { type Asked, judgeReply, type Verdict } from './reply.ts';
 import type { SourceRow, TimeServer } from './rows.ts';
 import { TimeSource } from './source.ts';
@@ -47,6 +48,8 @@ export class NtpClient {
   #sent = 0;
   #silent = 0;
   #resolveMs = RESOLVE_MIN_MS;
+  #nts: NtsAssociation | undefined;
+  readonly #patience = new KeyPatience();
   #timer: NodeJS.Timeout | undefined;
   #pollMs: number | undefined;
   #closed = false;
@@ -62,7 +65,8 @@ export class NtpClient {
   /** Asks at once, a few times. */
   burst(): void {
     this.#poll.burst();
-    if (this.#places.length > 0 && !this.#poll.isDenied) void this.#ask();
+    const { isDenied } = this.#poll;
+    if (this.#places.length > 0 && !isDenied && !this.#nts?.spent) void this.#ask();
   }
 
   close(): void {
@@ -94,25 +98,29 @@ export class NtpClient {
     };
   }
 
+  /** Finds out where to ask, and asks. */
   async #resolve(): Promise<void> {
-    const { host, port } = this.server;
-    try {
-      const found = await lookup(host, { all: true, order: 'verbatim' });
-      this.#places = found.map(({ address, family }) => {
-        return { address, family: family === 6 ? 6 : 4, port } as const;
-      });
-      this.#resolveMs = RESOLVE_MIN_MS;
-      this.#at = 0;
-      this.#shut();
-      if (!this.#parts.limits) this.#poll.limits = isOwn(found) ? ownServers : publicServers;
-      if (!this.#closed) await this.#ask();
-    } catch (error) {
-      this.source.fault = `does not resolve (${(error as { code?: string }).code ?? 'no address'})`;
+    const { base, limits, changed } = this.#parts;
+    const waitMs = this.server.nts ? this.#patience.leftUs(base.baseUs()) / 1e3 : 0;
+    if (waitMs > 0) return this.#arm(waitMs, () => void this.#resolve());
+    const found = await find(this.server);
+    if ('reason' in found) {
+      this.source.fault = found.reason;
       this.source.asked();
-      this.#parts.changed();
-      this.#arm(this.#resolveMs, () => void this.#resolve());
+      if (found.sparing) this.#patience.tried(base.baseUs());
+      changed();
+      this.#arm(found.sparing ? 0 : this.#resolveMs, () => void this.#resolve());
       this.#resolveMs = Math.min(this.#resolveMs * 2, RESOLVE_MAX_MS);
+      return;
     }
+    if (found.nts) this.#patience.tried(base.baseUs());
+    this.#places = found.places;
+    this.#nts = found.nts;
+    this.#resolveMs = RESOLVE_MIN_MS;
+    this.#at = 0;
+    this.#shut();
+    if (!limits) this.#poll.limits = found.limits;
+    if (!this.#closed) await this.#ask();
   }
 
   #arm(waitMs: number, work: () => void): void {
@@ -131,10 +139,18 @@ export class NtpClient {
     const asked = { transmit: Uint8Array.from(bytes), sentUs: this.#parts.base.baseUs() };
     // Known before it leaves: on this machine's own network the reply may be there at once.
     this.#asked = [...this.#asked, asked].slice(-ASKED_KEPT);
-    const sentUs = await this.#socket.send(encodeRequest(bytes));
+    const sentUs = await this.#socket.send(this.#request(bytes));
     if (sentUs !== undefined) asked.sentUs = sentUs;
     this.#sent += 1;
     this.#parts.changed();
+  }
+
+  #request(transmit: Uint8Array): Uint8Array {
+    const header = encodeRequest(transmit);
+    if (!this.#nts) return header;
+    const chance = randomBytes(CHANCE_BYTES);
+    const identifier = chance.subarray(0, IDENTIFIER_BYTES);
+    return this.#nts.seal(header, { identifier, nonce: chance.subarray(IDENTIFIER_BYTES) });
   }
 
   /** Where to ask: another address where this one is silent, another port now and then. */
@@ -167,6 +183,11 @@ export class NtpClient {
 
   #arrived(bytes: Uint8Array, cameUs: number): void {
     const reply = decodeReply(bytes);
+    const doubt = this.#doubt(bytes, reply);
+    if (doubt !== undefined) {
+      this.source.fault = doubt;
+      return;
+    }
     let reason = 'answers what was not asked';
     for (const asked of this.#asked) {
       const verdict = judgeReply(reply && this.#smeared(reply), asked, cameUs);
@@ -178,6 +199,18 @@ export class NtpClient {
       return this.#take(verdict);
     }
     this.source.fault = reason;
+  }
+
+  /** Why a reply is not taken for the server's own; undefined: it is, or nobody can know. */
+  #doubt(bytes: Uint8Array, reply: NtpReply | undefined): string | undefined {
+    if (!this.#nts || !reply) return undefined;
+    const fault = this.#nts.open(bytes, reply.stratum === 0 ? reply.kiss : undefined);
+    if (fault !== undefined) return fault;
+    if (reply.stratum > 0 && !this.#nts.isValidAt(reply.sentUs)) {
+      return 'has a certificate that is not valid at the time it says';
+    }
+    this.#patience.succeeded();
+    return undefined;
   }
 
   #smeared(reply: NtpReply): NtpReply | undefined {
@@ -214,30 +247,14 @@ export class NtpClient {
     this.#pollMs = Math.round(
       this.#poll.nextUs(atUs, { halfUs, silent: this.#silent }, random) / 1e3,
     );
-    const look = this.#silent > 0 && this.#silent % RESOLVE_AFTER === 0;
-    this.#arm(this.#pollMs, () => void (look ? this.#resolve() : this.#ask()));
+    this.#arm(this.#pollMs, () => void this.#again());
   }
-}
 
-/** Private and link-local networks, and this machine: whose servers one may ask often. */
-const own = new BlockList();
-for (const [network, prefix] of [
-  ['10.0.0.0', 8],
-  ['127.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-] as const) {
-  own.addSubnet(network, prefix, 'ipv4');
-}
-own.addSubnet('fc00::', 7, 'ipv6');
-own.addSubnet('fe80::', 10, 'ipv6');
-own.addAddress('::1', 'ipv6');
-
-function isOwn(found: readonly { readonly address: string; readonly family: number }[]): boolean {
-  return found.every(({ address, family }) => {
-    const [bare = ''] = address.split('%');
-    return own.check(bare, family === 6 ? 'ipv6' : 'ipv4');
-  });
+  /** Asks again, or finds out anew: after long silence, and where there are no keys any more. */
+  async #again(): Promise<void> {
+    const spent = this.#nts?.spent;
+    if (spent !== undefined) this.source.fault = spent;
+    const look = this.#silent > 0 && this.#silent % RESOLVE_AFTER === 0;
+    await (spent !== undefined || look ? this.#resolve() : this.#ask());
+  }
 }

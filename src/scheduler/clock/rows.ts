@@ -5,6 +5,8 @@ export interface TimeServer {
   readonly name: string;
   readonly host: string;
   readonly port: number;
+  /** Asked by NTS, and in no other way: host and port are those of who gives keys. */
+  readonly nts?: boolean;
 }
 
 /** One source of time at an instant. Offsets are true time minus the system clock. */
