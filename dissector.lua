@@ -382,6 +382,8 @@ local KEYS = {
   [273] = { "nofile_max", "Nofile max", "", "uint" },
   [274] = { "log_max_bytes", "Log max", "bytes", "uint" },
   [275] = { "holds", "Holds", "", "strmap" },
+  [276] = { "last_exit_code", "Last exit code", "", "uint" },
+  [277] = { "last_signal", "Last signal", "", "text" },
 }
 -- shape = keys that must be there
 local SHAPES = {

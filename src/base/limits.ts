@@ -126,6 +126,10 @@ export const limits = {
   keepRuns: 100,
   keepForMs: 30 * 86_400_000,
   statsEveryMs: 5_000,
+  /** Of each run: five minutes as they were read, then one for each half minute of an hour. */
+  historyFineReadings: 60,
+  historyCoarseReadings: 121,
+  historyCoarseMs: 30_000,
   /** Of one run's stdout and stderr together that stay on disk, unless its task says otherwise. */
   logMaxBytes: 64 * MiB,
   /** Less is less than one write of a loud program, and holes are made in whole blocks. */

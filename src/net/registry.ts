@@ -258,6 +258,8 @@ export const keys = {
   nofileMax: [273, 'uint'],
   logMaxBytes: [274, 'uint'],
   holds: [275, 'strmap'],
+  lastExitCode: [276, 'uint'],
+  lastSignal: [277, 'text'],
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
 export type KeyName = keyof typeof keys;

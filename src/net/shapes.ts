@@ -102,13 +102,16 @@ export const shapes = {
     must: ['token', 'role', 'usesLeft', 'expiresAt'],
     may: ['scope', 'node', 'labels', 'createdAt', 'createdBy', 'usedBy'],
   },
-  /** A reading of statistics; without `run` it is the node's own. */
+  /**
+   * A reading of statistics; without `run` it is the node's own. How the run's launch before this
+   * one ended: `lastExitCode` or `lastSignal`.
+   */
   sample: {
     must: ['at'],
     may: [
       ...['node', 'task', 'run', 'cpuPercent', 'memoryBytes', 'memoryKind', 'ioReadBytes'],
       ...['ioWriteBytes', 'threads', 'openFiles', 'uptimeMs', 'load1', 'memoryTotalBytes'],
-      ...['diskFreeBytes'],
+      ...['diskFreeBytes', 'restarts', 'lastExitCode', 'lastSignal'],
     ] as const,
   },
   /**

@@ -80,7 +80,7 @@ export class LogFile implements AsyncDisposable {
     for (let end = range.end; end > floor; ) {
       const start = Math.max(floor, end - READ_BYTES);
       const bytes = await this.read(start, end);
-      const data = this.#holeBytes > 0 ? zerosAtStart(bytes) : 0;
+      const data = this.#holeBytes > 0 ? holeAtStart(bytes, start) : 0;
       const { start: at, found } = lastLines(bytes.subarray(data), wanted, end === range.end);
       if (found === wanted) return { offset: start + data + at, lines };
       wanted -= found;
@@ -108,9 +108,14 @@ export class LogFile implements AsyncDisposable {
     const bytes = await this.read(offset, Number.MAX_SAFE_INTEGER);
     const zeros = zerosAtStart(bytes);
     if (zeros === bytes.length && zeros > 0) return offset + zeros;
-    const end = offset + zeros - ((offset + zeros) % BLOCK_BYTES);
-    return Math.max(offset, end);
+    return offset + holeAtStart(bytes, offset);
   }
+}
+
+/** Whole blocks of zeros: fewer are the program's own. */
+function holeAtStart(bytes: Uint8Array, offset: number): number {
+  const end = offset + zerosAtStart(bytes);
+  return Math.max(0, end - (end % BLOCK_BYTES) - offset);
 }
 
 function zerosAtStart(bytes: Uint8Array): number {

@@ -39,6 +39,9 @@ export interface Process {
   readonly exitedAt?: number | undefined;
   readonly exitCode?: number | undefined;
   readonly signal?: string | undefined;
+  /** How the launch before this one ended. */
+  readonly lastExitCode?: number | undefined;
+  readonly lastSignal?: string | undefined;
   readonly cpuMs?: number | undefined;
   readonly maxMemoryBytes?: number | undefined;
   readonly reason?: string | undefined;
@@ -220,7 +223,8 @@ const anew: Partial<Process> = {
 
 /** The process at its next launch, of which nothing is known yet. */
 export function relaunched(process: Process): Process {
-  return { ...process, ...anew, state: 'launching' };
+  const { exitCode: lastExitCode, signal: lastSignal } = process;
+  return { ...process, ...anew, lastExitCode, lastSignal, state: 'launching' };
 }
 
 /** The same wait for another life of the agent, as far as it is not over. */

@@ -116,6 +116,42 @@ print(round(time.process_time(), 2))`;
   }
 });
 
+test('stats of the last hour: readings go on while the server is away, with restarts', async () => {
+  const { server, agent } = await joined();
+  const spec = { command: ['sh', '-c', '[ -n "$LOTC_RESTARTS" ] || exit 3; exec sleep 60'] };
+  const policy = { restart: 'on-failure', backoffMinMs: 1, backoffMaxMs: 1 };
+  await server.order(1, 'start', 'R1', { spec: { ...spec, ...policy } });
+  await until('its second launch', () => server.rows('R1').at(-1)?.restarts === 1);
+  agent.saw((await server.state('R1', 'running')).pid);
+  const sample = await until('a sample', () =>
+    server.samples.at(-1)?.samples.find(({ run }) => run === 'R1'),
+  );
+  expect(sample).toMatchObject({ restarts: 1, lastExitCode: 3 });
+  const { address } = server;
+  await server.vanish();
+  await new Promise((resolve) => setTimeout(resolve, 11_000));
+  const hellos = server.hellos.length;
+  await server.listen(address);
+  await until('another hello', () => server.hellos.length > hellos);
+  const rows: Shape<'sample'>[] = [];
+  const since = Date.now() * 1000 - 3_600_000_000;
+  const ask = (names: string[]) =>
+    server.link?.request(
+      'retQuery',
+      { query: 'stats', since, names },
+      { onMore: ({ samples = [] }) => void rows.push(...samples) },
+    );
+  await ask([]);
+  const mine = rows.filter(({ run }) => run === 'R1');
+  expect(mine.length).toBeGreaterThanOrEqual(3);
+  expect(rows.filter(({ run }) => run === undefined).length).toBeGreaterThanOrEqual(3);
+  const gapsMs = mine.slice(1).map(({ at }, index) => (at - (mine[index]?.at ?? 0)) / 1000);
+  expect(Math.max(...gapsMs)).toBeLessThan(9_000);
+  rows.length = 0;
+  await ask(['web@n1']);
+  expect(new Set(rows.map(({ run }) => run))).toEqual(new Set(['R1']));
+});
+
 test('log-max: the newest output stays, the head is given back', async () => {
   const { server, agent, start } = await joined();
   const loud = `for n in range(400_000): print('line', n)`;

@@ -193,6 +193,18 @@ test('the punched head of a log is passed over, from either end', async () => {
   expect(await readText({ offsets: { stdout: 5000 } })).toBe(rest);
 });
 
+test('zeros that a program wrote behind a punched head are its own', async () => {
+  const path = join(directory, 'stdout');
+  const hole = 2 ** 20;
+  // Lines of 8 bytes: a reading from the end back begins at a zero.
+  const lines = Array.from({ length: 20_000 }, (_, i) => `\0\0${String(i).padStart(5, '0')}\n`);
+  put('stdout', 'x'.repeat(hole) + lines.join(''));
+  execFileSync('fallocate', ['--punch-hole', '--offset', '0', '--length', String(hole), path]);
+  expect(await readText({ tail: 15_000 })).toBe(lines.slice(-15_000).join(''));
+  expect(await readText({ tail: 3 })).toBe(lines.slice(-3).join(''));
+  expect(await readText()).toBe(lines.join(''));
+});
+
 test('a slow reader survives what is punched and truncated under it', async () => {
   const path = join(directory, 'stdout');
   put('stdout', '0123456\n'.repeat(100_000));

@@ -2,6 +2,7 @@
  * The machine a console runs on: clock, timers, signals, terminal, and what opens a session. What
  * is costly to load (TLS, tokens, archives) is loaded by the command that uses it.
  */
+import { writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { limits } from '../../base/limits.ts';
@@ -19,6 +20,7 @@ export function realConsole(context: AdminContext): Console {
     after,
     onSignal,
     terminal: () => terminalOf(context),
+    atExit,
     noInput: () => Readable.from([]),
     connect: (settings: ConnectSettings, warn: (text: string) => void): Ask =>
       new RealAsk(settings, context.env, warn),
@@ -61,6 +63,18 @@ function onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void 
   return () => {
     process.removeListener('SIGINT', onInt).removeListener('SIGTERM', onTerm);
   };
+}
+
+function atExit(text: string): () => void {
+  const write = (): void => {
+    try {
+      writeSync(1, text);
+    } catch {
+      // The terminal has gone: there is nothing to restore.
+    }
+  };
+  process.once('exit', write);
+  return () => void process.removeListener('exit', write);
 }
 
 /** Who reads this output has gone: end as SIGPIPE would have ended us. */

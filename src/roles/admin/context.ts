@@ -39,6 +39,8 @@ export interface Console {
   /** Ctrl-C and a polite end, by name; while somebody listens they do not end the console. */
   onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
   terminal(): Terminal | undefined;
+  /** Written to the terminal should the console end in any other way; the answer withdraws it. */
+  atExit(text: string): () => void;
   /** A stdin with nothing in it. */
   noInput(): Readable;
   connect(settings: ConnectSettings, warn: (text: string) => void): Ask;

@@ -98,6 +98,8 @@ export class FakeConsole implements Console {
   packed: Packed | undefined;
   /** Time passes by itself whenever somebody waits. */
   skips = false;
+  /** What would be written, should the console end in any other way. */
+  exitText: string | undefined;
   #nowMs = 0;
 
   constructor(ask: FakeAsk) {
@@ -135,6 +137,13 @@ export class FakeConsole implements Console {
     return this.tty;
   }
 
+  atExit(text: string): () => void {
+    this.exitText = text;
+    return () => {
+      this.exitText = undefined;
+    };
+  }
+
   noInput(): Readable {
     return Readable.from([]);
   }
@@ -164,6 +173,8 @@ export interface Ran {
 
 export interface RunOptions {
   readonly stdin?: string;
+  /** Instead of `stdin`: it goes on until the test ends it. */
+  readonly keys?: PassThrough;
   readonly env?: Record<string, string>;
   /** stdout and stderr are terminals. */
   readonly tty?: boolean;
@@ -181,7 +192,8 @@ export async function run(
   const ask = new FakeAsk(scripts);
   const console = new FakeConsole(ask);
   options.prepare?.(console);
-  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const stdin = options.keys ?? new PassThrough();
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const texts = { stdout: '', stderr: '' };
   for (const [name, stream] of [
     ['stdout', stdout],
@@ -192,7 +204,7 @@ export async function run(
     });
     if (options.tty === true) Object.assign(stream, { isTTY: true });
   }
-  stdin.end(options.stdin ?? '');
+  if (!options.keys) stdin.end(options.stdin ?? '');
   const context = { stdin, stdout, stderr, env: options.env ?? {}, colorDepth: 1, console };
   const line = ['admin', ...words];
   const cli = Cli.from([...(await commandsFor(line))], { binaryName: 'lotc' }) as Cli<AdminContext>;

@@ -65,6 +65,9 @@ export const statsView: View<Shape<'sample'>> = {
     load1: orNull(row.load1),
     memoryTotalBytes: orNull(row.memoryTotalBytes),
     diskFreeBytes: orNull(row.diskFreeBytes),
+    restarts: orNull(row.restarts),
+    lastExitCode: orNull(row.lastExitCode),
+    lastSignal: orNull(row.lastSignal),
   }),
   columns: [
     { title: 'NODE', text: (row) => text(row.node) },
@@ -78,6 +81,8 @@ export const statsView: View<Shape<'sample'>> = {
     { title: 'THREADS', right: true, text: (row) => text(row.threads) },
     { title: 'FILES', right: true, text: (row) => text(row.openFiles) },
     { title: 'LOAD', right: true, text: (row) => row.load1?.toFixed(2) ?? '' },
+    { title: 'RESTARTS', wide: true, right: true, text: (row) => text(row.restarts) },
+    { title: 'LAST END', wide: true, text: (row) => row.lastSignal ?? text(row.lastExitCode) },
     { title: 'DISK FREE', wide: true, right: true, text: (row) => size(row.diskFreeBytes) },
     {
       title: 'UP',

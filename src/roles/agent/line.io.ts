@@ -100,6 +100,7 @@ export class Line {
   async close(): Promise<void> {
     this.#over.abort();
     clearTimeout(this.#beat);
+    this.#parts.samples.close();
     await this.#running;
   }
 
@@ -123,6 +124,7 @@ export class Line {
       feed({ type: 'assign', request, body });
     });
     link.onRequest('retLog', (body, reply) => output.read(body, reply));
+    link.onRequest('retQuery', (body, reply) => this.#parts.samples.answer(body, reply));
     link.onRequest('retInput', (body, reply) => inputs.take(body, reply));
     this.#parts.time.serve(link);
     link.onRequest('fileOffer', (body, reply) => {

@@ -1,7 +1,12 @@
-/** Samples of the node and its runs, as a heartbeat carries them. */
+/**
+ * Samples of the node and its runs, as a heartbeat carries them, and those of the last hour. They
+ * are taken whether the server is there or not.
+ */
 import { limits } from '../../base/limits.ts';
 import type { Req, Shape } from '../../net/bodies.ts';
+import type { Reply } from '../../net/exchange.ts';
 import type { SystemClock } from '../../scheduler/clock.io.ts';
+import { History } from '../../supervisor/history.ts';
 import { Sampler } from '../../supervisor/stats.io.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
 import type { StoredRun } from './events.ts';
@@ -16,9 +21,16 @@ export interface SamplesOptions {
   readonly liveRuns: () => readonly StoredRun[];
 }
 
+/** Under which the node's own readings are kept; no run is called so. */
+const NODE = '';
+const ROWS_PER_PART = 200;
+
 export class Samples {
   readonly #options: SamplesOptions;
   readonly #sampler: Sampler;
+  readonly #history = new History();
+  readonly #timer: NodeJS.Timeout;
+  #measuring: Promise<void> | undefined;
   #last: readonly Shape<'sample'>[] = [];
   #lastMs = Number.NEGATIVE_INFINITY;
   #diskFreeBytes = 0;
@@ -27,23 +39,52 @@ export class Samples {
     this.#options = options;
     const { clock, directory } = options;
     this.#sampler = new Sampler({ nowUs: () => clock.now().atUs, directory });
+    this.#timer = setInterval(() => void this.#fresh().catch(() => undefined), limits.statsEveryMs);
   }
 
   /** The body of a heartbeat. Nothing is measured more often than `limits.statsEveryMs` says. */
   async heartbeat(): Promise<Req<'hostSample'>> {
     const { clock, liveRuns } = this.#options;
-    const nowMs = clock.monotonicMs();
-    const live = liveRuns();
-    if (nowMs - this.#lastMs >= limits.statsEveryMs * 0.9) {
-      this.#lastMs = nowMs;
-      await this.#measure(live);
-    }
+    await this.#fresh();
     return {
       samples: this.#last,
-      running: live.length,
+      running: liveRuns().length,
       clock: clockOf(clock.facts()),
       diskFreeBytes: this.#diskFreeBytes,
     };
+  }
+
+  /** The readings of the last hour since an instant, of these runs and tasks or of all. */
+  answer({ since = 0, names = [] }: Req<'retQuery'>, reply: Reply): void {
+    const chosen = this.#last.filter((row) => names.length === 0 || isNamed(row, names));
+    const rows = chosen.flatMap((row) => this.#since(row, since));
+    for (let at = 0; at < rows.length; at += ROWS_PER_PART) {
+      reply.more({ samples: rows.slice(at, at + ROWS_PER_PART) });
+    }
+    reply.ok({ samples: [] });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #since(row: Shape<'sample'>, sinceUs: number): Shape<'sample'>[] {
+    const { run, task, memoryKind } = row;
+    const past = this.#history.since(run ?? NODE, sinceUs).filter(({ at }) => at < row.at);
+    const rows = past.map((reading) => ({ ...reading, run, task, memoryKind }));
+    return row.at < sinceUs ? rows : [...rows, row];
+  }
+
+  /** One pass at a time, and not more often than is worth its cost. */
+  async #fresh(): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#measuring === undefined && nowMs - this.#lastMs >= limits.statsEveryMs * 0.9) {
+      this.#lastMs = nowMs;
+      this.#measuring = this.#measure(this.#options.liveRuns()).finally(() => {
+        this.#measuring = undefined;
+      });
+    }
+    await this.#measuring;
   }
 
   async #measure(live: readonly StoredRun[]): Promise<void> {
@@ -52,12 +93,29 @@ export class Samples {
       return { run, shim: runner.shimOf(run), group: trees.groupPath(run) };
     });
     const { node, runs } = await this.#sampler.sampleAll(sources);
-    const tasks = new Map(live.map((stored) => [stored.process.run, stored.order.task]));
+    const stored = new Map(live.map((one) => [one.process.run, one]));
     const { atUs, ...rest } = node;
     this.#diskFreeBytes = node.diskFreeBytes;
     this.#last = [
       { at: atUs, ...rest },
-      ...runs.map(({ atUs: at, ...sample }) => ({ ...sample, at, task: tasks.get(sample.run) })),
+      ...runs.map(({ atUs: at, ...sample }) => ({
+        ...sample,
+        at,
+        ...about(stored.get(sample.run)),
+      })),
     ];
+    for (const { run = NODE, ...row } of this.#last) this.#history.add(run, row);
+    this.#history.keep(new Set([NODE, ...stored.keys()]));
   }
+}
+
+function about(stored: StoredRun | undefined): Partial<Shape<'sample'>> {
+  const { restarts, lastExitCode, lastSignal } = stored?.process ?? {};
+  return { task: stored?.order.task, restarts, lastExitCode, lastSignal };
+}
+
+/** TASK, TASK@NODE (this one, or it would not be asked) or a run id. */
+function isNamed({ run, task }: Shape<'sample'>, names: readonly string[]): boolean {
+  if (run === undefined) return false;
+  return names.some((name) => name === run || name.split('@')[0] === task);
 }

@@ -18,6 +18,7 @@ import { nodeNamed } from './model/resolve.ts';
 import { answerInPages } from './pages.ts';
 import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';
+import { readingsSince } from './readings.ts';
 import { checkAsked, madeRows } from './scheduling.ts';
 import { type WaitFor, Waits } from './waits.ts';
 import { Watches } from './watches.ts';
@@ -78,6 +79,8 @@ export class AdminServer {
       case 'hostState':
         return this.#label(body as Req<'hostState'>, asker, replier);
       case 'retQuery':
+        if (body.query === 'stats' && body.since !== undefined)
+          return readingsSince(this.#parts, body as Req<'retQuery'>, replier);
         return answerQuery(this.#parts, body as Req<'retQuery'>, (answer) =>
           answerInPages(replier, { ...answer, seq: this.#controller.state.seq }),
         );

@@ -181,7 +181,7 @@ export class AgentServer {
   /** Asks an agent that is here; undefined where it is not. */
   ask(
     uid: string,
-    kind: 'retLog' | 'retInput' | 'synDef' | 'synNow' | 'fileOffer',
+    kind: 'retLog' | 'retQuery' | 'retInput' | 'synDef' | 'synNow' | 'fileOffer',
     body: AnyBody,
     handlers: AskHandlers,
   ): Asked | undefined {

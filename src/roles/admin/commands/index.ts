@@ -55,6 +55,7 @@ export const table: readonly (readonly [paths: readonly string[], load: Loader])
   [['admin node label'], async () => (await import('./node/label.ts')).NodeLabel],
   [['admin node rm'], async () => (await import('./node/rm.ts')).NodeRm],
   [['admin stats'], async () => (await import('./stats.ts')).Stats],
+  [['admin top'], async () => (await import('./top.ts')).Top],
   [['admin ping'], async () => (await import('./ping.ts')).Ping],
   [['admin sync'], async () => (await import('./sync.ts')).Sync],
   [['admin events'], async () => (await import('./events.ts')).Events],
