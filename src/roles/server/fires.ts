@@ -1,6 +1,7 @@
 /** Questions about schedules and their firings: those that are, that come, and that were. */
 import { decodeShape } from '../../net/codec.ts';
 import type { AnyBody, Req, Shape } from '../../net/layout.ts';
+import { historyPage } from './history-page.ts';
 import { schedulesOf } from './model/placement.ts';
 import { selectNodes, taskNamed } from './model/resolve.ts';
 import { scheduleRow } from './model/rows.ts';
@@ -68,12 +69,12 @@ function page(
   const { task, names = [], since: sinceUs, after: afterSeq, limit = PAGE_ROWS, on } = query;
   const nodes = on === undefined ? undefined : new Set(selectNodes(state, on).map((n) => n.name));
   const schedule = names.length === 1 ? names[0] : undefined;
-  ports.history({ kind: 'fire', task, schedule, sinceUs, afterSeq, limit }, (found) => {
+  historyPage(ports, { kind: 'fire', task, schedule, sinceUs, afterSeq, limit }, (found, after) => {
     const rows = found
       .map((row) => decodeShape('fire', row.body))
       .filter((fire) => names.length < 2 || names.includes(fire.schedule))
       .filter((fire) => nodes === undefined || nodes.has(fire.node ?? ''));
-    then(rows, found.length < limit ? undefined : found.at(-1)?.seq);
+    then(rows, after);
   });
 }
 

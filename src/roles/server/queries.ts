@@ -9,6 +9,7 @@ import { decodeShape } from '../../net/codec.ts';
 import type { AnyBody, Req, Shape } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
 import { fires, next, schedules, summary } from './fires.ts';
+import { historyPage } from './history-page.ts';
 import { Refusal } from './model/change.ts';
 import { bundleNamed, nodeNamed, selectNodes, selectorOf, taskNamed } from './model/resolve.ts';
 import { bundleRow, operationRow, processRow, taskRow, tokenRow } from './model/rows.ts';
@@ -209,13 +210,12 @@ function events({ ports, state }: QuerySources, query: Query, then: Then): void 
   const { after, since, limit = HISTORY_LIMIT, on } = query;
   const nodes =
     on === undefined ? undefined : new Set(selectNodes(state, on).map((node) => node.name));
-  ports.history({ kind: 'event', afterSeq: after, sinceUs: since, limit }, (rows) => {
+  historyPage(ports, { kind: 'event', afterSeq: after, sinceUs: since, limit }, (rows, behind) => {
     const list = rows.map((row) => decodeShape('event', row.body));
-    const last = rows.length < limit ? undefined : rows.at(-1)?.seq;
     const chosen = nodes
       ? list.filter((event) => event.node !== undefined && nodes.has(event.node))
       : list;
-    then({ events: chosen, after: last });
+    then({ events: chosen, after: behind });
   });
 }
 
