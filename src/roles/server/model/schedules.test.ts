@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Shape } from '../../../net/layout.ts';
+import { dueOf } from '../scheduling.ts';
 import { apply, type Outcome } from './apply.ts';
 import { neededDigests } from './bundles.ts';
 import {
@@ -291,6 +292,23 @@ test('a load at an instant: the content is wanted now, the name changes then', (
   machine.ok('scheduleSpent', { names: ['roll', 'away', 'gone'] });
   expect(machine.state.schedules.size).toBe(0);
   expect(machine.held('n1')).toEqual([]);
+});
+
+test('a load whose instant came while it rested is not caught up on', () => {
+  const machine = new Machine();
+  const load = { bundle: 'code', digest: DIGEST, sizeBytes: 3, on: 'n1' };
+  machine.ok('fileDef', { ...load, timing: { everyUs: HOUR, schedule: 'roll' } });
+  const first = machine.at + HOUR;
+  machine.ok('depSchedule', { mode: 'pause', names: ['roll'] });
+  machine.at = first + S;
+  expect(dueOf(machine.state, machine.at)).toEqual([]);
+  machine.ok('depSchedule', { mode: 'resume', names: ['roll'] });
+  expect(dueOf(machine.state, machine.at)).toEqual([]);
+  const next = { schedule: 'roll', plannedUs: first + HOUR };
+  expect(dueOf(machine.state, first + HOUR)).toEqual([next]);
+  machine.ok('depSchedule', { mode: 'pause', names: ['roll'], on: 'n1' });
+  machine.ok('depSchedule', { mode: 'resume', names: ['roll'], on: 'n1' });
+  expect(dueOf(machine.state, first + HOUR)).toEqual([next]);
 });
 
 test('a firing is in the ledger once a report, with the name its node has here', () => {

@@ -239,7 +239,9 @@ function mark(change: Change, record: ScheduleRecord, { mode, uids }: Marking): 
     return { ok: true, unchanged: true, text };
   }
   const plan = { ...record.plan, revision: record.plan.revision + 1 };
-  const marked: ScheduleRecord = { ...record, plan, paused, pausedOn: [...rest] };
+  // As on the nodes: what came while it rested is past, and not the server's to catch up on.
+  const doneUs = record.paused ? Math.max(record.doneUs, change.command.at) : record.doneUs;
+  const marked: ScheduleRecord = { ...record, plan, paused, pausedOn: [...rest], doneUs };
   change.state.schedules.set(schedule, marked);
   placeSchedule(change, marked);
   const text = `schedule "${schedule}" ${mode}d`;
