@@ -15,12 +15,24 @@ test('what the agent knows of a run does not lie in the run', () => {
   }
 });
 
+test('a launch has names of its own, and what all launches share stays', () => {
+  for (const dir of ['/d', `/${'x'.repeat(100)}`]) {
+    const [first, second] = [paths(dir, 'R1'), paths(dir, 'R1', 1)];
+    const { socket, exit, notify, ...shared } = second;
+    expect(first).toMatchObject(shared);
+    for (const own of [socket, exit, notify]) expect(Object.values(first)).not.toContain(own);
+  }
+});
+
 test('a socket path is at most 107 bytes, wherever the data directory lies', () => {
   const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 120 });
   fc.assert(
     fc.property(name, (text) => {
       const dir = `/${text.replaceAll('/', '_').replaceAll('\0', '_')}`;
-      expect(Buffer.byteLength(paths(dir, 'R0123456789A').socket)).toBeLessThanOrEqual(107);
+      const { socket, notify } = paths(dir, 'R'.repeat(32), 4_294_967_295);
+      for (const path of [socket, notify]) {
+        expect(Buffer.byteLength(path)).toBeLessThanOrEqual(107);
+      }
     }),
   );
   const long = `/${'x'.repeat(100)}`;

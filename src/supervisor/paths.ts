@@ -9,7 +9,7 @@
  *   DIR/bin                0755  what a run finds in its PATH: `lotc-notify`
  *   DIR/runs               0711
  *   DIR/runs/RUN           0700  the run's own, owned by its user: `work` (cwd), `tmp` (TMPDIR),
- *                                `notify` (NOTIFY_SOCKET)
+ *                                `notify` (NOTIFY_SOCKET; both sockets: `.N` of restart N)
  *
  * The order, the exit record, the logs and the sockets lie on the agent's side: a program must not
  * be able to forge how it ended, or to put a link where root writes.
@@ -63,8 +63,9 @@ export function dataPaths(dir: string, shortBase = '/run'): DataPaths {
 }
 
 /**
- * `launch`: a restarted run has its socket and its exit record anew, so that no word of the launch
- * before is taken for one of this. `shortBase`: where sockets go when `dir` is too long for them
+ * `launch`: a restarted run has its sockets and its exit record anew, so that no word of the launch
+ * before is taken for one of this, and a shim that ends late takes away no name but its own.
+ * `shortBase`: where sockets go when `dir` is too long for them
  * (0700, made by `prepareRuns`).
  */
 export function paths(dir: string, run: string, launch = 0, shortBase = '/run'): RunPaths {
@@ -78,7 +79,8 @@ export function paths(dir: string, run: string, launch = 0, shortBase = '/run'):
     exit: join(record, `exit${nth}`),
     logs: join(record, 'logs'),
     socket: join(data.sockets, `${run}${nth}`),
-    notify: data.notify === undefined ? join(directory, NOTIFY) : join(data.notify, run),
+    notify:
+      data.notify === undefined ? join(directory, NOTIFY + nth) : join(data.notify, run + nth),
     directory,
     work: join(directory, 'work'),
     temporary: join(directory, 'tmp'),

@@ -95,7 +95,7 @@ export async function giveRun(
 export async function clearLaunch(dir: string, run: string, launch: number): Promise<RunPaths> {
   const before = paths(dir, run, launch - 1);
   const places = paths(dir, run, launch);
-  const left = [before.socket, before.exit, places.socket, places.notify];
+  const left = [before.socket, before.notify, before.exit, places.socket, places.notify];
   for (const path of left) await rm(path, { force: true });
   return places;
 }
@@ -115,11 +115,13 @@ export async function removeRun(dir: string, run: string, shortBase?: string): P
   if (!isRunName(run)) throw new LotcError('internal', `no run id: ${run}`);
   const places = paths(dir, run, 0, shortBase);
   await discard(dir, places.directory, run);
-  const { sockets } = dataPaths(dir, shortBase);
-  for (const name of await readdir(sockets)) {
-    if (name === run || name.startsWith(`${run}.`)) await rm(join(sockets, name), { force: true });
+  const { sockets, notify } = dataPaths(dir, shortBase);
+  for (const directory of notify === undefined ? [sockets] : [sockets, notify]) {
+    for (const name of await readdir(directory)) {
+      const isIts = name === run || name.startsWith(`${run}.`);
+      if (isIts) await rm(join(directory, name), { force: true });
+    }
   }
-  await rm(places.notify, { force: true });
   await discard(dir, places.record, `${run}.record`);
 }
 
