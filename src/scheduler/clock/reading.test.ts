@@ -28,3 +28,13 @@ test('a reader that was overtaken reads again', () => {
   });
   expect([overtaken, read.generation]).toEqual([3, 12]);
 });
+
+test('a writer that ended in the middle of a write holds nobody up', () => {
+  const shared = new SharedReading();
+  shared.write(some);
+  const reader = new SharedReading(shared.memory);
+  expect(reader.read()).toEqual(some);
+  Atomics.add(new Int32Array(shared.memory), 0, 1);
+  expect(reader.read()).toEqual(some);
+  expect(new SharedReading(shared.memory).read()).toBe(nothing);
+});

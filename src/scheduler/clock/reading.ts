@@ -86,12 +86,17 @@ export function baseAt(from: Published, trueUs: number): number {
 
 const FIELDS = 14;
 const SEQUENCE_BYTES = 8;
+/** A write takes some microseconds, an attempt about one. */
+const ATTEMPTS = 1_000;
 const bytes = SEQUENCE_BYTES + FIELDS * Float64Array.BYTES_PER_ELEMENT;
 
 export class SharedReading {
   readonly memory: SharedArrayBuffer;
   readonly #sequence: Int32Array;
-  readonly #fields: Float64Array;
+  readonly #words: Int32Array;
+  /** Fields on their way in or out, and the same memory as words. */
+  readonly #fields = new Float64Array(FIELDS);
+  readonly #own = new Int32Array(this.#fields.buffer);
   /** What was read last, and the sequence it was read at: most readings find it unchanged. */
   #last = nothing;
   #lastAt = 0;
@@ -99,12 +104,14 @@ export class SharedReading {
   constructor(memory = new SharedArrayBuffer(bytes)) {
     this.memory = memory;
     this.#sequence = new Int32Array(memory, 0, 1);
-    this.#fields = new Float64Array(memory, SEQUENCE_BYTES, FIELDS);
+    this.#words = new Int32Array(memory, SEQUENCE_BYTES, 2 * FIELDS);
   }
 
-  /** For the one thread that writes. While the sequence is odd, a write is under way. */
+  /**
+   * For the one thread that writes. While the sequence is odd, a write is under way. All of it is
+   * atomic: plain accesses may pass those of the sequence, on machines that are not x86.
+   */
   write(published: Published): void {
-    Atomics.add(this.#sequence, 0, 1);
     const { proven, drift, status } = published;
     this.#fields.set([
       ...[published.refUs, published.aheadUs, published.rate, published.slewRate],
@@ -113,19 +120,26 @@ export class SharedReading {
       ...[published.stratum, Number(published.relative)],
     ]);
     Atomics.add(this.#sequence, 0, 1);
+    for (const [at, word] of this.#own.entries()) Atomics.store(this.#words, at, word);
+    Atomics.add(this.#sequence, 0, 1);
   }
 
-  /** `onRace` is for tests: it is called between the two looks at the sequence. */
+  /**
+   * `onRace` is for tests: it is called between the two looks at the sequence. A writer that was
+   * ended or put to sleep in the middle of a write holds nobody up: what was read before it still
+   * holds, only its bound has grown a little.
+   */
   read(onRace?: () => void): Published {
-    for (;;) {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const before = Atomics.load(this.#sequence, 0);
       if (before === this.#lastAt) return this.#last;
-      const fields = Array.from(this.#fields);
+      for (const at of this.#own.keys()) this.#own[at] = Atomics.load(this.#words, at);
       onRace?.();
       if (before % 2 !== 0 || Atomics.load(this.#sequence, 0) !== before) continue;
-      this.#last = unpack(fields);
+      this.#last = unpack([...this.#fields]);
       this.#lastAt = before;
     }
+    return this.#last;
   }
 }
 
