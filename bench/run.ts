@@ -18,11 +18,12 @@ import { idle } from './rows/idle.ts';
 import { runAll, thousand } from './rows/many.ts';
 import { died, firstInstruction } from './rows/orders.ts';
 import { pushOne, pushTen } from './rows/push.ts';
+import { skew } from './rows/skew.ts';
 
 const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle],
   ...[runAll, thousand, pushOne, pushTen],
-  ...[dissectorList, dissectorFlat, dissectorFuzz, clock],
+  ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew],
 ];
 
 const root = join(import.meta.dirname, '..');

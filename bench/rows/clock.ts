@@ -76,7 +76,8 @@ function tracking(socket: string): { offUs: number; boundUs: number } | undefine
 async function watch(scene: Scene, { what, path, most }: Way, index: number): Promise<Finding[]> {
   let port = SERVER_PORT;
   if (path) {
-    const words = [join(import.meta.dirname, '../path.ts'), SERVER_PORT, ...path].map(String);
+    const door = join(import.meta.dirname, '../../tests/clock/door.ts');
+    const words = [door, '127.0.0.1', SERVER_PORT, ...path].map(String);
     const { stdout } = scene.spawn([process.execPath, ...words]);
     if (!stdout) throw new Error('no path');
     port = Number(String((await once(stdout, 'data'))[0]));

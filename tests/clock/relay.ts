@@ -22,6 +22,7 @@ export async function relay(
   to: { readonly address: string; readonly port: number },
   path: Path,
   seed: number,
+  from = to.address.includes(':') ? '::1' : '127.0.0.1',
 ): Promise<Relay> {
   const random = new Prng(seed);
   const type = to.address.includes(':') ? 'udp6' : 'udp4';
@@ -41,21 +42,19 @@ export async function relay(
     );
     pending.add(timer);
   };
-  door.on('message', (bytes, from) => {
-    let back = backs.get(from.port);
+  door.on('message', (bytes, asker) => {
+    let back = backs.get(asker.port);
     if (!back) {
       back = createSocket(type);
-      backs.set(from.port, back);
+      backs.set(asker.port, back);
       back.on('message', (reply) => {
-        later(path.backMs, () => door.send(reply, from.port, from.address));
+        later(path.backMs, () => door.send(reply, asker.port, asker.address));
       });
     }
     const forward = back;
     later(path.outMs, () => forward.send(bytes, to.port, to.address));
   });
-  await new Promise<void>((resolve) =>
-    door.bind(0, type === 'udp4' ? '127.0.0.1' : '::1', resolve),
-  );
+  await new Promise<void>((resolve) => door.bind(0, from, resolve));
   return {
     port: door.address().port,
     async [Symbol.asyncDispose]() {
