@@ -384,6 +384,7 @@ local KEYS = {
   [275] = { "holds", "Holds", "", "strmap" },
   [276] = { "last_exit_code", "Last exit code", "", "uint" },
   [277] = { "last_signal", "Last signal", "", "text" },
+  [278] = { "memory_warn_bytes", "Memory warn", "bytes", "uint" },
 }
 -- shape = keys that must be there
 local SHAPES = {

@@ -260,6 +260,7 @@ export const keys = {
   holds: [275, 'strmap'],
   lastExitCode: [276, 'uint'],
   lastSignal: [277, 'text'],
+  memoryWarnBytes: [278, 'uint'],
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
 export type KeyName = keyof typeof keys;

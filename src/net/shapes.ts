@@ -19,6 +19,7 @@ export const shapes = {
       ...['bundle', 'on', 'user', 'cwd', 'env', 'stopSignal', 'stopGraceMs'],
       ...['keepRuns', 'keepForMs', 'restart', 'backoffMinMs', 'backoffMaxMs', 'maxRestarts'],
       ...['memoryMaxBytes', 'cpuMax', 'pidsMax', 'nofileMax', 'logMaxBytes'],
+      'memoryWarnBytes',
     ] as const,
   },
   /** A process as everybody sees it: one run on one node (CLI contract, "process"). */
@@ -46,11 +47,15 @@ export const shapes = {
   },
   /**
    * One thing a node reports: a process's whole row, an order's answer, a bundle's state, how far
-   * a firing is (`entry` is `fire`; the newest report of a firing wins).
+   * a firing is (`entry` is `fire`; the newest report of a firing wins), what else happened to a
+   * run (`entry` is `event`).
    */
   report: {
     must: ['seq', 'at', 'entry'],
-    may: ['process', 'order', 'answer', 'bundle', 'digest', 'bundleState', 'reason', 'fire'],
+    may: [
+      ...['process', 'order', 'answer', 'bundle', 'digest', 'bundleState', 'reason', 'fire'],
+      ...['eventKind', 'text', 'run', 'task'],
+    ] as const,
   },
   answer: {
     must: ['ok'],

@@ -30,6 +30,8 @@ export interface GivenLimits {
   readonly pidsMax?: number | undefined;
   readonly nofileMax?: number | undefined;
   readonly logMaxBytes?: number | undefined;
+  /** Above it there is an event, and nothing else. */
+  readonly memoryWarnBytes?: number | undefined;
 }
 
 export function limitsOf(given: GivenLimits): ResourceLimits {
@@ -39,11 +41,12 @@ export function limitsOf(given: GivenLimits): ResourceLimits {
 
 /** Which of these values is none that any node could mean; undefined when all may be. */
 export function limitValueFault(given: GivenLimits): string | undefined {
-  const { memoryMaxBytes, cpuMax, pidsMax, nofileMax, logMaxBytes } = given;
+  const { memoryMaxBytes, cpuMax, pidsMax, nofileMax, logMaxBytes, memoryWarnBytes } = given;
   const plain = (value: number): string => String(value);
   const most = bounds.memoryMaxMaxBytes;
   return (
     outside('memory', memoryMaxBytes, [bounds.memoryMaxMinBytes, most], roughSizeBytes) ??
+    outside('memory-warn', memoryWarnBytes, [bounds.memoryMaxMinBytes, most], roughSizeBytes) ??
     outside('cpu', cpuMax, [bounds.cpuMaxMin, bounds.cpuMaxMax], plain) ??
     outside('pids', pidsMax, [1, bounds.pidsMaxMax], plain) ??
     outside('nofile', nofileMax, [bounds.nofileMaxMin, bounds.nofileMaxMax], plain) ??

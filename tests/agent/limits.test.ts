@@ -152,6 +152,22 @@ test('stats of the last hour: readings go on while the server is away, with rest
   expect(new Set(rows.map(({ run }) => run))).toEqual(new Set(['R1']));
 });
 
+test('memory-warn: a run above it is told once', async () => {
+  const { server, agent, start } = await joined();
+  const script = 'import time; b = bytearray(30 << 20); time.sleep(60)';
+  await start(1, script, { memoryWarnBytes: 10 * MiB });
+  agent.saw((await server.state('R1', 'running')).pid);
+  const warned = () => server.reports.filter(({ entry }) => entry === 'event');
+  await until('a warning', () => warned().length > 0);
+  expect(warned()[0]).toMatchObject({ eventKind: 'process-warned', run: 'R1', task: 'web' });
+  expect(warned()[0]?.text).toMatch(/^uses \d+MiB of memory, more than 10MiB$/);
+  const seen = server.samples.length;
+  const readAt = () => server.samples.at(-1)?.samples.find(({ run }) => run === 'R1')?.at;
+  const first = readAt();
+  await until('another reading', () => server.samples.length > seen && readAt() !== first);
+  expect(warned()).toHaveLength(1);
+});
+
 test('log-max: the newest output stays, the head is given back', async () => {
   const { server, agent, start } = await joined();
   const loud = `for n in range(400_000): print('line', n)`;

@@ -9,11 +9,20 @@ import type { Shape } from '../../net/layout.ts';
 import { AdminCommand, countOf, usage } from './command.ts';
 
 type Spec = Shape<'spec'>;
-type Key = 'memoryMaxBytes' | 'cpuMax' | 'pidsMax' | 'nofileMax' | 'logMaxBytes';
+type Key =
+  | 'memoryMaxBytes'
+  | 'cpuMax'
+  | 'pidsMax'
+  | 'nofileMax'
+  | 'logMaxBytes'
+  | 'memoryWarnBytes';
 
 export abstract class LimitOptions extends AdminCommand {
   memory = Option.String('--memory', {
     description: 'SIZE: memory of a run, all its processes together (default: no limit)',
+  });
+  memoryWarn = Option.String('--memory-warn', {
+    description: 'SIZE: a run above it is an event, process-warned (default: none)',
   });
   cpu = Option.String('--cpu', {
     description: 'Cores a run may keep busy, for instance 0.5 (default: no limit)',
@@ -32,6 +41,7 @@ export abstract class LimitOptions extends AdminCommand {
   protected limits(): Partial<Spec> {
     return {
       ...given('memoryMaxBytes', this.memory, (text) => parseSizeBytes(text, '--memory')),
+      ...given('memoryWarnBytes', this.memoryWarn, (text) => parseSizeBytes(text, '--memory-warn')),
       ...given('cpuMax', this.cpu, coresOf),
       ...given('pidsMax', this.pids, (text) => countOf(text, '--pids')),
       ...given('nofileMax', this.nofile, (text) => countOf(text, '--nofile')),

@@ -15,6 +15,7 @@ export function limitsJson(spec: Shape<'spec'>): Record<string, unknown> {
       cpu: orNull(spec.cpuMax),
       pids: orNull(spec.pidsMax),
     },
+    memoryWarn: sizeText(spec.memoryWarnBytes),
     nofile: orNull(spec.nofileMax),
     logMax: sizeText(spec.logMaxBytes ?? limits.logMaxBytes),
   };

@@ -245,6 +245,11 @@ export class AgentCore {
       case 'removed':
         this.#runs.removed(run);
         break;
+      case 'warned': {
+        const task = this.#runs.get(run)?.order.task;
+        const { text } = event;
+        this.#reports.event({ eventKind: 'process-warned', text, run, task }, this.#time.atUs);
+      }
     }
   }
 

@@ -95,7 +95,8 @@ export type RunEvent =
   | { readonly kind: 'cleared'; readonly killed: number }
   | { readonly kind: 'stuck'; readonly reason: string }
   | { readonly kind: 'signalled'; readonly order: string; readonly reason?: string | undefined }
-  | { readonly kind: 'removed' };
+  | { readonly kind: 'removed' }
+  | { readonly kind: 'warned'; readonly launch: number; readonly text: string };
 
 export type AgentEvent = { readonly time: Time } & (
   | {

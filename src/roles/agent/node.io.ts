@@ -14,7 +14,7 @@ import type { AgentOptions } from './agent.io.ts';
 import { Contents } from './contents.io.ts';
 import { AgentCore } from './core.ts';
 import { agentFiles, type NodeIdentity } from './data.io.ts';
-import type { AgentAction, AgentEvent, FoundRun, StoredRun } from './events.ts';
+import type { AgentAction, AgentEvent, FoundRun, RunEvent, StoredRun } from './events.ts';
 import { Inputs } from './inputs.io.ts';
 import { Line } from './line.io.ts';
 import { Output } from './output.io.ts';
@@ -67,6 +67,7 @@ export class Node implements AsyncDisposable {
     const files = agentFiles(directory);
     const run = (id: string): StoredRun | undefined => this.#core.run(id);
     const row = (id: string): ReturnType<AgentCore['row']> => this.#core.row(id);
+    const emit = (id: string, event: RunEvent): void => this.feed({ type: 'run', run: id, event });
     const nowUs = (): number => clock.now().atUs;
     this.#contents = new Contents({
       ...{ bundles: files.bundles, log },
@@ -81,12 +82,12 @@ export class Node implements AsyncDisposable {
       ...{ directory, shim, trees, log, indexers: new LogIndexers(nowUs) },
       bundle: (digest) => this.#contents.path(digest),
       node: () => this.#line.node,
-      emit: (id, event) => this.feed({ type: 'run', run: id, event }),
+      emit,
     });
     this.#inputs = new Inputs({ directory, runner: this.#runner, run });
     this.#output = new Output({ directory, nowUs, run, row });
     const liveRuns = (): readonly StoredRun[] => this.#core.liveRuns();
-    const samples = new Samples({ directory, clock, trees, runner: this.#runner, liveRuns });
+    const samples = new Samples({ directory, clock, trees, runner: this.#runner, liveRuns, emit });
     this.#line = new Line(options, {
       ...{
         samples,

@@ -70,6 +70,14 @@ export class Reports {
     this.#add({ entry: 'order', order, answer }, at);
   }
 
+  /** What happened to a run that its row does not show. */
+  event(
+    event: { eventKind: string; text: string; run: string; task?: string | undefined },
+    at: number,
+  ): void {
+    this.#add({ entry: 'event', ...event }, at);
+  }
+
   fire(fire: Shape<'fire'>, at: number): void {
     this.#add({ entry: 'fire', fire }, at);
   }

@@ -3,13 +3,15 @@
  * are taken whether the server is there or not.
  */
 import { limits } from '../../base/limits.ts';
+import { roughSizeBytes } from '../../base/size.ts';
 import type { Req, Shape } from '../../net/bodies.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { SystemClock } from '../../scheduler/clock.io.ts';
 import { History } from '../../supervisor/history.ts';
 import { Sampler } from '../../supervisor/stats.io.ts';
+import { Threshold } from '../../supervisor/threshold.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
-import type { StoredRun } from './events.ts';
+import type { RunEvent, StoredRun } from './events.ts';
 import type { Runner } from './runner.io.ts';
 import { clockOf } from './server-time.io.ts';
 
@@ -19,6 +21,7 @@ export interface SamplesOptions {
   readonly trees: RunTrees;
   readonly runner: Runner;
   readonly liveRuns: () => readonly StoredRun[];
+  readonly emit: (run: string, event: RunEvent) => void;
 }
 
 /** Under which the node's own readings are kept; no run is called so. */
@@ -29,6 +32,7 @@ export class Samples {
   readonly #options: SamplesOptions;
   readonly #sampler: Sampler;
   readonly #history = new History();
+  readonly #memory = new Threshold();
   readonly #timer: NodeJS.Timeout;
   #measuring: Promise<void> | undefined;
   #last: readonly Shape<'sample'>[] = [];
@@ -105,7 +109,19 @@ export class Samples {
       })),
     ];
     for (const { run = NODE, ...row } of this.#last) this.#history.add(run, row);
-    this.#history.keep(new Set([NODE, ...stored.keys()]));
+    const known = new Set([NODE, ...stored.keys()]);
+    this.#history.keep(known);
+    this.#memory.keep(known);
+    for (const { run, memoryBytes } of runs) this.#watchMemory(stored.get(run), memoryBytes);
+  }
+
+  #watchMemory(stored: StoredRun | undefined, bytes: number): void {
+    const bound = stored?.order.spec?.memoryWarnBytes;
+    if (!stored || bound === undefined) return;
+    const { run, restarts: launch } = stored.process;
+    if (!this.#memory.crossed(run, bytes, bound)) return;
+    const text = `uses ${roughSizeBytes(bytes)} of memory, more than ${roughSizeBytes(bound)}`;
+    this.#options.emit(run, { kind: 'warned', launch, text });
   }
 }
 

@@ -113,6 +113,7 @@ test('task ls, show, history, rm, enable, disable', async () => {
   });
   expect(json(show.stdout)).toEqual({
     ...{ limits: { memory: null, cpu: null, pids: null }, nofile: null, logMax: '64MiB' },
+    memoryWarn: null,
     ...{ name: 'web', bundle: null, command: ['./web'], on: null, user: null, env: {}, cwd: null },
     ...{ stop: { signal: 'TERM', grace: '10s' }, keepRuns: 100, keepFor: '30d' },
     ...{ enabled: true, revision: 1, restart: { policy: 'no', backoff: '1s..5m', max: null } },
@@ -342,14 +343,25 @@ test.each([
 test('task create: limits, exactly as they were meant', async () => {
   const words = ['--memory', '1.5G', '--cpu', '0.5', '--pids', '100', '--nofile', '64'];
   const { ask, exitCode } = await run(
-    ['task', 'create', 'web', ...words, '--log-max', '256MiB', '--', './web'],
+    [
+      'task',
+      'create',
+      'web',
+      ...words,
+      '--log-max',
+      '256MiB',
+      '--memory-warn',
+      '1G',
+      '--',
+      './web',
+    ],
     { taskAdd: { ok: { revision: 1 } } },
   );
   expect(exitCode).toBe(0);
   expect(ask.last('taskAdd')).toMatchObject({
     spec: {
       ...{ memoryMaxBytes: 1.5 * 1024 ** 3, cpuMax: 0.5, pidsMax: 100, nofileMax: 64 },
-      ...{ logMaxBytes: 256 * 1024 ** 2, command: ['./web'] },
+      ...{ logMaxBytes: 256 * 1024 ** 2, memoryWarnBytes: 1024 ** 3, command: ['./web'] },
     },
   });
 });

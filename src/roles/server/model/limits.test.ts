@@ -69,6 +69,7 @@ test('values that no node could mean are usage errors', () => {
   for (const [spec, text] of [
     [{ memoryMaxBytes: 4096 }, 'memory: 4.0KiB is not between 1.0MiB and 1024TiB'],
     [{ memoryMaxBytes: 2 ** 52 }, /^memory: /],
+    [{ memoryWarnBytes: 9 }, /^memory-warn: /],
     [{ cpuMax: 0 }, 'cpu: 0 is not between 0.01 and 4096'],
     [{ cpuMax: 1e9 }, /^cpu: /],
     [{ pidsMax: 0 }, /^pids: /],
@@ -87,4 +88,16 @@ test('what a node holds is in the snapshot', () => {
   const bytes = Buffer.concat([...encodeEntries(freeze(state.value))]);
   const [node] = loadEntries(bytes)?.nodes.values() ?? [];
   expect(node?.holds).toEqual(bare);
+});
+
+test('a warning of a node is an event; what else it may say of its runs is not its to name', () => {
+  fleet(bare);
+  const [node] = state.value.nodes.values();
+  const report = { seq: 1, at: 1, entry: 'event', run: 'R1', task: 'web', text: 'uses much' };
+  const told = (eventKind: string, seq: number) =>
+    act('report', { uid: node?.uid ?? '', reports: [{ ...report, eventKind, seq }] }).change.events;
+  expect(told('process-warned', 1)).toMatchObject([
+    { kind: 'process-warned', text: 'task "web" on n1: uses much', node: 'n1', task: 'web' },
+  ]);
+  expect(told('node-removed', 2)).toEqual([]);
 });

@@ -38,11 +38,20 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
     const { uid, name } = node;
     change.history.push({ kind: 'fire', fire: { ...report.fire, node: name, uid } });
   }
+  const { eventKind = '', text = '', run, task } = report;
+  if (kindsFromNodes.has(eventKind)) {
+    const name = task === undefined ? `run ${run ?? ''}` : `task "${task}"`;
+    const words = `${name} on ${node.name}: ${text}`;
+    change.event({ kind: eventKind, text: words, node: node.name, task, run });
+  }
   const { bundle, digest, bundleState, reason } = report;
   if (bundle !== undefined && digest !== undefined && bundleState !== undefined) {
     reportBundle(change, node, { bundle, digest, state: bundleState, reason });
   }
 }
+
+/** What a node may put into the journal in its own words. */
+const kindsFromNodes: ReadonlySet<string> = new Set(['process-warned']);
 
 function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): void {
   const { state, command } = change;
