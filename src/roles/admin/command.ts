@@ -4,6 +4,7 @@
  * and what it prints; everything that can fail in the same way for all of them is here.
  */
 import { Command, Option } from 'clipanion';
+import { parseCount } from '../../base/count.ts';
 import { formatDurationMs, parseDurationMs } from '../../base/duration.ts';
 import { LotcError } from '../../base/errors.ts';
 import { isRunId } from '../../base/ids.ts';
@@ -16,14 +17,13 @@ import type { View } from './cells.ts';
 import type { Ask, Asked, ConnectSettings, Draft, Listening } from './client.ts';
 import { Refused } from './client.ts';
 import type { AdminContext, Console } from './context.ts';
+import { usage } from './forms.ts';
 import { type Complaint, complaintOf, judgeAnswers } from './outcome.ts';
 import { type Format, formats, jsonText, renderList, renderOne } from './render.ts';
 
 const USAGE = 2;
 
-export function usage(message: string, hint?: string): LotcError {
-  return new LotcError('usage', message, { hint });
-}
+export { usage };
 
 /** An option's value: undefined stays so. */
 export function durationOf(text: string | undefined, option: string): number | undefined {
@@ -31,12 +31,7 @@ export function durationOf(text: string | undefined, option: string): number | u
 }
 
 export function countOf(text: string | undefined, option: string, least = 1): number | undefined {
-  if (text === undefined) return undefined;
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < least) {
-    throw usage(`${option}: "${text}" is not a number from ${least}`);
-  }
-  return count;
+  return text === undefined ? undefined : parseCount(text, option, least);
 }
 
 export function checkName(name: string, what: string): string {
@@ -281,15 +276,4 @@ export function checkTarget(target: string): string {
     throw usage(`target "${target}": ${why}`);
   }
   return target;
-}
-
-/** `--env K=V` given any number of times. */
-export function parseEnv(pairs: readonly string[]): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const pair of pairs) {
-    const at = pair.indexOf('=');
-    if (at <= 0 || pair.includes('\0')) throw usage(`--env: "${pair}" is not NAME=VALUE`);
-    env[pair.slice(0, at)] = pair.slice(at + 1);
-  }
-  return env;
 }

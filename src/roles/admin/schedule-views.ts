@@ -3,24 +3,20 @@ import { formatInstant } from '../../base/clock.ts';
 import { formatDurationMs } from '../../base/duration.ts';
 import type { Shape } from '../../net/layout.ts';
 import { ms, orNull, second, text, time, type View } from './cells.ts';
+import { jsonOf, put } from './fields.ts';
+import { timingFields } from './timing-fields.ts';
 
 type Schedule = Shape<'schedule'>;
 
 const duration = (us: number | undefined): string | undefined =>
   us === undefined ? undefined : formatDurationMs(us / 1000);
-const instant = (us: number | undefined): string | undefined =>
-  us === undefined ? undefined : formatInstant(us);
-
 /** The rule by the keys of a manifest; what was not asked for is not there. */
 function specOf(row: Schedule): Record<string, unknown> {
-  const { cron, tz, count, missed, overlap, on, env, signal } = row;
-  const spec = {
-    ...{ at: instant(row.at), every: duration(row.everyUs), from: instant(row.fromUs), cron, tz },
-    ...{ until: instant(row.untilUs), count, missed, overlap },
-    ...{ maxClockError: duration(row.maxClockErrorUs), splay: duration(row.splayUs) },
-    ...{ on, env, arguments: row.arguments, signal, force: row.force },
-  };
-  return Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined));
+  const spec: Record<string, unknown> = {};
+  for (const field of timingFields) put(spec, field.path, jsonOf(field, row));
+  const { on, env, signal, force } = row;
+  const whole = { ...spec, on, env, arguments: row.arguments, signal, force };
+  return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== undefined));
 }
 
 /** As it would be asked for again. */

@@ -6,14 +6,15 @@
  */
 import { Option } from 'clipanion';
 import { formatInstant } from '../../base/clock.ts';
-import { parseInstantUs } from '../../base/instant.ts';
 import type { Shape } from '../../net/layout.ts';
 import { type Acted, ActingCommand } from './acting.ts';
-import { checkName, countOf, durationOf, usage } from './command.ts';
+import { checkName, durationOf, usage } from './command.ts';
+import { addOptions, readOptions } from './field-options.ts';
 import { judgeAnswers } from './outcome.ts';
 import { answerJson } from './records.ts';
 import { jsonText } from './render.ts';
 import { scheduleView } from './schedule-views.ts';
+import { timingFields } from './timing-fields.ts';
 
 export type Timing = Shape<'timing'>;
 
@@ -22,52 +23,23 @@ export interface Timed {
   readonly timing?: Timing;
 }
 
-const missedRules = ['skip', 'once', 'all'] as const;
-const overlapRules = ['forbid', 'queue', 'replace', 'allow'] as const;
 const SECOND_US = 1_000_000;
 
-const microseconds = (text: string | undefined, option: string): number | undefined => {
-  const ms = durationOf(text, option);
-  return ms === undefined ? undefined : ms * 1000;
-};
-
-const instant = (text: string | undefined, option: string): number | undefined =>
-  text === undefined ? undefined : parseInstantUs(text, option);
-
-function word(
-  text: string | undefined,
-  option: string,
-  known: readonly string[],
-): string | undefined {
-  if (text === undefined || known.includes(text)) return text;
-  throw usage(`${option}: "${text}" is none of ${known.join(', ')}`);
-}
-
 export abstract class TimedCommand extends ActingCommand {
-  at = Option.String('--at', { description: 'Schedule: at this instant (RFC 3339)' });
   in = Option.String('--in', { description: 'Schedule: so long from now, once' });
-  every = Option.String('--every', { description: 'Schedule: again and again, 100ms at least' });
-  from = Option.String('--from', { description: 'With --every: counted from here, not from now' });
-  cron = Option.String('--cron', { description: 'Schedule: a cron rule of 5 or 6 fields' });
-  tz = Option.String('--tz', { description: "With --cron: a zone, or local (the node's); UTC" });
-  until = Option.String('--until', { description: 'Schedule: no instant after this one' });
-  count = Option.String('--count', { description: 'Schedule: so many instants' });
-  missed = Option.String('--missed', { description: 'Of missed instants: skip, once or all' });
-  overlap = Option.String('--overlap', {
-    description: 'If it still runs: forbid, queue, replace or allow',
-  });
-  maxClockError = Option.String('--max-clock-error', {
-    description: 'Schedule: skip where the clock is not known as well as this',
-  });
-  splay = Option.String('--splay', { description: 'Schedule: spread the nodes over so long' });
   scheduleName = Option.String('--schedule-name', { description: 'Name of the schedule' });
+
+  constructor() {
+    super();
+    addOptions(this, timingFields);
+  }
 
   /** Nothing where the command is to act now. */
   protected timed(): Timed {
     const timing = this.#timing();
-    const given = Object.entries(timing).filter(([, value]) => value !== undefined);
-    if (given.length === 0) return {};
-    const rules = [this.at, this.in, this.every, this.cron].filter((rule) => rule !== undefined);
+    if (Object.keys(timing).length === 0) return {};
+    const { at, inUs, everyUs, cron } = timing;
+    const rules = [at, inUs, everyUs, cron].filter((rule) => rule !== undefined);
     if (rules.length !== 1) {
       throw usage(
         rules.length === 0
@@ -75,32 +47,20 @@ export abstract class TimedCommand extends ActingCommand {
           : 'a schedule has one of --at, --in, --every and --cron',
       );
     }
-    if (this.from !== undefined && this.every === undefined)
+    if (timing.fromUs !== undefined && everyUs === undefined)
       throw usage('--from goes with --every');
-    if (this.tz !== undefined && this.cron === undefined) throw usage('--tz goes with --cron');
+    if (timing.tz !== undefined && cron === undefined) throw usage('--tz goes with --cron');
     if (this.wait) this.note('note: --wait has nothing to wait for: a schedule is no operation');
-    return { timing: Object.fromEntries(given) };
+    return { timing };
   }
 
   #timing(): Timing {
-    return {
-      at: instant(this.at, '--at'),
-      inUs: microseconds(this.in, '--in'),
-      everyUs: microseconds(this.every, '--every'),
-      fromUs: instant(this.from, '--from'),
-      cron: this.cron,
-      tz: this.tz,
-      untilUs: instant(this.until, '--until'),
-      count: countOf(this.count, '--count'),
-      missed: word(this.missed, '--missed', missedRules),
-      overlap: word(this.overlap, '--overlap', overlapRules),
-      maxClockErrorUs: microseconds(this.maxClockError, '--max-clock-error'),
-      splayUs: microseconds(this.splay, '--splay'),
-      schedule:
-        this.scheduleName === undefined
-          ? undefined
-          : checkName(this.scheduleName, '--schedule-name'),
-    };
+    const timing: Record<string, unknown> = readOptions(this, timingFields);
+    const inMs = durationOf(this.in, '--in');
+    if (inMs !== undefined) timing['inUs'] = inMs * 1000;
+    if (this.scheduleName !== undefined)
+      timing['schedule'] = checkName(this.scheduleName, '--schedule-name');
+    return timing;
   }
 
   protected override tell(acted: Acted, done: string): number {

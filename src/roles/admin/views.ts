@@ -3,14 +3,14 @@
  * name, and its columns. Pure. In JSON every fixed field is there (absent values are null), times
  * are RFC 3339 UTC with microseconds, sizes bytes, durations numbers with the unit in the name.
  */
-import { formatDurationMs } from '../../base/duration.ts';
-import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/layout.ts';
 import { age, ms, orNull, pairs, second, size, text, time, type View } from './cells.ts';
 import { pingView, syncView, timeServerView } from './clock-views.ts';
-import { heldLimits, limitsJson } from './limit-views.ts';
+import { effectiveJson, put } from './fields.ts';
+import { heldLimits } from './limit-views.ts';
 import { placeOf } from './outcome.ts';
 import { eventView, operationView, statsView, tokenView } from './records.ts';
+import { taskFields } from './task-fields.ts';
 
 const nodeView: View<Shape<'node'>> = {
   name: (row) => row.node,
@@ -122,39 +122,16 @@ const bundleView: View<Shape<'bundle'>> = {
   ],
 };
 
-const signalWord = (signal: string | undefined): string =>
-  (signal ?? 'SIGTERM').replace(/^SIG/, '');
-
-function backoffText(spec: Shape<'spec'>): string {
-  const { backoffMinMs = limits.backoffMinMs, backoffMaxMs = limits.backoffMaxMs } = spec;
-  return `${formatDurationMs(backoffMinMs)}..${formatDurationMs(backoffMaxMs)}`;
+/** Every key of its manifest, with what holds where nothing was said. */
+function taskJson({ enabled, revision, spec, task }: Shape<'task'>): Record<string, unknown> {
+  const json: Record<string, unknown> = { name: task, bundle: null, command: spec.command };
+  for (const field of taskFields) put(json, field.path, effectiveJson(field, spec));
+  return { ...json, enabled, revision };
 }
 
 const taskView: View<Shape<'task'>> = {
   name: (row) => row.task,
-  json: ({ enabled, revision, spec, task }) => ({
-    name: task,
-    bundle: orNull(spec.bundle),
-    command: spec.command,
-    on: orNull(spec.on),
-    user: orNull(spec.user),
-    env: spec.env ?? {},
-    cwd: orNull(spec.cwd),
-    stop: {
-      signal: signalWord(spec.stopSignal),
-      grace: formatDurationMs(spec.stopGraceMs ?? limits.stopGraceMs),
-    },
-    restart: {
-      policy: spec.restart ?? 'no',
-      backoff: backoffText(spec),
-      max: orNull(spec.maxRestarts),
-    },
-    ...limitsJson(spec),
-    keepRuns: spec.keepRuns ?? limits.keepRuns,
-    keepFor: formatDurationMs(spec.keepForMs ?? limits.keepForMs),
-    enabled,
-    revision,
-  }),
+  json: taskJson,
   columns: [
     { title: 'NAME', text: (row) => row.task },
     { title: 'ENABLED', text: (row) => (row.enabled ? 'yes' : 'no') },

@@ -1,7 +1,7 @@
 /** `task start`, `start`: one run of each target on each selected node. */
 import { Command, Option } from 'clipanion';
 import type { Acted } from '../../acting.ts';
-import { parseEnv } from '../../command.ts';
+import { parseEnv } from '../../forms.ts';
 import { type Aimed, AWAY, SCHEDULED, VerbCommand } from '../../verb.ts';
 
 export class TaskStart extends VerbCommand {

@@ -1,0 +1,95 @@
+/**
+ * What a task can be told, each thing once: from here follow the options of `task create` and
+ * `task set`, the keys of a Task manifest with their JSON Schema, `export`, `diff` and `task show`.
+ * A new key of the spec is a row here.
+ */
+import { limits } from '../../base/limits.ts';
+import type { Shape } from '../../net/layout.ts';
+import type { Field } from './fields.ts';
+import * as forms from './forms.ts';
+
+/** All but the command, which has no option: it follows `--`. */
+export type SpecKey = Exclude<keyof Shape<'spec'>, 'command'>;
+export type TaskField = Field<SpecKey>;
+
+export const taskFields: readonly TaskField[] = [
+  {
+    ...{ option: '--bundle', path: 'bundle', form: forms.name, keys: ['bundle'] },
+    about: 'The code it runs (default: none)',
+  },
+  {
+    ...{ option: '--on', path: 'on', form: forms.selector, keys: ['on'] },
+    about: "Where it belongs, a selector (default: its bundle's nodes, or @all)",
+  },
+  {
+    ...{ option: '--user', path: 'user', form: forms.text, keys: ['user'] },
+    about: "Runs as this user (default: the agent's own)",
+  },
+  {
+    ...{ option: '--env', path: 'env', form: forms.environment, keys: ['env'], otherwise: [{}] },
+    about: 'K=V; repeats',
+  },
+  {
+    ...{ option: '--cwd', path: 'cwd', form: forms.text, keys: ['cwd'] },
+    about: 'Directory, in the run directory unless absolute',
+  },
+  {
+    ...{ option: '--stop-signal', path: 'stop.signal', form: forms.signal, keys: ['stopSignal'] },
+    ...{ otherwise: ['SIGTERM'], about: 'What stop sends (default TERM)' },
+  },
+  {
+    ...{ option: '--stop-grace', path: 'stop.grace', form: forms.duration, keys: ['stopGraceMs'] },
+    otherwise: [limits.stopGraceMs],
+    about: 'How long stop waits before it kills (default 10s)',
+  },
+  {
+    ...{ option: '--restart', path: 'restart.policy', keys: ['restart'], otherwise: ['no'] },
+    form: forms.word('no', 'on-failure', 'always'),
+    about: 'no, on-failure or always: whether a run that ends begins again (default no)',
+  },
+  {
+    ...{ option: '--backoff', path: 'restart.backoff', form: forms.durations },
+    ...{ keys: ['backoffMinMs', 'backoffMaxMs'] },
+    otherwise: [limits.backoffMinMs, limits.backoffMaxMs],
+    about: 'MIN..MAX: the wait before a restart, doubled each time (default 1s..5m)',
+  },
+  {
+    ...{ option: '--max-restarts', path: 'restart.max', form: forms.count(0) },
+    keys: ['maxRestarts'],
+    about: 'Restarts in a row before the run is failed (default: no bound)',
+  },
+  {
+    ...{ option: '--memory', path: 'limits.memory', form: forms.size, keys: ['memoryMaxBytes'] },
+    about: 'SIZE: memory of a run, all its processes together (default: no limit)',
+  },
+  {
+    ...{ option: '--cpu', path: 'limits.cpu', form: forms.cores, keys: ['cpuMax'] },
+    about: 'Cores a run may keep busy, for instance 0.5 (default: no limit)',
+  },
+  {
+    ...{ option: '--pids', path: 'limits.pids', form: forms.count(), keys: ['pidsMax'] },
+    about: 'Processes and threads of a run at one time (default: no limit)',
+  },
+  {
+    ...{ option: '--memory-warn', path: 'memoryWarn', form: forms.size },
+    keys: ['memoryWarnBytes'],
+    about: 'SIZE: a run above it is an event, process-warned (default: none)',
+  },
+  {
+    ...{ option: '--nofile', path: 'nofile', form: forms.count(), keys: ['nofileMax'] },
+    about: "Open files of each process (default: the agent's own limit)",
+  },
+  {
+    ...{ option: '--log-max', path: 'logMax', form: forms.size, keys: ['logMaxBytes'] },
+    otherwise: [limits.logMaxBytes],
+    about: 'SIZE of the newest output that is kept of a run (default 64MiB)',
+  },
+  {
+    ...{ option: '--keep-runs', path: 'keepRuns', form: forms.count(), keys: ['keepRuns'] },
+    ...{ otherwise: [limits.keepRuns], about: 'Ended runs kept (default 100)' },
+  },
+  {
+    ...{ option: '--keep-for', path: 'keepFor', form: forms.duration, keys: ['keepForMs'] },
+    ...{ otherwise: [limits.keepForMs], about: 'How long (default 30d)' },
+  },
+];
