@@ -4,8 +4,7 @@
  * Node's own spawn forks: for a process of the agent's size the kernel copies its page tables and
  * then takes a fault for each page that is touched next, which together costs more than all else
  * a start does. glibc's posix_spawn shares the memory until the exec instead. What that does not
- * offer to Node is done here: the socket pair, and the reaping (Node waits only for children of
- * its own, each by its pid).
+ * offer to Node is done here: the socket pair. Whoever waits for what has ended is reap.io.ts.
  *
  * Where libc or FFI has not what it takes, child_process does it.
  * Reference: posix_spawn(3); sizes of glibc's structures on 64-bit machines are below 512 bytes.
@@ -13,16 +12,15 @@
 import { spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { reapChildren } from './reap.io.ts';
 
 const AF_UNIX = 1;
 const SOCK_STREAM_CLOEXEC = 1 | 0o2000000;
-const WNOHANG = 1;
 const O_RDWR = 2;
 const CONTROL_FD = 3;
 const HELD_FD = 4;
 /** POSIX_SPAWN_SETSIGDEF, SETSIGMASK and SETSID. */
 const FLAGS = 0x04 | 0x08 | 0x80;
-const REAP_AGAIN_MS = 20;
 const EMFILE = 24;
 
 const i32 = 'i32' as const;
@@ -34,7 +32,6 @@ function open() {
   const { functions } = dlopen(null, {
     socketpair: { arguments: [i32, i32, i32, buffer], return: i32 },
     close: { arguments: [i32], return: i32 },
-    waitpid: { arguments: [i32, buffer, i32], return: i32 },
     sigfillset: { arguments: [buffer], return: i32 },
     posix_spawn: { arguments: [buffer, string, buffer, buffer, buffer, buffer], return: i32 },
     posix_spawnattr_init: { arguments: [buffer], return: i32 },
@@ -69,8 +66,6 @@ class Libc {
   readonly #name = memory();
   readonly #arguments = memory();
   readonly #environment = memory();
-  readonly #running = new Set<number>();
-  #isDue = false;
 
   constructor({ libc, getRawPointer }: Library) {
     this.#libc = libc;
@@ -108,29 +103,7 @@ class Libc {
       libc.close(ours);
       throw failure(errno);
     }
-    this.#running.add(this.#small.readInt32LE(0));
-    const channel = new Socket({ fd: ours, readable: true, writable: true });
-    channel.once('close', () => this.#reap());
-    return channel;
-  }
-
-  /** A channel is closed a moment before its process can be waited for, or long before. */
-  #reap(): void {
-    if (!this.#sweep() || this.#isDue) return;
-    this.#isDue = true;
-    const again = (): void => {
-      this.#isDue = false;
-      this.#sweep();
-    };
-    setTimeout(again, REAP_AGAIN_MS).unref();
-  }
-
-  /** Whether any is left. */
-  #sweep(): boolean {
-    for (const pid of this.#running) {
-      if (this.#libc.waitpid(pid, this.#small, WNOHANG) !== 0) this.#running.delete(pid);
-    }
-    return this.#running.size > 0;
+    return new Socket({ fd: ours, readable: true, writable: true });
   }
 }
 
@@ -142,6 +115,7 @@ let libc: Libc | null | undefined;
 
 function openLibc(): Libc | null {
   try {
+    reapChildren();
     return new Libc(open());
   } catch {
     return null;

@@ -11,6 +11,7 @@ import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import type { NamedTimeServer } from '../../net/time-server.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
+import { reapChildren } from '../../supervisor/reap.io.ts';
 import {
   type NodeIdentity,
   openInstance,
@@ -21,6 +22,9 @@ import {
 import { enrol } from './enrol.io.ts';
 import { defaultName, needsToken } from './enrol.ts';
 import { startNode } from './start.io.ts';
+import { becomeSuccessor, successor } from './upgrade.io.ts';
+
+const UPGRADE = 'upgrade';
 
 export interface AgentOptions {
   readonly data: string;
@@ -37,28 +41,42 @@ export interface AgentOptions {
 }
 
 /** Runs until it is told to stop; the exit code. */
-export function runAgent(options: AgentOptions): Promise<number> {
-  return runDaemon('agent', (log) => serve(options, log));
+export async function runAgent(options: AgentOptions): Promise<number> {
+  let why: string | undefined;
+  const code = await runDaemon('agent', async (log) => {
+    why = await serve(options, log);
+  });
+  if (why === UPGRADE) becomeSuccessor();
+  return code;
 }
 
-async function serve(options: AgentOptions, log: Log): Promise<void> {
+/** Why it ended. */
+async function serve(options: AgentOptions, log: Log): Promise<string | undefined> {
   const data = resolve(options.data);
-  const stopping = stopSignal();
+  const stopping = stopSignal(log);
   await using stack = new AsyncDisposableStack();
   stack.defer(() => stopping.release());
   stack.use(lockDirectory(data, 'agent'));
+  reapChildren();
   const instance = await openInstance(data);
   const identity = await join(options, { data, instance, log, signal: stopping.signal });
-  if (!identity) return;
+  if (!identity) return undefined;
   const node = stack.use(await startNode({ ...options, data, instance, identity, log }));
   const { containment } = node;
   const facts = { node: identity.node, pid: process.pid, version: build.version, containment };
   await announceReady({ log, file: options.readyFile, facts });
   const why = await Promise.race([stopping.why, node.failed]);
   log('info', 'stopping', { why });
-  await notify('STOPPING=1', log);
-  if (options.stopProcesses) await node.stopAll();
+  await notify(why === UPGRADE ? reloading() : 'STOPPING=1', log);
+  if (options.stopProcesses && why !== UPGRADE) await node.stopAll();
   await node.leave(why);
+  // Told to end while it was leaving for its successor, it ends.
+  return stopping.signal.aborted ? undefined : why;
+}
+
+/** What systemd's `Type=notify-reload` waits for; READY=1 is the successor's. */
+function reloading(): string {
+  return `RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`;
 }
 
 /** The identity of this node: the one it has, or one of the server's making. */
@@ -86,19 +104,32 @@ interface Stopping {
   release(): void;
 }
 
-/** SIGHUP is no reason to end: a terminal that closes takes no agent with it. */
-function stopSignal(): Stopping {
+/**
+ * TERM and INT end the agent, also while it waits to join. HUP makes it become the executable that
+ * lies at its path, once it serves; where that cannot be run it goes on as it is.
+ */
+function stopSignal(log: Log): Stopping {
   const abort = new AbortController();
   const { promise, resolve: say } = Promise.withResolvers<string>();
   const stop = (signal: string): void => {
     abort.abort();
     say(signal);
   };
-  const ignore = (): void => undefined;
-  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', ignore);
+  let isAsked = false;
+  const upgrade = async (): Promise<void> => {
+    if (isAsked) return;
+    isAsked = true;
+    const version = await successor(log);
+    isAsked = version !== undefined;
+    if (version === undefined) return;
+    log('info', 'upgrading', { from: build.version, to: version });
+    say(UPGRADE);
+  };
+  const hangUp = (): void => void upgrade();
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', hangUp);
   return {
     why: promise,
     signal: abort.signal,
-    release: () => void process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', ignore),
+    release: () => void process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', hangUp),
   };
 }

@@ -16,7 +16,8 @@ class Agent extends Command {
     details: `
       Keeps everything below --data. At its first start it needs a token, by which it joins the
       fleet; from then on its own key is enough. Ends with 0 on SIGTERM or SIGINT: processes go
-      on without it, and the next agent on the same directory takes them up again.
+      on without it, and the next agent on the same directory takes them up again. SIGHUP makes
+      it become the executable that lies at its path now, with the same pid.
     `,
     examples: [
       ['Join a fleet', 'lotc agent --data /var/lib/lotc --server fleet.example --token lotc1.…'],
