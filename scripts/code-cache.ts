@@ -1,16 +1,19 @@
 /**
  * V8's code caches of the bundles, made after a warm-up: a console command that ran to its end has
  * compiled what such commands need, so the executable need not compile it again at each start
- * (Node's own cache of a SEA holds only what is compiled eagerly). The warm-up is `lotc admin ps`
- * against a server of the build's own, on loopback, in the protocol of the sources.
+ * (Node's own cache of a SEA holds only what is compiled eagerly). The warm-up is a few lines of
+ * the console against a server of the build's own, on loopback, over TLS, with the protocol and
+ * the certificates of the sources.
  */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
+import { issueKeyPair, makeAuthority } from '../src/net/certificate.io.ts';
+import type { AnyBody, MessageKind } from '../src/net/layout.ts';
 import { Link } from '../src/net/link.io.ts';
+import { type Listener, listen } from '../src/net/listen.io.ts';
 
 /** What Node is started with, here and in the executable: V8 refuses a cache of other flags. */
 export const nodeFlags: readonly string[] = [
@@ -18,6 +21,9 @@ export const nodeFlags: readonly string[] = [
   '--disable-warning=ExperimentalWarning',
   // MiB. A console ends before it has filled this; by V8's own measure it collects twice.
   '--min-semi-space-size=2',
+  // Without it a thread parses all CAs that Node brings as soon as TLS is loaded; in a fleet only
+  // its own CA counts, and who asks the world (NTS) names the CAs.
+  '--use-openssl-ca',
 ];
 
 /** How the executable starts: the cached bundle, run as the module it is. */
@@ -40,6 +46,8 @@ if (words.length === 1 && words[0] === '--version') {
   const vm = require('node:vm');
   const sea = require('node:sea');
   const bundle = { admin: 'console', notify: 'notify' }[words[0]] ?? 'main';
+  // OpenSSL would read the machine's CAs, to trust none of them.
+  if (bundle === 'console') process.env.SSL_CERT_FILE = '/dev/null';
   const source = Buffer.from(sea.getRawAsset(bundle + '.cjs')).latin1Slice();
   // What is compiled in less time than a cache is read has none.
   const cachedData =
@@ -48,15 +56,36 @@ if (words.length === 1 && words[0] === '--version') {
 }
 `;
 
+/** Runs one line after the other in one process, each as if it were alone. */
 const warmSource = `const vm = require('node:vm');
 const fs = require('node:fs');
 const source = fs.readFileSync(process.env.LOTC_WARM_SOURCE, 'latin1');
 const script = ${script('')};
-process.once('exit', () => {
-  fs.writeFileSync(process.env.LOTC_WARM_CACHE, script.createCachedData());
-});
-script${call}
+const lines = JSON.parse(process.env.LOTC_WARM_LINES);
+const exit = process.exit;
+const next = () => {
+  if ((process.exitCode ?? 0) !== 0) exit();
+  const words = lines.shift();
+  if (words === undefined) {
+    fs.writeFileSync(process.env.LOTC_WARM_CACHE, script.createCachedData());
+    exit(0);
+  }
+  process.argv.splice(2, Infinity, ...words);
+  script${call}
+};
+process.exit = () => void setImmediate(next);
+process.on('beforeExit', next);
+next();
 `;
+
+const lines: readonly (readonly string[])[] = [
+  ['admin', 'ps'],
+  ['admin', 'start', 'warm', '--wait'],
+];
+const answers: Partial<Record<MessageKind, AnyBody>> = {
+  retQuery: { processes: [{ task: 'warm', node: 'n1', run: 'R1', processState: 'running' }] },
+  taskRun: { operation: 'O1', answers: [{ task: 'warm', node: 'n1', run: 'R1', ok: true }] },
+};
 
 /** Writes the cache of each bundle beside it, made by the Node binary that will use it. */
 export async function makeCodeCaches<Name extends string>(
@@ -66,34 +95,61 @@ export async function makeCodeCaches<Name extends string>(
 ): Promise<Record<Name, string>> {
   const warm = join(directory, 'warm.cjs');
   writeFileSync(warm, warmSource);
-  const server = createServer((socket) => {
-    const link = new Link({ socket, side: 'acceptor' });
-    link.handle({
-      hello: () =>
-        link.welcome({ ...{ build: '', features: [], fleet: '' }, at: 0, heartbeatMs: 5_000 }),
-      request: (_kind, _body, reply) => reply.ok({ processes: [] }),
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const words = ['admin', 'ps', '--plaintext', '--server', `127.0.0.1:${port}`];
+  const identity = join(directory, 'warm.json');
+  const listener = await warmServer(identity);
   const caches: Partial<Record<Name, string>> = {};
   for (const name of Object.keys(bundles) as Name[]) {
     const cache = join(directory, `${name}.cache`);
-    const env = { LOTC_WARM_SOURCE: bundles[name], LOTC_WARM_CACHE: cache };
-    await warmUp(node, [warm, ...words], env);
+    await warmUp([node, warm], {
+      LOTC_WARM_SOURCE: bundles[name],
+      LOTC_WARM_CACHE: cache,
+      LOTC_WARM_LINES: JSON.stringify(lines),
+      LOTC_IDENTITY: identity,
+    });
     caches[name] = cache;
   }
-  server.close();
+  await listener.close();
   return caches as Record<Name, string>;
 }
 
-type Env = Readonly<Record<'LOTC_WARM_SOURCE' | 'LOTC_WARM_CACHE', string>>;
+/** Says yes to everything; an identity it knows goes to a file. */
+async function warmServer(identity: string): Promise<Listener> {
+  const fleet = 'warm';
+  const ca = await makeAuthority(fleet);
+  const authority = ca.certificate;
+  const own = await issueKeyPair(ca, { fleet, role: 'server', name: 'warm' });
+  const admin = await issueKeyPair(ca, { fleet, role: 'admin', name: 'warm' });
+  const listener = await listen({
+    listen: ['127.0.0.1:0'],
+    credentials: { authority, ...own },
+    log: (_, text) => console.error(text),
+    onSocket: ({ socket }) => {
+      const link = new Link({ socket, side: 'acceptor' });
+      link.handle({
+        hello: () => link.welcome({ build: '', features: [], fleet, at: 0, heartbeatMs: 5_000 }),
+        request: (kind, _, reply) => {
+          if (kind === 'taskRun') reply.ack({ operation: 'O1' });
+          reply.ok(answers[kind] ?? {});
+        },
+      });
+    },
+  });
+  const { addresses } = listener;
+  const text = JSON.stringify({
+    ...{ addresses, fleet, authority, ...admin },
+    ...{ name: 'warm', role: 'admin' },
+  });
+  writeFileSync(identity, text, { mode: 0o600 });
+  return listener;
+}
 
-async function warmUp(node: string, words: readonly string[], env: Env): Promise<void> {
+type Env = Readonly<
+  Record<'LOTC_WARM_SOURCE' | 'LOTC_WARM_CACHE' | 'LOTC_WARM_LINES' | 'LOTC_IDENTITY', string>
+>;
+
+async function warmUp([node, ...words]: readonly [string, string], env: Env): Promise<void> {
   const child = spawn(node, [...nodeFlags, ...words], {
-    env: { ...env, LOTC_IDENTITY: '/nonexistent' },
+    env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [code] = (await once(child, 'close')) as [number | null];

@@ -9,7 +9,7 @@
  * within, the time that the server says is held against the certificate again (`isValidAt`).
  */
 import { isIP } from 'node:net';
-import { connect, getCACertificates, type TLSSocket } from 'node:tls';
+import { connect, getCACertificates, rootCertificates, type TLSSocket } from 'node:tls';
 import type { NtsKeys } from './nts.ts';
 import {
   ANSWER_BYTES_MAX,
@@ -44,15 +44,19 @@ export class NoKeys extends Error {
   }
 }
 
-let authorities: string[] | undefined;
+let authorities: readonly string[] | undefined;
+
+function systemAuthorities(): readonly string[] {
+  const system = getCACertificates('system');
+  return system.length > 0 ? system : rootCertificates;
+}
 
 export async function establish({ host, port }: TimeServer): Promise<Establishment> {
-  authorities ??= getCACertificates('system');
+  authorities ??= systemAuthorities();
   const { promise, resolve, reject } = Promise.withResolvers<Establishment>();
   const bare = host.split('%')[0] ?? host;
   const socket = connect({
-    ...{ host, port, minVersion: 'TLSv1.3', ALPNProtocols: [ALPN] },
-    ...(authorities.length > 0 ? { ca: authorities } : {}),
+    ...{ host, port, ca: [...authorities], minVersion: 'TLSv1.3', ALPNProtocols: [ALPN] },
     ...(isIP(bare) === 0 ? { servername: host } : {}),
   });
   const timer = setTimeout(() => reject(new NoKeys('gives no keys within 10 s')), WITHIN_MS);
