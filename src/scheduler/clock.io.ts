@@ -5,7 +5,7 @@
  * 1. `ntp`: the servers named by --ntp, asked by a thread of its own (started only then);
  * 2. `kernel`: the system clock, where the kernel's own discipline says that it is synchronised;
  * 3. `server`: the LOTC server over the session (`learn`), as wrong as that is and half a round
- *    trip more; where the server itself does not know, the time is the fleet's own: relative;
+ *    trip more; where the server itself does not know, its time is the fleet's, and the bound relative;
  * 4. `system`: the system clock as it is, with an error that is not known and said to be.
  *
  * Timers and the shim sleep on CLOCK_MONOTONIC: `monotonicOf` says when an instant of true time
@@ -139,8 +139,8 @@ class TrueClock implements SystemClock {
     const read = 'from' in believed ? this.#read(believed.from, oneUs) : this.now();
     const { atUs, errorUs: clockErrorUs } = read;
     const offsetUs = 'from' in believed ? Math.round(atUs - otherUs) : 0;
-    const synchronized = clockErrorUs !== undefined && clockErrorUs < USABLE_US;
     const { stratum, relative } = 'from' in believed ? believed.from : {};
+    const synchronized = relative !== true && (clockErrorUs ?? USABLE_US) < USABLE_US;
     return {
       ...{ synchronized, clockErrorUs, source, stratum, relative: relative || undefined },
       offsetUs: source === 'system' ? undefined : offsetUs,

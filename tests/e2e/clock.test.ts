@@ -145,7 +145,17 @@ test('on an island the fleet has one time, and says that it is relative', async 
     expect(row.errorUs).toBeGreaterThan(0);
     return;
   }
-  expect(row).toMatchObject({ source: 'server', relative: true, errorUs: null });
+  expect(row).toMatchObject({ source: 'server', relative: true });
+  expect(row.errorUs).toBeGreaterThan(0);
+  expect(await fleet.json(['node', 'show', 'n1'])).toMatchObject({
+    clock: { synchronized: false },
+  });
+  // A bound on the clock is then one on how far the nodes are apart: it is known, and serves.
+  await fleet.must(['task', 'create', 'nap', '--', '/bin/sleep', '1000']);
+  await fleet.must(['start', 'nap', '--in', '1s', '--max-clock-error', '5s']);
+  await fleet.must(['wait', 'nap', '--for', 'running', '--timeout', '20s']);
+  const [fire] = await fleet.json<{ clockErrorUs: number }[]>(['fires', '--task', 'nap']);
+  expect(fire?.clockErrorUs).toBeGreaterThan(0);
   const [source] = row.servers;
   expect(source?.interval?.lowUs).toBeLessThanOrEqual(0);
   expect(source?.interval?.highUs).toBeGreaterThanOrEqual(0);

@@ -34,7 +34,7 @@ export interface Published {
   readonly generation: number;
   readonly status: Status;
   readonly stratum: number;
-  /** Proven is only how far from the source: that itself does not know the time. */
+  /** The source has no source itself: its time is the fleet's, and the bound is against that. */
   readonly relative: boolean;
 }
 
@@ -71,9 +71,7 @@ export function readAt(from: Published, baseUs: number, suspendedUs = from.suspe
   const { lowUs, highUs } = provenAt(from, baseUs);
   const errorUs = Math.max(highUs - aheadUs, aheadUs - lowUs) + STAMP_ERROR_US;
   const atUs = Math.round(baseUs + aheadUs);
-  return Number.isFinite(errorUs) && !from.relative
-    ? { atUs, errorUs: Math.ceil(errorUs) }
-    : { atUs };
+  return Number.isFinite(errorUs) ? { atUs, errorUs: Math.ceil(errorUs) } : { atUs };
 }
 
 /** The instant of the base clock at which readings come to `trueUs`. */

@@ -14,7 +14,7 @@ export class Sync extends AdminCommand {
       'OFFSET is true time minus the system clock, which is never changed; ERROR is the bound ' +
       'within which true time lies for certain. Each time server is shown with what it proves, ' +
       'whether it is believed, and what is wrong with it. A server without a source of its own ' +
-      'gives the fleet one time, and says that it is relative.',
+      'gives the fleet its own time: the bound is then against that, and said to be relative.',
     examples: [
       ['Every node', '$0 admin sync'],
       ['A node, every field', '$0 admin sync --on n1 --json'],
@@ -33,7 +33,9 @@ export class Sync extends AdminCommand {
     this.list(views.sync, nodes);
     if (this.format === 'table' || this.format === 'wide') this.#servers(nodes);
     if (last.clock?.synchronized === false) {
-      this.note('the server itself knows no true time: what depends on it alone is relative');
+      this.note(
+        'the server itself knows no true time: bounds by it alone are relative to its clock',
+      );
     }
     const { complaints, exitCode } = judgeAnswers([
       ...(last.answers ?? []),
