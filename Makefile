@@ -76,7 +76,7 @@ dist/lotc: $(modules) $(sources) dissector.lua scripts/build.ts scripts/code-cac
   scripts/clipanion.cjs build/shim build/commit
 	@node scripts/build.ts
 
-build/shim: src/supervisor/shim.c src/supervisor/kernel.c src/supervisor/kernel.h scripts/build-shim
+build/shim: $(addprefix src/supervisor/,shim.c launch.c launch.h kernel.c kernel.h) scripts/build-shim
 	@scripts/need gcc musl-tools=musl-gcc
 	@mkdir -p build
 	@scripts/build-shim

@@ -13,6 +13,7 @@
 #include <stdio.h> /* snprintf; no stream is used */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -49,19 +50,37 @@ bool write_file(int directory, const char *path, const char *text) {
   return done;
 }
 
-/* proc(5); the name before field 3 may hold anything, so from its last parenthesis. 0: unknown. */
-number stat_field(pid_t pid, int wanted) {
-  char path[64], bytes[1024];
-  number value;
+/* proc(5); the name before field 3 may hold anything, so from its last parenthesis. */
+static const char *find_field(pid_t pid, int wanted, char *bytes, size_t room) {
+  char path[64];
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
-  ssize_t got = read(fd, bytes, sizeof bytes - 1);
+  ssize_t got = read(fd, bytes, room - 1);
   close(fd);
   bytes[got > 0 ? got : 0] = 0;
   const char *at = strrchr(bytes, ')');
   for (int field = 2; at && field < wanted; field++) at = strchr(at + 1, ' ');
-  return at && (at++, take_number(&at, ' ', &value)) ? value : 0;
+  return at ? at + 1 : 0;
+}
+
+number stat_field(pid_t pid, int wanted) {
+  char bytes[1024];
+  number value;
+  const char *at = find_field(pid, wanted, bytes, sizeof bytes);
+  return at && take_number(&at, ' ', &value) ? value : 0;
+}
+
+/* While nobody has waited for it, /proc knows; afterwards, since Linux 6.15, its pidfd. */
+int status_of(int pidfd, pid_t pid) {
+  struct { number mask, cgroup; unsigned ids[11]; int status; } info = {.mask = 1 << 3};
+  char bytes[1024];
+  number value;
+  const char *at = find_field(pid, 3, bytes, sizeof bytes);
+  if (at && *at == 'Z' && (at = strrchr(at, ' ')) && (at++, take_number(&at, '\n', &value)))
+    return (int)value; /* field 52, the last */
+  bool told = ioctl(pidfd, (int)0xc040ff0b /* PIDFD_GET_INFO */, &info) == 0;
+  return told && (info.mask & 1 << 3) ? info.status : -1;
 }
 
 bool is_below(pid_t pid, pid_t ancestor) {
@@ -70,6 +89,19 @@ bool is_below(pid_t pid, pid_t ancestor) {
     pid = (pid_t)stat_field(pid, 4);
   }
   return false;
+}
+
+/* Written beside it, synced, renamed, and the directory synced. */
+bool keep_file(int directory, const char *temporary, const char *name, const char *text) {
+  int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+  int fd = openat(directory, temporary, flags, 0600);
+  if (fd < 0) return false;
+  errno = ENOSPC; /* the reason of a short write */
+  bool whole = write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
+  int reason = errno;
+  close(fd);
+  errno = reason;
+  return whole && renameat(directory, temporary, directory, name) == 0 && fsync(directory) == 0;
 }
 
 /* Whatever loses its parent by it comes here, and is killed next. */
@@ -104,6 +136,20 @@ int bound_logs(int one, int other, number most, number *length) {
   if (excess > there[more]) excess = there[more];
   off_t end = (off_t)((size[more] - there[more] + excess) & ~4095ULL);
   return end == 0 || fallocate(fds[more], how, 0, end) == 0 ? 0 : errno;
+}
+
+int bind_at(const char *path, int type) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
+  strcpy(address.sun_path, path);
+  int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  socklen_t length = (socklen_t)sizeof address;
+  if (*path == '@') {
+    *address.sun_path = 0;
+    length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+  }
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) == 0) return fd;
+  return close(fd), -1;
 }
 
 /* Descriptors that come along (FDSTORE) are not kept; closing that of BARRIER is its answer. */

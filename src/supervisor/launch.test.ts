@@ -11,10 +11,10 @@ function fieldsOf(bytes: Uint8Array): string[] {
   return buffer.toString('utf8', 4, buffer.length - 1).split('\0');
 }
 
-test('a launch is its fields in the order of shim.c', () => {
+test('a launch is its fields in the order of launch.h', () => {
   const none = '4294967295';
   expect(fieldsOf(encodeLaunch(smallest)).join(' ')).toBe(
-    `2 /s /r    0 0 ${none} ${none} 18 0 0 0 0 0 0 1 true 0`,
+    `3 /s /r    0 0 ${none} ${none} 18 0 0 0 0 0 0 1 true 0`,
   );
   const whole: Launch = {
     ...smallest,
@@ -37,7 +37,7 @@ test('a launch is its fields in the order of shim.c', () => {
     env: ['A=ü', 'B='],
   };
   expect(fieldsOf(encodeLaunch(whole)).join(' ')).toBe(
-    '2 /s /r /n /c -7 1 0 1001 1002 18 1234568 5000 65536 2 1002 4' +
+    '3 /s /r /n /c -7 1 0 1001 1002 18 1234568 5000 65536 2 1002 4' +
       ' 2 7 1024 4096 4 0 18446744073709551615 1 /g/cgroup.procs 2 echo  2 A=ü B=',
   );
   const terminal = encodeLaunch({ ...whole, tty: { rows: 24, columns: 80 } });

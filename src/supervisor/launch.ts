@@ -1,8 +1,8 @@
 /**
  * What a shim is to start, and the bytes that tell it: the launch of one run.
  *
- * The form is described at the head of shim.c. Refuses to know how it gets there and what comes of
- * it (shim.ts). Every launch is written for the shim of the same executable, so there is only one
+ * The form is described at the head of launch.h. Refuses to know how it gets there, and what comes
+ * of it (shim.ts). Every launch is written for the shim of the same executable, so there is one
  * version of it; what execve(2) would refuse for its size is refused here, before anything runs.
  */
 
@@ -99,7 +99,7 @@ export interface LaunchUser {
   readonly groups: readonly number[];
 }
 
-const VERSION = 2;
+const VERSION = 3;
 const NO_ID = 0xffff_ffff;
 const UNLIMITED = '18446744073709551615';
 const LENGTH_BYTES = 4;

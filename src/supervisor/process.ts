@@ -56,7 +56,8 @@ export interface Process {
 
 /** How the main process ended, as the shim saw it. */
 export interface End {
-  readonly how: 'code' | 'signal' | 'core';
+  /** `unknown`: a process that was not the shim's child took the exit status (`MAINPID`). */
+  readonly how: 'code' | 'signal' | 'core' | 'unknown';
   readonly value: number;
   readonly cpuMs: number;
   readonly maxMemoryBytes: number;
@@ -185,6 +186,13 @@ function facts(process: Process, input: Input): Partial<Process> {
 
 function endFacts(end: End): Partial<Process> {
   const { cpuMs, maxMemoryBytes, atUs, tail } = end;
+  if (end.how === 'unknown') {
+    return {
+      exitedAt: atUs,
+      tail,
+      reason: 'its main process was not its own: how it ended is lost',
+    };
+  }
   const how = end.how === 'code' ? { exitCode: end.value } : { signal: signalName(end.value) };
   return {
     ...{ ...how, cpuMs, maxMemoryBytes, exitedAt: atUs, tail },

@@ -3,11 +3,7 @@
  * leaves it on disk, and reaps what falls to it. It decides nothing, allocates nothing, reads no
  * configuration. The other side is src/supervisor/shim.ts; docs/SHIM.md explains the protocol.
  *
- * LAUNCH. Descriptors 0 to 2 are the program's, 3 is a stream socket, 4 (`held` 1) the writing end
- * of the FIFO at 0. On 3 come four bytes, a length in the machine's order, and so many bytes of
- * fields, each ended by a NUL; an empty path is none, numbers are decimal:
- *   2 socket record notify cwd oom held tty uid gid umask gate lease log
- *   and five lists, each after its count: group, resource soft hard, cgroup.procs, argument, env
+ * LAUNCH. What is started comes as one message (launch.h) on descriptor 3.
  *
  * CHANNELS. The launch's socket, and whoever has connected to `socket` last. Both are told each
  * event; a newcomer is told the last of each again, in this order; the record has those before it:
@@ -16,17 +12,21 @@
  *   started PID STARTTIME MONOTONIC-NS REALTIME-NS    exec, which succeeded, began at that time
  *   acted NAME PLANNED-US MONOTONIC-NS ERRNO          of each `at`
  *   sign MONOTONIC-NS PID NAME=VALUE                  of each name in `signs`, sent to `notify`
+ *   stopped|continued SIGNAL MONOTONIC-NS             the main process, by whomever
  *   failed STEP ERRNO MONOTONIC-NS                    nothing of the program ran
- *   exited code|signal|core NUMBER UTIME-US STIME-US MAXRSS-KIB MONOTONIC-NS REALTIME-NS
+ *   exited code|signal|core|unknown NUMBER UTIME-US STIME-US MAXRSS-KIB MONOTONIC-NS REALTIME-NS
  *   recorded | record-failed ERRNO                    the record is durable | is tried every second
  *   log-failed ERRNO                                  the logs are not bounded
  *   gone                                              no process is left; the shim ends
+ *   quiet SINCE-NS TICKS                              as asked for; main's CPU at SINCE; not kept
  *
  * COMMANDS, one a line, silent when done, else `error REASON`:
  *   signal NUMBER, signal-group NUMBER      to the main process (its group), until it is reaped
  *   gate US, cancel                         while armed; 0: now; cancelled: `failed cancelled`
  *   at freeze|thaw|kill|lease US            then, by the run's group (a lease: somehow); 0: never
  *   close-stdin, quit                       lets go of 4; ends without a record, the tree empty
+ *   quiet US                                told once no WATCHDOG=1 came for so long; 0: never
+ *   mark                                    `marked`: what was sent to `notify` before it was told
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -53,30 +53,15 @@
 #include <time.h>
 #include <unistd.h>
 #include "kernel.h"
+#include "launch.h"
 
-#define VERSION 2
-enum { CONTROL = 3, HELD = 4 };
 enum { RETRY_MS = 1000, LOG_BUSY_MS = 50, LOG_IDLE_MS = 2000, REAPED_AT_ONCE = 1000 };
 enum { SIGNS_AT_ONCE = 100, SIGNS_MS = 100 }; /* who sends more waits */
-#define NONE 4294967295U /* an id: the shim's own */
 #define SPIN_US 50       /* a sleeper wakes late by less, nearly always */
 #define PASSED (~0ULL)   /* of a gate, in place of its instant */
 #define CANCELLED (~0ULL - 1)
 #define FUTEX_WAKE 1 /* linux/futex.h, which musl has not */
 #define FUTEX_WAIT_BITSET 9
-
-/* Untouched pages of these cost nothing. */
-static char launch[4 << 20], *launch_at = launch, *launch_end;
-static char *arguments[65536], *environment[65536];
-static gid_t groups[65536];
-
-static struct {
-  char *socket, *record, *notify, *cwd, *oom, *cgroup[16];
-  struct { int resource; struct rlimit limit; } rlimit[16];
-  size_t groups, rlimits, cgroups;
-  number held, tty, uid, gid, umask; /* tty: 0 is a terminal, the session's to be */
-  number gate, lease, log; /* us: CLOCK_MONOTONIC, CLOCK_BOOTTIME; bytes of 1 and 2 that stay */
-} want;
 
 /* What is done at an instant, by one write to a file of the group. */
 static struct act { const char *name, *file, *text; clockid_t clock; int timer; number at; }
@@ -88,25 +73,27 @@ acts[] = {{"freeze", "cgroup.freeze", "1", CLOCK_MONOTONIC, -1, 0},
 
 /* Of sd_notify(3). The first that fits counts. */
 static const char *const signs[] = {
-  "READY=", "WATCHDOG=trigger", "WATCHDOG=", "WATCHDOG_USEC=", "EXTEND_TIMEOUT_USEC=", "STATUS=",
-  "MAINPID=", "RELOADING=", "STOPPING=", "ERRNO=",
+  "WATCHDOG=1", "MAINPID=", "READY=", "WATCHDOG=trigger", "WATCHDOG_USEC=", "EXTEND_TIMEOUT_USEC=",
+  "STATUS=", "RELOADING=", "STOPPING=", "ERRNO=",
 };
+enum { WATCHDOG, MAINPID }; /* that are acted upon */
 
 /* What a newcomer is told, in the order of telling. */
 enum line {
-  HELLO, ARMED, STARTED, ACTED, SIGN = ACTED + COUNT(acts), ENDED = SIGN + COUNT(signs), RECORDED,
-  LOG, GONE, LINES,
+  HELLO, ARMED, STARTED, ACTED, SIGN = ACTED + COUNT(acts), MOVED = SIGN + COUNT(signs), ENDED,
+  RECORDED, LOG, GONE, LINES, QUIET = LINES /* of the moment: no newcomer is told */,
 };
-static char lines[LINES][512];
+static char lines[LINES + 1][512];
 
 static struct peer { int fd; size_t used; char in[128]; } peers[] = {{.fd = CONTROL}, {.fd = -1}};
 
 static pid_t main_pid = -1; /* -1 again once it is reaped: its number may then be another's */
 static number start_time, planned, record_at, signs_until, log_at;
-static bool launch_bad, tree_empty, reap_again, record_due, record_done, quitting, born_in_group,
-  lease_over;
-static int listener = -1, notify = -1, signals = -1, report = -1, record_dir = -1, record_told = -1,
-  group = -1, log_ms = -1, signs_left;
+static number quiet_us, quiet_from, quiet_ticks; /* 0: nobody asked; of the last WATCHDOG=1 */
+static bool tree_empty, reap_again, record_due, record_done, quitting, born_in_group,
+  lease_over, quiet_told, sign_wanted, sign_hushed;
+static int listener = -1, notify = -1, abstract = -1, signals = -1, report = -1, record_dir = -1,
+  record_told = -1, group = -1, main_fd = -1, log_ms = -1, signs_left;
 /* Of shim and child: the gate's instant in us, and when the child went on to exec, in ns. */
 static struct { _Atomic number at, exec; } *gate;
 static char *record_name, record_temporary[NAME_MAX + 1];
@@ -134,7 +121,7 @@ static void tell(size_t line, const char *format, ...) {
   va_start(values, format);
   vsnprintf(lines[line], sizeof *lines, format, values);
   va_end(values);
-  for (size_t i = 0; i < COUNT(peers); i++) say(&peers[i], lines[line]);
+  for (size_t i = 0; i < COUNT(peers) && !sign_hushed; i++) say(&peers[i], lines[line]);
 }
 
 /* The record has to be written (again): at once, and then until it is. */
@@ -148,75 +135,11 @@ static void tell_failure(const char *step, int error) {
   owe_record();
 }
 
-/* ---- launch ---- */
-static char *next(void) {
-  char *field = launch_at;
-  if (field >= launch_end) /* the last byte of a launch is a NUL */
-    return launch_bad = true, launch_end - 1;
-  launch_at += strlen(field) + 1;
-  return field;
-}
-
-static number next_number(void) {
-  const char *field = next();
-  number value = 0;
-  if (!take_number(&field, 0, &value)) launch_bad = true;
-  return value;
-}
-
-static size_t next_count(size_t most) {
-  number count = next_number();
-  return count <= most ? count : (launch_bad = true, 0);
-}
-
-static size_t next_strings(char **list, size_t room) {
-  size_t count = next_count(room - 1); /* one stays NULL, the end for execve */
-  for (size_t i = 0; i < count; i++) list[i] = next();
-  return count;
-}
-
-static bool receive_launch(void) {
-  unsigned length;
-  if (recv(CONTROL, &length, sizeof length, MSG_WAITALL) != sizeof length) return false;
-  if (length == 0 || length > sizeof launch) return false;
-  launch_end = launch + length;
-  return recv(CONTROL, launch, length, MSG_WAITALL) == (ssize_t)length && launch_end[-1] == 0;
-}
-
-static bool read_launch(void) {
-  char **paths[] = {&want.socket, &want.record, &want.notify, &want.cwd, &want.oom};
-  number *numbers[] = {&want.held,  &want.tty,  &want.uid,   &want.gid,
-                       &want.umask, &want.gate, &want.lease, &want.log};
-  errno = EINVAL;
-  if (next_number() != VERSION) return false;
-  for (size_t i = 0; i < COUNT(paths); i++) *paths[i] = next();
-  for (size_t i = 0; i < COUNT(numbers); i++) *numbers[i] = next_number();
-  want.groups = next_count(COUNT(groups));
-  for (size_t i = 0; i < want.groups; i++) groups[i] = (gid_t)next_number();
-  want.rlimits = next_count(COUNT(want.rlimit));
-  for (size_t i = 0; i < want.rlimits; i++) {
-    want.rlimit[i].resource = (int)next_number();
-    want.rlimit[i].limit.rlim_cur = next_number();
-    want.rlimit[i].limit.rlim_max = next_number();
-  }
-  want.cgroups = next_strings(want.cgroup, COUNT(want.cgroup));
-  if (next_strings(arguments, COUNT(arguments)) == 0) return false;
-  next_strings(environment, COUNT(environment));
-  return !launch_bad && launch_at == launch_end && want.record[0] == '/';
-}
-
 /* ---- the run's files; each answers 0, or the step that failed, with errno ---- */
-/* A socket at a path; once it is there, the name is ours to remove. */
-static int bind_at(const char *path, int type) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
-  strcpy(address.sun_path, path);
-  int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
-  return close(fd), -1;
-}
-
-/* Who may enter the run's directory may send; whether it belongs to the run is asked of each. */
+/*
+ * Who may enter the run's directory may send; whether it belongs to the run is asked of each. The
+ * name with an @ before it is for who has another root directory; it may be taken by anybody.
+ */
 static const char *open_sockets(void) {
   int on = 1;
   if ((listener = bind_at(want.socket, SOCK_STREAM)) < 0 || listen(listener, 8) < 0)
@@ -227,6 +150,9 @@ static const char *open_sockets(void) {
   umask(0177);
   if (notify < 0 || setsockopt(notify, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
     return "notify";
+  char name[128] = "@";
+  abstract = bind_at(strncat(name, want.notify, sizeof name - 2), SOCK_DGRAM);
+  setsockopt(abstract, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
   return 0;
 }
 
@@ -368,15 +294,16 @@ static void hear_report(void) {
   if (want.gate) owe_record();
 }
 
+/* `status` is negative where nobody can know it any more. */
 static void main_ended(int status, const struct rusage *usage) {
   while (report >= 0) hear_report();
-  main_pid = -1;
+  main_pid = -1, quiet_us = 0;
   if (*lines[ENDED]) return; /* it never began */
   const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
   number at = now_ns(CLOCK_MONOTONIC);
   tell(ENDED, "exited %s %d %llu %llu %ld %llu %llu\n",
-       WIFEXITED(status) ? "code" : WCOREDUMP(status) ? "core" : "signal",
-       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+       status < 0 ? "unknown" : WIFEXITED(status) ? "code" : WCOREDUMP(status) ? "core" : "signal",
+       status < 0 ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
        (number)user->tv_sec * 1000000 + (number)user->tv_usec,
        (number)system->tv_sec * 1000000 + (number)system->tv_usec,
        usage->ru_maxrss, at, real_ns(at));
@@ -388,8 +315,12 @@ static void reap(void) {
   for (int i = 0; i < REAPED_AT_ONCE; i++) {
     int status;
     struct rusage usage;
-    pid_t pid = wait4(-1, &status, WNOHANG, &usage);
-    if (pid > 0 && pid == main_pid) main_ended(status, &usage);
+    pid_t pid = wait4(-1, &status, WNOHANG | WUNTRACED | WCONTINUED, &usage);
+    bool stopped = WIFSTOPPED(status), moved = stopped || WIFCONTINUED(status);
+    if (pid > 0 && pid == main_pid && moved)
+      tell(MOVED, "%s %d %llu\n", stopped ? "stopped" : "continued",
+           stopped ? WSTOPSIG(status) : SIGCONT, now_ns(CLOCK_MONOTONIC));
+    else if (pid > 0 && pid == main_pid) main_ended(status, &usage);
     if (pid > 0) continue;
     tree_empty = pid < 0 && errno == ECHILD; /* whatever lost its parent would be here */
     reap_again = pid < 0 && !tree_empty;
@@ -399,19 +330,18 @@ static void reap(void) {
   reap_again = true; /* a flood of zombies must not keep commands waiting */
 }
 
+/* The main process that `adopt` found; where it is not the shim's child, only this sees its end. */
+static void main_elsewhere(void) {
+  static const struct rusage none;
+  if (main_pid > 0) main_ended(status_of(main_fd, main_pid), &none);
+  close(main_fd);
+  main_fd = -1;
+}
+
 static bool write_record(void) {
   char bytes[RECORDED * sizeof *lines] = "";
   for (int line = 0; line < RECORDED; line++) strcat(bytes, lines[line]);
-  int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-  int fd = openat(record_dir, record_temporary, flags, 0600);
-  if (fd < 0) return false;
-  errno = ENOSPC; /* the reason of a short write */
-  bool whole = write(fd, bytes, strlen(bytes)) == (ssize_t)strlen(bytes) && fsync(fd) == 0;
-  int reason = errno;
-  close(fd);
-  errno = reason;
-  return whole && renameat(record_dir, record_temporary, record_dir, record_name) == 0 &&
-         fsync(record_dir) == 0;
+  return keep_file(record_dir, record_temporary, record_name, bytes);
 }
 
 /* ENOENT is final: the directory is gone, and with it everyone who could want the record. */
@@ -435,17 +365,44 @@ static void carry_out(size_t which) {
   tell(ACTED + which, "acted %s %llu %llu %d\n", act->name, at, now_ns(CLOCK_MONOTONIC), reason);
 }
 
+/* The program names one of its processes, whosever child: the run ends with that one. */
+static bool adopt(const char *text) {
+  number pid;
+  if (main_pid < 0 || report >= 0 || !take_number(&text, 0, &pid) || pid > INT_MAX) return false;
+  int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+  if (fd < 0 || (pid_t)pid == getpid() || !is_below((pid_t)pid, getpid())) return close(fd), false;
+  if (main_fd >= 0) close(main_fd);
+  main_fd = fd, main_pid = (pid_t)pid, start_time = stat_field(main_pid, 22);
+  return true;
+}
+
+/* Told at once when it is so already; else by whoever looks, unless that one comes too late. */
+static void tell_quiet(number now, bool asked) {
+  if (!quiet_us || quiet_told || now < quiet_from + quiet_us * 1000) return;
+  /* Who looks so late was kept from running, as the program may have been: it gets its time. */
+  if (!asked && now > quiet_from + quiet_us * 1250) quiet_from = now;
+  else quiet_told = sign_wanted = true, tell(QUIET, "quiet %llu %llu\n", quiet_from, quiet_ticks);
+}
+
+static void note_sign(void) {
+  sign_hushed = quiet_us && !sign_wanted;
+  quiet_told = sign_wanted = false, quiet_from = now_ns(CLOCK_MONOTONIC);
+  quiet_ticks = stat_field(main_pid, 14) + stat_field(main_pid, 15);
+}
+
 /* The shim is subreaper: whatever belongs to the run is below it. */
-static bool hear_signs(void) {
+static bool hear_signs(int socket) {
   char text[4096];
   pid_t from = 0;
-  if (!receive_sign(notify, text, sizeof text, &from)) return false;
+  if (!receive_sign(socket, text, sizeof text, &from)) return false;
   if (!is_below(from, getpid())) return true;
   for (char *field = strtok(text, "\n"); field; field = strtok(0, "\n")) {
     size_t i = 0;
     while (i < COUNT(signs) && strncmp(field, signs[i], strlen(signs[i]))) i++;
-    if (i == COUNT(signs)) continue;
+    if (i == COUNT(signs) || (i == MAINPID && !adopt(field + strlen(signs[i])))) continue;
+    if (i == WATCHDOG) note_sign();
     tell(SIGN + i, "sign %llu %d %.400s\n", now_ns(CLOCK_MONOTONIC), from, field);
+    sign_hushed = false;
   }
   return true;
 }
@@ -480,6 +437,13 @@ static const char *set_gate(number to) {
   return 0;
 }
 
+static const char *set_quiet(number us) {
+  number now = now_ns(CLOCK_MONOTONIC);
+  if (!quiet_us) quiet_from = now, quiet_ticks = 0, sign_wanted = false;
+  quiet_us = us, quiet_told = false;
+  return tell_quiet(now, true), (char *)0;
+}
+
 static bool is(const char *line, const char *word, number *value) {
   const char *rest = line + strlen(word) + 1;
   return !strncmp(line, word, strlen(word)) && rest[-1] == ' ' && take_number(&rest, 0, value) &&
@@ -495,6 +459,8 @@ static const char *command(const char *line) {
   if (!strcmp(line, "cancel")) return set_gate(CANCELLED);
   for (size_t i = 0; i < COUNT(acts) && !strncmp(line, "at ", 3); i++)
     if (is(line + 3, acts[i].name, &value)) return plan(&acts[i], value);
+  if (is(line, "quiet", &value) && value < LLONG_MAX / 1250) return set_quiet(value);
+  if (!strcmp(line, "mark")) return "marked\n";
   if (!strcmp(line, "quit")) quitting = true;
   else if (strcmp(line, "close-stdin")) return "error unknown-command\n";
   else if (want.held) close(HELD), want.held = 0;
@@ -553,6 +519,13 @@ static int sooner(int left, int right) {
   return left < 0 || (right >= 0 && right < left) ? right : left;
 }
 
+/* In ms, and late rather than early. */
+static int until_quiet(number now) {
+  number at = quiet_from + quiet_us * 1000;
+  if (!quiet_us || quiet_told) return -1;
+  return now >= at ? 0 : at - now > 3600000000000ULL ? 3600000 : (int)((at - now) / 1000000) + 1;
+}
+
 static void turn(void) {
   struct signalfd_siginfo died;
   number now = now_ns(CLOCK_MONOTONIC);
@@ -561,20 +534,24 @@ static void turn(void) {
     {signals, POLLIN, 0}, {report, POLLIN, 0}, {listener, POLLIN, 0},
     {peers[0].fd, POLLIN, 0}, {peers[1].fd, POLLIN, 0}, {signs_left ? notify : -1, POLLIN, 0},
     {acts[0].timer, POLLIN, 0}, {acts[1].timer, POLLIN, 0}, {acts[2].timer, POLLIN, 0},
-    {acts[3].timer, POLLIN, 0},
+    {acts[3].timer, POLLIN, 0}, {signs_left ? abstract : -1, POLLIN, 0}, {main_fd, POLLIN, 0},
   };
   int wait = sooner(record_due || lease_over ? RETRY_MS : -1, signs_left ? log_ms : SIGNS_MS);
+  wait = sooner(wait, signs_left ? until_quiet(now) : -1);
   int ready = poll(polls, COUNT(polls), reap_again || (record_due && !record_at) ? 0 : wait);
   if (ready < 0) return;
   if (polls[1].revents) hear_report();
   for (size_t i = 0; i < COUNT(acts); i++)
     if (polls[6 + i].revents) carry_out(i);
+  /* Before anything is judged: what was said before, also by who has just ended. */
+  while (signs_left > 0 && (hear_signs(notify) || hear_signs(abstract))) signs_left--;
   if (polls[0].revents && read(signals, &died, sizeof died) > 0) reap_again = true;
-  if (reap_again || (lease_over && ready == 0)) reap();
+  if (reap_again || polls[11].revents || (lease_over && ready == 0)) reap();
+  if (polls[11].revents) main_elsewhere();
   for (size_t i = 0; i < COUNT(peers); i++)
     if (polls[3 + i].revents) hear(&peers[i]);
   if (polls[2].revents) attach();
-  while (polls[5].revents && signs_left > 0 && hear_signs()) signs_left--;
+  if (signs_left > 0) tell_quiet(now_ns(CLOCK_MONOTONIC), false);
   if (log_ms >= 0 && now >= log_at) keep_logs(), log_at = now + (number)log_ms * 1000000;
   if (record_due && now_ns(CLOCK_MONOTONIC) >= record_at) keep_record();
 }

@@ -13,13 +13,12 @@ import { encodeLaunch, type Launch } from './launch.ts';
 import {
   EventLines,
   type ExitRecord,
-  encodeCommand,
   parseExitRecord,
   parseShimRecord,
-  type ShimCommand,
   type ShimEvent,
   type ShimRecord,
 } from './shim.ts';
+import { encodeCommand, type ShimCommand } from './shim-command.ts';
 import { spawnShim } from './spawn.io.ts';
 import { openStdio, type Stdio, type StdioFault } from './stdio.io.ts';
 import type { Terminal } from './terminal.io.ts';

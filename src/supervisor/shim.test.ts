@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EventLines, encodeCommand, parseEvent, parseExitRecord, parseShimRecord } from './shim.ts';
+import { EventLines, parseEvent, parseExitRecord, parseShimRecord } from './shim.ts';
+import { encodeCommand } from './shim-command.ts';
 
 test('each line of the protocol is its event', () => {
   expect(parseEvent('hello 1 4711')).toEqual({ kind: 'hello', version: 1, shimPid: 4711 });
@@ -46,6 +47,11 @@ test('each line of the protocol is its event', () => {
     name: 'STATUS',
     value: 'a=ü',
   });
+  const moved = { signal: 19, monotonicUs: 7 };
+  expect(parseEvent('stopped 19 7000')).toEqual({ kind: 'stopped', ...moved });
+  expect(parseEvent('continued 19 7000')).toEqual({ kind: 'continued', ...moved });
+  expect(parseEvent('quiet 7000 12')).toEqual({ kind: 'quiet', sinceUs: 7, ticks: 12 });
+  expect(parseEvent('marked')).toEqual({ kind: 'marked' });
   expect(parseEvent('log-failed 95')).toEqual({ kind: 'log-failed', errno: 95 });
   expect(parseEvent('gone')).toEqual({ kind: 'gone' });
   expect(parseEvent('error no-terminal')).toEqual({ kind: 'error', reason: 'no-terminal' });
@@ -86,6 +92,9 @@ test('commands are lines', () => {
   expect(encodeCommand({ kind: 'cancel' })).toBe('cancel\n');
   expect(encodeCommand({ kind: 'close-stdin' })).toBe('close-stdin\n');
   expect(encodeCommand({ kind: 'quit' })).toBe('quit\n');
+  expect(encodeCommand({ kind: 'mark' })).toBe('mark\n');
+  expect(encodeCommand({ kind: 'quiet', us: 1.6 })).toBe('quiet 2\n');
+  expect(encodeCommand({ kind: 'quiet', us: -3 })).toBe('quiet 0\n');
 });
 
 test('a record is whole or it is none', () => {

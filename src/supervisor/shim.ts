@@ -1,14 +1,11 @@
 /**
- * What agent and shim say to each other once a run was launched: events, commands, the record.
- * The protocol itself is described once, at the head of shim.c; this is its other side.
+ * What a shim says to its agent once a run was launched: events, and the record. The protocol
+ * itself is described once, at the head of shim.c; this is its other side, with shim-command.ts.
  *
  * Refuses to know sockets, files and processes (shim.io.ts has them) and what an event is worth:
  * whether an exit is a failure or wants a restart is decided elsewhere. A shim may be older than
- * the agent that finds it: a line that is not known reads as `unknown`, a command that the shim
- * does not know is answered by the error `unknown-command`.
+ * the agent that finds it: a line that is not known reads as `unknown`.
  */
-
-import { unreachable } from '../base/assert.ts';
 
 /** The child is ready and waits for its instant; told again when that was moved. */
 export interface Armed {
@@ -46,8 +43,11 @@ export interface Failed {
 
 export interface Exited {
   readonly kind: 'exited';
-  /** `core`: by a signal, and a core was dumped. */
-  readonly how: 'code' | 'signal' | 'core';
+  /**
+   * `core`: by a signal, and a core was dumped. `unknown`: the main process was by `MAINPID` one
+   * whose parent lives and took its exit status, before Linux 6.15.
+   */
+  readonly how: 'code' | 'signal' | 'core' | 'unknown';
   /** The exit code, or the signal's number. */
   readonly value: number;
   /** Of the main process and the children that it waited for. */
@@ -86,6 +86,25 @@ export interface Sign {
   readonly value: string;
 }
 
+/** Somebody, be it the agent, stopped or continued the main process with this signal. */
+export interface Moved {
+  readonly kind: 'stopped' | 'continued';
+  readonly signal: number;
+  readonly monotonicUs: number;
+}
+
+/**
+ * For as long as the command `quiet` said no `WATCHDOG=1` came. Told once; the next one that comes
+ * is told as a sign, as none is otherwise.
+ */
+export interface Quiet {
+  readonly kind: 'quiet';
+  /** When the last one came, or when counting began, on CLOCK_MONOTONIC. */
+  readonly sinceUs: number;
+  /** Clock ticks that the main process had used by then; 0: not known. */
+  readonly ticks: number;
+}
+
 export type ShimEvent =
   | { readonly kind: 'hello'; readonly version: number; readonly shimPid: number }
   | Armed
@@ -94,6 +113,10 @@ export type ShimEvent =
   | Exited
   | Acted
   | Sign
+  | Moved
+  | Quiet
+  /** Answers the command `mark`: what was sent to the notify socket before it was told before. */
+  | { readonly kind: 'marked' }
   /** The logs cannot be bounded: their file system knows no holes. */
   | { readonly kind: 'log-failed'; readonly errno: number }
   | { readonly kind: 'recorded' }
@@ -115,44 +138,6 @@ export interface ExitRecord {
 
 /** What a shim has left on disk: after a gate it does so at the exec, always at the end. */
 export type ShimRecord = Omit<ExitRecord, 'end'> & { readonly end: Exited | Failed | undefined };
-
-export type ShimCommand =
-  | { readonly kind: 'signal'; readonly signal: number }
-  | { readonly kind: 'signal-group'; readonly signal: number }
-  /** Moves the gate's instant; answered by `armed`, or by the error `not-armed`: it was passed. */
-  | { readonly kind: 'gate'; readonly atUs: number }
-  /** Opens the gate at once. */
-  | { readonly kind: 'fire' }
-  /** The child is ended before it ran: `failed` of step `cancelled`, or the error `not-armed`. */
-  | { readonly kind: 'cancel' }
-  /**
-   * Plans (or moves, or with 0 takes back) what the shim does at an instant, the agent alive or
-   * not: microseconds of CLOCK_MONOTONIC, for a lease of CLOCK_BOOTTIME. Answered by `acted` then;
-   * by the error `no-group` at once where the run has no cgroup v2 (then it is the agent's task).
-   */
-  | { readonly kind: 'at'; readonly act: TimedAct; readonly atUs: number }
-  | { readonly kind: 'close-stdin' }
-  | { readonly kind: 'quit' };
-
-export function encodeCommand(command: ShimCommand): string {
-  switch (command.kind) {
-    case 'signal':
-    case 'signal-group':
-      return `${command.kind} ${command.signal}\n`;
-    case 'gate':
-      return `gate ${Math.max(1, Math.round(command.atUs))}\n`;
-    case 'fire':
-      return 'gate 0\n';
-    case 'at':
-      return `at ${command.act} ${Math.max(0, Math.round(command.atUs))}\n`;
-    case 'cancel':
-    case 'close-stdin':
-    case 'quit':
-      return `${command.kind}\n`;
-    default:
-      return unreachable(command);
-  }
-}
 
 /** What each line looks like, and the event that its groups make. */
 const patterns: readonly (readonly [RegExp, (group: (index: number) => string) => ShimEvent])[] = [
@@ -194,7 +179,7 @@ const patterns: readonly (readonly [RegExp, (group: (index: number) => string) =
     }),
   ],
   [
-    /^exited (code|signal|core) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)$/,
+    /^exited (code|signal|core|unknown) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)$/,
     (group) => ({
       kind: 'exited',
       how: group(1) as Exited['how'],
@@ -227,6 +212,19 @@ const patterns: readonly (readonly [RegExp, (group: (index: number) => string) =
       value: Buffer.from(group(4), 'latin1').toString(),
     }),
   ],
+  [
+    /^(stopped|continued) (\d+) (\d+)$/,
+    (group) => ({
+      kind: group(1) as Moved['kind'],
+      signal: Number(group(2)),
+      monotonicUs: microseconds(group(3)),
+    }),
+  ],
+  [
+    /^quiet (\d+) (\d+)$/,
+    (group) => ({ kind: 'quiet', sinceUs: microseconds(group(1)), ticks: Number(group(2)) }),
+  ],
+  [/^marked$/, () => ({ kind: 'marked' })],
   [/^log-failed (\d+)$/, (group) => ({ kind: 'log-failed', errno: Number(group(1)) })],
   [/^recorded$/, () => ({ kind: 'recorded' })],
   [/^record-failed (\d+)$/, (group) => ({ kind: 'record-failed', errno: Number(group(1)) })],

@@ -65,7 +65,8 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('gate, $build', ({
     const plannedUs = hold(['true'], -100 * MS);
     const before = nowUs();
     expect((await run.event('started')).monotonicUs).toBeGreaterThan(before - LATE_US);
-    expect((await run.event('armed')).plannedUs).toBe(plannedUs);
+    // The clock of a machine that has just begun has no such instant.
+    expect((await run.event('armed')).plannedUs).toBe(Math.max(1, plannedUs));
   });
 
   test('what was fired is on disk while it runs', async () => {

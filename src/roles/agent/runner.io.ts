@@ -253,6 +253,10 @@ export class Runner {
       case 'hello':
       case 'acted':
       case 'sign':
+      case 'stopped':
+      case 'continued':
+      case 'quiet':
+      case 'marked':
       case 'recorded':
         break;
     }
