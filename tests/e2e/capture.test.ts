@@ -5,6 +5,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { executable, Fleet, until } from './fleet.ts';
 
@@ -40,7 +41,7 @@ beforeAll(async () => {
   const place = fleet.place('srv', 'both');
   const keys = fleet.path('keys');
   const raw = fleet.path('raw.pcapng');
-  const words = ['-q', '-i', 'eth0', '-i', 'lo', '-f', 'tcp port 7416', '-w', raw];
+  const words = ['-q', '-f', 'port 7416', '-i', 'eth0', '-i', 'lo', '-w', raw];
   const dumpcap = spawn('ip', ['netns', 'exec', place.netns, 'dumpcap', ...words], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -62,12 +63,13 @@ beforeAll(async () => {
   const refused = await fleet.admin(['resume', 'nap'], { env });
   expect(refused.code).toBe(8);
   await fleet.must(['wait', 'nap', '--for', 'gone'], { env });
+  const ended = new Promise((resolve) => dumpcap.once('close', resolve));
+  const end = join(import.meta.dirname, '../../scripts/end-dumpcap');
+  execFileSync(end, [place.netns, String(dumpcap.pid), raw]);
+  await ended;
+  expect(said).not.toMatch(/received\/dropped on interface .*: \d+\/[1-9]/u);
   events = await fleet.json<Told[]>(['events']);
   operations = await fleet.json<{ verb: string }[]>(['operation', 'ls']);
-
-  const ended = new Promise((resolve) => dumpcap.once('exit', resolve));
-  dumpcap.kill('SIGTERM');
-  await ended;
   const ordered = fleet.path('ordered.pcapng');
   file = fleet.path('capture.pcapng');
   execFileSync('reordercap', [raw, ordered], { stdio: 'ignore' });
