@@ -75,6 +75,15 @@ export const limits = {
   assignmentItemsPerMessage: 256,
   reportsPerMessage: 256,
 
+  // --- identities ---
+  /** Of consoles, revoked ones included. */
+  identities: 10_000,
+  /** A person's identity lapses so long after `login`, unless its token says otherwise. */
+  identityTtlMs: 90 * 86_400_000,
+  identityTtlMsMax: 400 * 86_400_000,
+  /** A node that was away longer has lapsed. */
+  nodeAwayMsMax: 400 * 86_400_000,
+
   // --- things a fleet holds ---
   nameBytes: 63,
   tasks: 100_000,

@@ -10,7 +10,7 @@ import type { AnyBody, Failure, MessageKind, Ok, Req } from './layout.ts';
 import { promised, type RequestOptions } from './promised.ts';
 import { failureOf, lostFailure, RefusedError } from './refused.ts';
 import { Session } from './session.ts';
-import type { SessionEnd, SessionEvent, SessionOptions } from './session-events.ts';
+import { type SessionEnd, type SessionEvent, type SessionOptions, says } from './session-events.ts';
 
 export type RequestHandler<K extends MessageKind> = (body: Req<K>, reply: Reply) => void;
 
@@ -144,6 +144,14 @@ export class Dialogue {
   onRequest<K extends MessageKind>(kind: K, handler: RequestHandler<K>): void {
     this.#byKind ??= new Map();
     this.#byKind.set(kind, handler);
+  }
+
+  /** Every request of the peer that is open ends with this: it is told why before we close. */
+  failAll(failure: Failure): void {
+    for (const [id, reply] of [...this.#replies]) {
+      this.#reply(id, 'ERR', failure);
+      reply.withdrawn(failure);
+    }
   }
 
   // ---- the owner of the bytes ----
@@ -289,8 +297,4 @@ export class Dialogue {
     this.#handlers.end?.(end);
     this.#closed.resolve(end);
   }
-}
-
-function says(event: SessionEvent, by: 'us' | 'peer'): SessionEvent {
-  return event.type === 'end' ? { type: 'end', end: { ...event.end, by } } : event;
 }

@@ -16,6 +16,7 @@ export type ShapeName =
   | 'operation'
   | 'event'
   | 'token'
+  | 'identity'
   | 'presence'
   | 'clock'
   | 'timeServer'

@@ -11,6 +11,12 @@ export const dependencyLayouts = {
     req: { must: ['key', 'mode'], may: ['names', 'task', 'on'] },
     ok: { must: ['answers'], may: ['seq'] },
   },
+  /** `mode`: `revoke`. Whose word counts, that is, on which keys all else depends. */
+  depIdentity: {
+    ...{ category: 'DEP', sub: 5, name: 'IDENTITY' },
+    req: { must: ['key', 'mode', 'names'], may: ['force'] },
+    ok: { must: ['answers'], may: ['seq'] },
+  },
 } as const satisfies Record<
   string,
   { category: 'DEP'; sub: number; name: string; req: Fields; ok: Fields }

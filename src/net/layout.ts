@@ -49,8 +49,12 @@ export const layouts = {
   // HOST: nodes, who they are and how they are
   hostAdd: {
     ...{ category: 'HOST', sub: 0, name: 'ADD' },
-    req: { must: ['csr', 'instance', 'build'], may: ['node', 'labels'] },
-    ok: { must: ['certificate', 'authority', 'fleet'], may: ['node', 'uid', 'labels'] },
+    /** `role`: what it wants to be, an agent where it is absent; `identity`: a console's name, and `node` one for want of any. */
+    req: { must: ['csr', 'instance', 'build'], may: ['node', 'labels', 'role', 'identity'] },
+    ok: {
+      must: ['certificate', 'authority', 'fleet'],
+      may: ['node', 'uid', 'labels', 'identity', 'role'],
+    },
   },
   hostRm: {
     ...{ category: 'HOST', sub: 1, name: 'RM' },
@@ -88,7 +92,10 @@ export const layouts = {
   },
   hostToken: {
     ...{ category: 'HOST', sub: 6, name: 'TOKEN' },
-    req: { must: ['key', 'spki', 'role', 'ttlMs', 'usesLeft'], may: ['node', 'labels', 'scope'] },
+    req: {
+      must: ['key', 'spki', 'role', 'ttlMs', 'usesLeft'],
+      may: ['node', 'labels', 'scope', 'grants', 'identityTtlMs'],
+    },
     ok: { must: ['tokens'], may: ['seq'] },
   },
   hostTokenRm: {
@@ -178,7 +185,7 @@ export const layouts = {
       must: [],
       may: [
         ...['nodes', 'processes', 'tasks', 'bundles', 'operations', 'events', 'tokens'],
-        ...['samples', 'seq', 'after', 'schedules', 'fires', 'summaries'],
+        ...['samples', 'seq', 'after', 'schedules', 'fires', 'summaries', 'identities'],
       ] as const,
     },
   },

@@ -261,6 +261,13 @@ export const keys = {
   lastExitCode: [276, 'uint'],
   lastSignal: [277, 'text'],
   memoryWarnBytes: [278, 'uint'],
+
+  // rights
+  grants: [320, 'texts'],
+  identities: [321, { list: 'identity' }],
+  revoked: [322, 'bool'],
+  by: [323, 'text'],
+  identityTtlMs: [324, 'uint'],
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
 export type KeyName = keyof typeof keys;

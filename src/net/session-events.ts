@@ -68,3 +68,8 @@ export type SessionEvent =
   /** The peer withdrew its request. */
   | { readonly type: 'drop'; readonly id: number }
   | { readonly type: 'end'; readonly end: SessionEnd };
+
+/** The same event, with who ended it put right. */
+export function says(event: SessionEvent, by: 'us' | 'peer'): SessionEvent {
+  return event.type === 'end' ? { type: 'end', end: { ...event.end, by } } : event;
+}

@@ -105,7 +105,15 @@ export const shapes = {
   },
   token: {
     must: ['token', 'role', 'usesLeft', 'expiresAt'],
-    may: ['scope', 'node', 'labels', 'createdAt', 'createdBy', 'usedBy'],
+    may: [
+      ...['scope', 'grants', 'node', 'labels', 'createdAt', 'createdBy', 'usedBy'],
+      'identityTtlMs',
+    ] as const,
+  },
+  /** Who may come in. `spki` is the hash of its key; `expiresAt` absent: it does not lapse. */
+  identity: {
+    must: ['identity', 'role', 'spki', 'createdAt', 'revoked'],
+    may: ['scope', 'grants', 'createdBy', 'lastSeen', 'expiresAt', 'origin'],
   },
   /**
    * A reading of statistics; without `run` it is the node's own. How the run's launch before this

@@ -25,6 +25,9 @@ export function realConsole(context: AdminContext): Console {
     connect: (settings: ConnectSettings, warn: (text: string) => void): Ask =>
       new RealAsk(settings, context.env, warn),
     makeToken,
+    readToken: async (path) => (await import('./login.io.ts')).readToken(path),
+    login: async (settings, request) =>
+      (await import('./login.io.ts')).login(settings, request, context.env),
     pack,
   };
 

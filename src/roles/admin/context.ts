@@ -23,6 +23,20 @@ export interface MadeToken {
   readonly spki: string;
 }
 
+export interface LoginRequest {
+  readonly token: string;
+  /** What the identity is to be called; undefined: as the token says, or after user and machine. */
+  readonly name: string | undefined;
+  /** Takes the place of an identity that is there. */
+  readonly force: boolean;
+}
+
+export interface MadeIdentity {
+  readonly name: string;
+  readonly role: string;
+  readonly path: string;
+}
+
 export interface Packed extends Upload {
   readonly warnings: readonly string[];
   dispose(): Promise<void>;
@@ -45,6 +59,10 @@ export interface Console {
   noInput(): Readable;
   connect(settings: ConnectSettings, warn: (text: string) => void): Ask;
   makeToken(settings: ConnectSettings): Promise<MadeToken>;
+  /** A token, from a file or stdin (`-`). */
+  readToken(path: string): Promise<string>;
+  /** Joins the fleet as a console: key, certificate, and the file that holds them. */
+  login(settings: ConnectSettings, request: LoginRequest): Promise<MadeIdentity>;
   /** A file, directory or archive as a bundle; reads it once for its digest. */
   pack(path: string, onProgress: Progress): Promise<Packed>;
 }

@@ -6,9 +6,16 @@ import { PassThrough, Readable } from 'node:stream';
 import { Cli } from 'clipanion';
 import { LotcError } from '../../base/errors.ts';
 import type { Ack, MessageKind, Ok } from '../../net/layout.ts';
-import type { Ask, Asked, Draft, Listening, Upload } from './client.ts';
+import type { Ask, Asked, ConnectSettings, Draft, Listening, Upload } from './client.ts';
 import { commandsFor } from './commands/index.ts';
-import type { AdminContext, Console, Packed, Terminal } from './context.ts';
+import type {
+  AdminContext,
+  Console,
+  LoginRequest,
+  MadeIdentity,
+  Packed,
+  Terminal,
+} from './context.ts';
 
 export interface Said {
   readonly kind: MessageKind;
@@ -155,6 +162,18 @@ export class FakeConsole implements Console {
 
   makeToken() {
     return Promise.resolve({ secret: 'lotc1.secret.pin', spki: 'ab'.repeat(32) });
+  }
+
+  readToken(path: string): Promise<string> {
+    return Promise.resolve(`token of ${path}`);
+  }
+
+  readonly logins: LoginRequest[] = [];
+
+  login(_: ConnectSettings, request: LoginRequest): Promise<MadeIdentity> {
+    this.logins.push(request);
+    const { name = 'ann-laptop' } = request;
+    return Promise.resolve({ name, role: 'operator', path: '/home/ann/identity.json' });
   }
 
   pack(): Promise<Packed> {

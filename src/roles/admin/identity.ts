@@ -3,6 +3,7 @@
  * the file. Written by the server as `admin.json` and copied by people, so it is read with care.
  */
 import { LotcError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
 
 export interface Identity {
   readonly addresses: readonly string[];
@@ -42,4 +43,13 @@ export function parseIdentity(text: string, path: string): Identity {
     throw noIdentity(path, '"addresses" is missing');
   }
   return value as Identity;
+}
+
+/** `ann-laptop`: the user on its machine, as far as that makes a name; else `admin`. */
+export function defaultIdentityName(user: string, hostname: string): string {
+  const machine = hostname.split('.')[0] ?? '';
+  const text = `${user}-${machine}`.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, '-');
+  const name = text.replaceAll(/\.{2,}/g, '.').slice(0, limits.nameBytes);
+  const trimmed = name.replace(/^[._-]+/, '').replace(/[._-]+$/, '');
+  return trimmed === '' ? 'admin' : trimmed;
 }

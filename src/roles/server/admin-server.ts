@@ -11,6 +11,7 @@ import type { AgentServer } from './agent-server.ts';
 import { type ClocksParts, pingNodes, syncNodes } from './clocks.ts';
 import { type Asker, type Controller, failureOf } from './controller.ts';
 import { Executions } from './exec.ts';
+import { identityRows, maskedFor } from './identity-rows.ts';
 import { Logs } from './logs.ts';
 import { Refusal } from './model/change.ts';
 import type { CommandBody, CommandKind } from './model/command.ts';
@@ -20,6 +21,7 @@ import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';
 import { readingsSince } from './readings.ts';
 import { checkAsked, madeRows } from './scheduling.ts';
+import type { Sessions } from './sessions.ts';
 import { type WaitFor, Waits } from './waits.ts';
 import { Watches } from './watches.ts';
 
@@ -30,7 +32,7 @@ const verbs = [
 ] as const;
 const plain = [
   ...(['taskAdd', 'taskOk', 'taskNok', 'hostToken', 'hostTokenRm', 'retCancel'] as const),
-  'depSchedule',
+  ...(['depSchedule', 'depIdentity'] as const),
 ] as const;
 
 const isVerb = (kind: MessageKind): kind is (typeof verbs)[number] =>
@@ -42,13 +44,17 @@ export class AdminServer {
   readonly #controller: Controller;
   readonly #agents: AgentServer;
   readonly #ports: ServerPorts;
+  readonly #sessions: Sessions;
   readonly #waits: Waits;
   readonly #logs: Logs;
   readonly #watches: Watches;
   readonly executions: Executions;
 
-  constructor(controller: Controller, agents: AgentServer, ports: ServerPorts) {
+  constructor(
+    ...[controller, agents, ports, sessions]: [Controller, AgentServer, ServerPorts, Sessions]
+  ) {
     this.#controller = controller;
+    this.#sessions = sessions;
     this.#agents = agents;
     this.#ports = ports;
     this.#waits = new Waits(controller);
@@ -71,29 +77,25 @@ export class AdminServer {
   }
 
   #dispatch(session: SessionPort, kind: MessageKind, body: AnyBody, replier: Replier): void {
-    const { name: who, address: origin } = session.peer;
-    const asker = { who, origin };
+    const { name: who, address: origin, spki: by } = session.peer;
+    const asker = { who, origin, by };
     if (isVerb(kind)) return this.#verb(kind, body, asker, replier);
     if (isPlain(kind)) return this.#command(kind, body, asker, replier);
     switch (kind) {
       case 'hostState':
         return this.#label(body as Req<'hostState'>, asker, replier);
       case 'retQuery':
-        if (body.query === 'stats' && body.since !== undefined)
-          return readingsSince(this.#parts, body as Req<'retQuery'>, replier);
-        return answerQuery(this.#parts, body as Req<'retQuery'>, (answer) =>
-          answerInPages(replier, { ...answer, seq: this.#controller.state.seq }),
-        );
+        return this.#query(session, body as Req<'retQuery'>, replier);
       case 'retWatch':
         return this.#watches.watch(body as Req<'retWatch'>, replier);
       case 'retWait':
         return this.#wait(body, replier);
       case 'retLog':
-        return this.#logs.read(body as Req<'retLog'>, replier);
+        return this.#logs.read(body as Req<'retLog'>, this.#scopeOf(session), replier);
       case 'retExec':
         return this.executions.start(session, body as Req<'retExec'>, asker, replier);
       case 'retInput':
-        return this.executions.input(body, asker, replier);
+        return this.executions.input(session, body, asker, replier);
       case 'pingNode':
         return pingNodes(this.#parts, body as Req<'pingNode'>, replier);
       case 'synNode':
@@ -101,6 +103,25 @@ export class AdminServer {
       default:
         throw new Refusal('unsupported', `this server does not answer ${kind}`);
     }
+  }
+
+  #scopeOf({ peer }: SessionPort): string | undefined {
+    return this.#controller.state.identities.get(peer.spki)?.scope;
+  }
+
+  #query({ peer }: SessionPort, body: Req<'retQuery'>, replier: Replier): void {
+    const { state } = this.#controller;
+    const answer = (found: AnyBody): void =>
+      answerInPages(replier, { ...maskedFor(state, peer, found), seq: state.seq });
+    if (body.query === 'identities') {
+      const { atUs } = this.#ports.now();
+      return answer({
+        identities: identityRows(state, (spki) => this.#sessions.lastSeen(spki, atUs)),
+      });
+    }
+    if (body.query === 'stats' && body.since !== undefined)
+      return readingsSince(this.#parts, body, replier);
+    return answerQuery(this.#parts, body, answer);
   }
 
   #verb(kind: (typeof verbs)[number], all: AnyBody, asker: Asker, replier: Replier): void {

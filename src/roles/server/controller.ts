@@ -30,6 +30,8 @@ export interface Entry {
 export interface Asker {
   readonly who: string;
   readonly origin: string;
+  /** The key whose record `apply` judges the command by. */
+  readonly by?: string | undefined;
 }
 
 /** What ends work, and what is reported of it, goes on while a full disk refuses the rest. */

@@ -2,16 +2,18 @@
  * The server without a world: controller, agent-server, admin-server and model behind one door.
  * Sessions, the journal and time come in through `ports.ts`; the simulator drives the same class.
  */
-import { errorCodes, LotcError } from '../../base/errors.ts';
+import type { Instant } from '../../base/clock.ts';
+import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { AnyBody, Failure, MessageKind, Req } from '../../net/layout.ts';
 import { AdminServer, failureFrom } from './admin-server.ts';
 import { AgentServer } from './agent-server.ts';
 import { Controller, failureOf } from './controller.ts';
-import { may } from './may.ts';
+import { type Authority, authorityOf, identityFault, judge } from './model/authority.ts';
 import { emptyState, type State } from './model/state.ts';
-import type { JournalFacts, Replier, ServerPorts, SessionPort } from './ports.ts';
+import type { JournalFacts, Peer, Replier, ServerPorts, SessionPort } from './ports.ts';
 import { dueOf, spentOf } from './scheduling.ts';
+import { Sessions } from './sessions.ts';
 
 const SPENT_LOOK_US = 60_000_000;
 
@@ -27,7 +29,7 @@ export class ServerCore {
   readonly admins: AdminServer;
   readonly #ports: ServerPorts;
   readonly #options: CoreOptions;
-  readonly #sessions = new Map<string, Set<SessionPort>>();
+  readonly #sessions = new Sessions();
   #spentLookUs = 0;
 
   constructor(ports: ServerPorts, options: CoreOptions) {
@@ -35,9 +37,11 @@ export class ServerCore {
     this.#options = options;
     this.controller = new Controller(options.state ?? emptyState(), ports);
     this.agents = new AgentServer(this.controller, ports, options.facts);
-    this.admins = new AdminServer(this.controller, this.agents, ports);
+    this.admins = new AdminServer(this.controller, this.agents, ports, this.#sessions);
     this.controller.onChange((change) => {
-      for (const spki of change.closed) this.#end(spki);
+      for (const spki of change.closed) {
+        this.#sessions.close(spki, 'its identity was removed or revoked');
+      }
       if (change.command.kind === 'fileRm' || change.command.kind === 'fileDef')
         ports.blobsUnneeded();
     });
@@ -54,19 +58,12 @@ export class ServerCore {
   hello(port: SessionPort, body: Req<'hostHello'>): { ok: AnyBody } | { fail: Failure } {
     const { peer } = port;
     try {
-      if (peer.role !== 'enrol' && peer.role !== body.role) {
-        throw new LotcError(
-          'not-allowed',
-          `this key is that of ${peer.role} "${peer.name}", not of a ${body.role}`,
-          { hint: `use it with: lotc ${peer.role}` },
-        );
-      }
+      checkPlace(peer, body.role);
       if (peer.role === 'agent') this.agents.hello(port, body);
     } catch (error) {
       return { fail: failureFrom(error) };
     }
-    const set = this.#sessions.get(peer.spki) ?? new Set();
-    this.#sessions.set(peer.spki, set.add(port));
+    this.#sessions.begun(port);
     const { atUs: at, errorUs } = this.#ports.now();
     const { facts, build } = this.#options;
     const after = peer.uid === undefined ? undefined : this.agents.reportSeq(peer.uid);
@@ -84,15 +81,9 @@ export class ServerCore {
   }
 
   request(port: SessionPort, kind: MessageKind, body: AnyBody, replier: Replier): void {
-    const { peer } = port;
-    if (!may(peer.role, kind, 'to-server')) {
-      this.#ports.log('warn', `${peer.role} "${peer.name}" may not send ${kind}`, {
-        from: peer.address,
-      });
-      replier.fail({
-        errorCode: errorCodes['not-allowed'].number,
-        text: `${peer.role} "${peer.name}" may not send ${kind}`,
-      });
+    const refusal = this.refusal(port, kind, body);
+    if (refusal) {
+      replier.fail(refusal);
       return;
     }
     switch (kind) {
@@ -114,9 +105,29 @@ export class ServerCore {
     }
   }
 
+  /** Why this peer may not ask this; nothing that is refused here reaches the journal. */
+  refusal({ peer }: SessionPort, kind: MessageKind, body: AnyBody): Failure | undefined {
+    try {
+      const refusal = judge(this.state, this.#authorityOf(peer), kind, body);
+      if (!refusal) return undefined;
+      throw refusal;
+    } catch (error) {
+      const failure = failureFrom(error);
+      this.#ports.log('warn', failure.text, { from: peer.address, kind });
+      return failure;
+    }
+  }
+
+  /** Its record as it is now, not as it was when the session began. */
+  #authorityOf(peer: Peer): Authority {
+    if (peer.role === 'enrol') return peer;
+    const { atUs: at, errorUs } = this.#ports.now();
+    return authorityOf(this.state, peer.spki, { at, errorUs });
+  }
+
   /** The edge has put the key of the signing request in: `spki`. Certificates are its work too. */
   #enrol(port: SessionPort, body: Req<'hostAdd'> & { spki: string }, replier: Replier): void {
-    const { spki, node, labels, instance, build } = body;
+    const { spki, node, labels, instance, build, role, identity } = body;
     const addresses = [port.peer.address.replace(/:\d+$/, '')];
     const asker = { who: `token ${port.peer.token ?? ''}`, origin: port.peer.address };
     const command = {
@@ -124,9 +135,7 @@ export class ServerCore {
       token: port.peer.token ?? '',
       instance,
       build,
-      node,
-      labels,
-      addresses,
+      ...{ node, labels, addresses, role, identity },
     };
     this.controller.submit('enrol', command, asker, (reply) => {
       if (!reply.ok) replier.fail(failureOf(reply));
@@ -140,9 +149,7 @@ export class ServerCore {
   }
 
   closed(port: SessionPort, reason: string): void {
-    const set = this.#sessions.get(port.peer.spki);
-    set?.delete(port);
-    if (set?.size === 0) this.#sessions.delete(port.peer.spki);
+    this.#sessions.ended(port, this.#ports.now().atUs);
     if (port.peer.role !== 'agent') return;
     this.agents.closed(port, reason);
     this.admins.executions.nodeGone(port.peer.uid ?? '');
@@ -151,8 +158,10 @@ export class ServerCore {
   /** Once a second: orders that expired, nodes whose assignment is due again, own instants. */
   tick(): void {
     this.agents.tick();
-    const { atUs } = this.#ports.now();
+    const now = this.#ports.now();
+    const { atUs } = now;
     this.#ownPart(atUs);
+    this.#endLapsed(now);
     for (const order of this.state.orders.values()) {
       if (order.expiresAt === undefined || order.expiresAt > atUs) continue;
       this.controller.submit('tick', {}, { who: 'server', origin: '' }, () => undefined);
@@ -174,11 +183,22 @@ export class ServerCore {
     }
   }
 
-  /** Ends every session of a key whose record is gone. */
-  #end(spki: string): void {
-    for (const port of [...(this.#sessions.get(spki) ?? [])])
-      port.close('its identity was removed');
+  /** Sessions of identities that have lapsed meanwhile. */
+  #endLapsed({ atUs, errorUs }: Instant): void {
+    for (const spki of this.#sessions.keys()) {
+      const identity = this.state.identities.get(spki);
+      const fault = identity && identityFault(identity, atUs, errorUs);
+      if (fault !== undefined) this.#sessions.close(spki, `its identity ends: ${fault}`);
+    }
   }
+}
+
+/** A key is good for its own place: a node's at an agent, a person's at a console. */
+function checkPlace({ role, name }: Peer, place: string): void {
+  if (role === 'enrol' || (role === 'agent') === (place === 'agent')) return;
+  const text = `this key is that of ${role} "${name}", not of ${place === 'agent' ? 'an agent' : 'a console'}`;
+  const hint = `use it with: lotc ${role === 'agent' ? 'agent' : 'admin'}`;
+  throw new LotcError('not-allowed', text, { hint });
 }
 
 /** The opener's own wish, so that both ends call the same silence a death. */

@@ -2,9 +2,10 @@
  * The door: a connection becomes a peer, a peer a session of the core, or it is told why not.
  * Everything said to the peer goes through its link; nothing is read before it is known who it is.
  */
+import type { Instant } from '../../base/clock.ts';
 import { errorCodes, LotcError, ProtocolError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.io.ts';
-import { checkRequest, issueForRequest } from '../../net/certificate.io.ts';
+import { checkRequest, issueForRequest, type Subject } from '../../net/certificate.io.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { AnyBody, Failure, Req } from '../../net/layout.ts';
 import { Link } from '../../net/link.io.ts';
@@ -28,7 +29,8 @@ class LinkPort implements SessionPort {
     return this.link.ask(kind, body as never, handlers);
   }
 
-  close(reason: string): void {
+  close(reason: string, failure?: Failure): void {
+    if (failure) this.link.failAll(failure);
     void this.link.close(reason);
   }
 
@@ -43,6 +45,7 @@ export interface DoorsOptions {
   readonly transfers: Transfers;
   readonly credentials: Credentials;
   readonly log: Log;
+  now(): Instant;
 }
 
 export class Doors {
@@ -55,7 +58,7 @@ export class Doors {
 
   open(incoming: Caller): void {
     const { core, log } = this.#options;
-    const identified = identify(core.state, incoming);
+    const identified = identify(core.state, incoming, this.#options.now());
     const enrol = !('peer' in identified) || identified.peer.role === 'enrol';
     const link = new Link({ socket: incoming.socket, side: 'acceptor', enrol });
     this.#links.add(link);
@@ -72,10 +75,8 @@ export class Doors {
       hello: (body) => this.#hello(port, body),
       request: (kind, body, reply) => {
         if (kind === 'hostAdd') this.#enrol(port, body as Req<'hostAdd'>, reply);
-        else if (kind === 'filePut') this.#options.transfers.put(body as Req<'filePut'>, reply);
-        else if (kind === 'fileGet') {
-          this.#options.transfers.get(port.peer.uid ?? '', body as Req<'fileGet'>, reply);
-        } else core.request(port, kind, body, bounded(reply));
+        else if (kind === 'filePut' || kind === 'fileGet') this.#transfer(port, kind, body, reply);
+        else core.request(port, kind, body, bounded(reply));
       },
       notify: (kind, body) => core.request(port, kind, body, nobody),
       end: (end) => {
@@ -92,6 +93,15 @@ export class Doors {
         core.closed(port, end.text);
       },
     });
+  }
+
+  /** Content goes past the core, its rights do not. */
+  #transfer(port: LinkPort, kind: 'filePut' | 'fileGet', body: AnyBody, reply: Reply): void {
+    const { core, transfers } = this.#options;
+    const refusal = core.refusal(port, kind, body);
+    if (refusal) reply.fail(refusal);
+    else if (kind === 'filePut') transfers.put(body as Req<'filePut'>, reply);
+    else transfers.get(port.peer.uid ?? '', body as Req<'fileGet'>, reply);
   }
 
   #hello(port: LinkPort, body: Req<'hostHello'>): void {
@@ -123,10 +133,10 @@ export class Doors {
         );
       });
       const { fleet, authority } = credentials;
-      const subject = { fleet, role: 'agent', name: granted.node ?? '' } as const;
+      const subject = { fleet, ...nameOf(granted) };
       const certificate = await issueForRequest(authority, subject, body.csr);
       reply.ok({ ...granted, certificate, authority: authority.certificate, fleet });
-      log('info', 'enrolled', { node: granted.node, from: port.peer.address });
+      log('info', 'enrolled', { ...nameOf(granted), from: port.peer.address });
     };
     certify().catch((error: unknown) => reply.fail(failureOf(error)));
   }
@@ -135,6 +145,10 @@ export class Doors {
     for (const link of this.#links) void link.close(reason);
   }
 }
+
+/** What a certificate says of whom it is for: for people who read it; records decide. */
+const nameOf = ({ node, identity = '' }: AnyBody): Pick<Subject, 'role' | 'name'> =>
+  node === undefined ? { role: 'admin', name: identity } : { role: 'agent', name: node };
 
 class Refused extends Error {
   readonly failure: Failure;

@@ -124,8 +124,10 @@ export class Executions {
   }
 
   /** Input, a window size or a signal for all runs of an execution. */
-  input(body: Req<'retInput'>, asker: Asker, replier: Replier): void {
-    const execution = this.#byOperation.get(body.operation ?? '');
+  input(session: SessionPort, body: Req<'retInput'>, asker: Asker, replier: Replier): void {
+    const found = this.#byOperation.get(body.operation ?? '');
+    // Of somebody else: to this one it is not there.
+    const execution = found?.session.peer.spki === session.peer.spki ? found : undefined;
     if (!execution) {
       replier.ok({});
       return;

@@ -3,7 +3,10 @@
  * only carries a key; what that key is, the server's records say. Nothing is read before this.
  */
 
-import type { State } from './model/state.ts';
+import type { Instant } from '../../base/clock.ts';
+import { limits } from '../../base/limits.ts';
+import { identityFault, PLAINTEXT } from './model/authority.ts';
+import type { IdentityRecord, State } from './model/state.ts';
 import { tokenIdOf } from './model/tokens.ts';
 import type { Peer } from './ports.ts';
 
@@ -19,10 +22,10 @@ export interface Door {
 
 export type Identified = { readonly peer: Peer } | { readonly refused: string };
 
-export function identify(state: State, door: Door): Identified {
+export function identify(state: State, door: Door, now: Instant): Identified {
   const { spki, address } = door;
   if (door.plaintext) {
-    return { peer: { role: 'admin', name: 'plaintext', spki: 'plaintext', address } };
+    return { peer: { role: 'admin', name: PLAINTEXT, spki: PLAINTEXT, address } };
   }
   if (spki === undefined) return { refused: 'no client certificate' };
   const token = state.tokens.get(tokenIdOf(spki));
@@ -34,6 +37,16 @@ export function identify(state: State, door: Door): Identified {
   if (!door.authorized) return { refused: 'its key is not known here' };
   const identity = state.identities.get(spki);
   if (!identity) return { refused: 'its identity was removed, or belongs to another fleet' };
+  const fault = identityFault(identity, now.atUs, now.errorUs) ?? awayFault(state, identity, now);
+  if (fault !== undefined) return { refused: fault };
   const { role, name, node: uid } = identity;
   return { peer: { role, name, uid, spki, address } };
+}
+
+/** A node nobody has heard of for longer than a year has lapsed, and its key with it. */
+function awayFault(state: State, { node }: IdentityRecord, now: Instant): string | undefined {
+  const lastSeen = state.nodes.get(node ?? '')?.lastSeen;
+  if (lastSeen === undefined) return undefined;
+  const awayMs = (now.atUs - (now.errorUs ?? 0) - lastSeen) / 1000;
+  return awayMs > limits.nodeAwayMsMax ? 'it was away for more than 400 days' : undefined;
 }

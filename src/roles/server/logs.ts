@@ -9,13 +9,14 @@ import type { AnyBody, Req, Shape } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
 import type { Controller } from './controller.ts';
 import { Refusal } from './model/change.ts';
-import { taskNamed } from './model/resolve.ts';
+import { isWithin, taskNamed } from './model/resolve.ts';
 import type { Replier, ServerPorts } from './ports.ts';
 import { processOf } from './queries.ts';
 import { Relay, type Source } from './relay.ts';
 import { runsOfTarget } from './waits.ts';
 
 type LogRequest = Req<'retLog'>;
+type Scope = string | undefined;
 
 export class Logs {
   readonly #controller: Controller;
@@ -32,13 +33,14 @@ export class Logs {
     });
   }
 
-  read(body: LogRequest, replier: Replier): void {
+  /** `scope`: of who asks; what nodes it is about was judged for what is known of now. */
+  read(body: LogRequest, scope: string | undefined, replier: Replier): void {
     const run = body.run ?? body.targets?.find((target) => isRunId(target));
-    if (run !== undefined) this.#readRun(run, body, replier);
-    else this.#readTargets(body, replier);
+    if (run !== undefined) this.#readRun(run, body, scope, replier);
+    else this.#readTargets(body, scope, replier);
   }
 
-  #readRun(run: string, body: LogRequest, replier: Replier): void {
+  #readRun(...[run, body, scope, replier]: [string, LogRequest, Scope, Replier]): void {
     const record = this.#controller.state.runs.get(run);
     if (record) {
       this.#relay([this.#source(run, record.uid, record.task, body)], body, replier, undefined);
@@ -46,9 +48,14 @@ export class Logs {
     }
     this.#ports.history({ kind: 'run', run, limit: 1 }, (rows) => {
       const [row] = rows.map(processOf);
-      const uid = this.#controller.state.index.nodeByName.get(row?.node ?? '');
-      if (!row || uid === undefined) {
-        const text = row ? `the node of run ${run} was removed` : `there is no run "${run}"`;
+      const { state } = this.#controller;
+      const uid = state.index.nodeByName.get(row?.node ?? '');
+      const node = state.nodes.get(uid ?? '');
+      const mine = node !== undefined && isWithin(scope, node);
+      if (!row || uid === undefined || !mine) {
+        const gone = row && !node ? `the node of run ${run} was removed` : undefined;
+        const text =
+          gone ?? `there is no run "${run}"${scope === undefined ? '' : ' in your scope'}`;
         replier.fail({
           errorCode: errorCodes['no-such-run'].number,
           text,
@@ -60,12 +67,16 @@ export class Logs {
     });
   }
 
-  #readTargets(body: LogRequest, replier: Replier): void {
+  #readTargets(body: LogRequest, scope: Scope, replier: Replier): void {
     const { state } = this.#controller;
     const targets = body.targets ?? [];
     const find = (): readonly Source[] =>
       targets
         .flatMap((target) => runsOfTarget(state, target, body.on))
+        .filter(({ uid }) => {
+          const node = state.nodes.get(uid);
+          return node !== undefined && isWithin(scope, node);
+        })
         .map((run) => this.#source(run.run, run.uid, run.task, body));
     for (const target of targets) taskNamed(state, target.split('@')[0] ?? target);
     const sources = find();

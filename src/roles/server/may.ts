@@ -1,77 +1,112 @@
 /**
- * Who may send what: one table, message × role. A cell that is missing refuses, so a message that
- * is added to the layout is allowed to nobody until it is written here (a test compares both).
+ * Who may send what: one table, message × role, and one for the questions of a query. A cell that
+ * is missing refuses, so a message that is added to the layout is allowed to nobody until it is
+ * written here. docs/SECURITY.md prints both; a test tries every cell.
  *
- * `enrol` is a session whose key is a join token: it may enrol and nothing else. What the server
- * sends to agents and consoles stands in `fromServer`.
+ * `enrol` is a session whose key is a join token: it may enrol and nothing else. Which nodes a
+ * request is about, and so what `scope` means for it, says `model/reach.ts`.
  */
-import type { MessageKind } from '../../net/layout.ts';
+import type { AnyBody, MessageKind } from '../../net/layout.ts';
 
-export type PeerRole = 'admin' | 'agent' | 'enrol';
+export const peerRoles = ['enrol', 'agent', 'viewer', 'operator', 'admin'] as const;
+export type PeerRole = (typeof peerRoles)[number];
 
-const everybody = ['admin', 'agent', 'enrol'] as const;
-const talkers = ['admin', 'agent'] as const;
+/**
+ * - `no`, `yes`
+ * - `scope`: every node it is about lies in the asker's scope
+ * - `define`, `run`, `logs`: that, and the asker has the grant of that name
+ * - `own`: of the node itself, which the session names and no field of a message
+ */
+export type Right = 'no' | 'yes' | 'scope' | 'define' | 'run' | 'logs' | 'own';
+
+/** What each role may, in the order of `peerRoles`. */
+type Row = readonly [enrol: Right, agent: Right, viewer: Right, operator: Right, admin: Right];
+
+const everybody: Row = ['yes', 'yes', 'yes', 'yes', 'yes'];
+const talkers: Row = ['no', 'yes', 'yes', 'yes', 'yes'];
+const ownOnly: Row = ['no', 'own', 'no', 'no', 'no'];
+const nobody: Row = ['no', 'no', 'no', 'no', 'no'];
+const adminOnly: Row = ['no', 'no', 'no', 'no', 'yes'];
+const readers: Row = ['no', 'no', 'yes', 'yes', 'yes'];
+const output: Row = ['no', 'no', 'logs', 'scope', 'yes'];
+const inScope: Row = ['no', 'no', 'no', 'scope', 'yes'];
+const definers: Row = ['no', 'no', 'no', 'define', 'yes'];
+const runners: Row = ['no', 'no', 'no', 'run', 'yes'];
 
 /** Requests to the server. */
-export const toServer: Record<MessageKind, readonly PeerRole[]> = {
-  hostAdd: ['enrol'],
-  hostRm: ['admin'],
-  hostState: ['admin'],
+export const toServer: Readonly<Record<MessageKind, Row>> = {
+  hostAdd: ['yes', 'no', 'no', 'no', 'no'],
+  hostRm: adminOnly,
+  hostState: inScope,
   hostHello: everybody,
-  hostBye: ['agent'],
-  hostSample: ['agent'],
-  hostToken: ['admin'],
-  hostTokenRm: ['admin'],
-  taskAdd: ['admin'],
-  taskRm: ['admin'],
-  taskRun: ['admin'],
-  taskKill: ['admin'],
-  taskStop: ['admin'],
-  taskCont: ['admin'],
-  taskOk: ['admin'],
-  taskNok: ['admin'],
-  depSchedule: ['admin'],
-  fileDef: ['admin'],
-  fileRm: ['admin'],
-  filePut: ['admin'],
-  fileGet: ['agent'],
-  fileChunk: ['admin'],
+  hostBye: ownOnly,
+  hostSample: ownOnly,
+  hostToken: adminOnly,
+  hostTokenRm: adminOnly,
+  taskAdd: definers,
+  taskRm: definers,
+  taskRun: inScope,
+  taskKill: inScope,
+  taskStop: inScope,
+  taskCont: inScope,
+  taskOk: inScope,
+  taskNok: inScope,
+  depSchedule: inScope,
+  depIdentity: adminOnly,
+  fileDef: definers,
+  fileRm: definers,
+  filePut: definers,
+  fileGet: ownOnly,
+  fileChunk: definers,
   fileCredit: talkers,
-  fileOffer: [],
-  retQuery: ['admin'],
-  retWatch: ['admin'],
-  retLog: ['admin'],
-  retExec: ['admin'],
-  retInput: ['admin'],
-  retCancel: ['admin'],
-  retWait: ['admin'],
+  fileOffer: nobody,
+  retQuery: readers,
+  retWatch: readers,
+  retLog: output,
+  retExec: runners,
+  retInput: runners,
+  retCancel: inScope,
+  retWait: readers,
   synDef: talkers,
-  synAssign: [],
-  synReport: ['agent'],
+  synAssign: nobody,
+  synReport: ownOnly,
   synDrop: talkers,
-  synNow: [],
-  synNode: ['admin'],
+  synNow: nobody,
+  synNode: readers,
   ping: everybody,
-  pingNode: ['admin'],
+  pingNode: readers,
 };
 
-/** Requests the server makes of an agent; everything else a server sends is an answer. */
-export const fromServer: ReadonlySet<MessageKind> = new Set([
-  'synAssign',
-  'retLog',
-  'retInput',
-  'fileChunk',
-  'fileCredit',
-  'fileOffer',
-  'synDrop',
-  'synDef',
-  'synNow',
-  'ping',
-]);
+/** What `retQuery` and `retWatch` may be asked, by those who may ask at all. */
+export const questions = {
+  nodes: readers,
+  processes: readers,
+  tasks: readers,
+  bundles: readers,
+  operations: readers,
+  events: readers,
+  stats: readers,
+  history: readers,
+  schedules: readers,
+  next: readers,
+  planned: readers,
+  fires: readers,
+  summaries: readers,
+  tokens: adminOnly,
+  identities: adminOnly,
+} as const satisfies Readonly<Record<string, Row>>;
 
-export type Direction = 'to-server' | 'from-server';
+export type Question = keyof typeof questions;
 
-export function may(role: PeerRole, kind: MessageKind, direction: Direction): boolean {
-  if (direction === 'from-server') return role === 'agent' && fromServer.has(kind);
-  return toServer[kind]?.includes(role) ?? false;
+const isQuestion = (query: string): query is Question => Object.hasOwn(questions, query);
+
+/** What a role may of a request to the server; whether it has scope and grants is judged later. */
+export function rightOf(role: PeerRole, kind: MessageKind, body: AnyBody): Right {
+  const column = peerRoles.indexOf(role);
+  const right = toServer[kind]?.[column] ?? 'no';
+  if (right === 'no' || (kind !== 'retQuery' && kind !== 'retWatch')) return right;
+  const { query = '' } = body;
+  // What is no question at all is told to who may ask everything, and to nobody else.
+  const row: Row = isQuestion(query) ? questions[query] : adminOnly;
+  return row[column] ?? 'no';
 }

@@ -47,7 +47,8 @@ export interface AskHandlers {
 export interface SessionPort {
   readonly peer: Peer;
   ask(kind: MessageKind, body: AnyBody, handlers: AskHandlers): Asked;
-  close(reason: string): void;
+  /** `failure`: what is still open is answered with it first. */
+  close(reason: string, failure?: Failure): void;
   /** Last measured round trip of this session, µs. */
   rttUs(): number | undefined;
 }

@@ -10,6 +10,7 @@ import type { AnyBody, Req, Shape } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
 import { fires, next, schedules, summary } from './fires.ts';
 import { historyPage } from './history-page.ts';
+import type { Question } from './may.ts';
 import { Refusal } from './model/change.ts';
 import { bundleNamed, nodeNamed, selectNodes, selectorOf, taskNamed } from './model/resolve.ts';
 import { bundleRow, operationRow, processRow, taskRow, tokenRow } from './model/rows.ts';
@@ -31,7 +32,7 @@ export interface QuerySources {
 /** Throws `Refusal` (no such thing, nothing matches); otherwise calls `then` once. */
 export function answerQuery(from: QuerySources, query: Query, then: Then): void {
   const { state } = from;
-  switch (query.query) {
+  switch (query.query as Question) {
     case 'nodes':
       return then({ nodes: nodesOf(state, query).map((node) => from.agents.row(node)) });
     case 'processes':

@@ -72,7 +72,7 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   stack.defer(() => clock.close());
   const running = await start({ journal, blobs, credentials, log, clock });
   const { core, transfers } = running;
-  const doors = new Doors({ core, transfers, credentials, log });
+  const doors = new Doors({ core, transfers, credentials, log, now: () => clock.now() });
   const listener = await listen({
     listen: options.listen,
     credentials: {

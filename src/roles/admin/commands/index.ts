@@ -62,6 +62,10 @@ export const table: readonly (readonly [paths: readonly string[], load: Loader])
   [['admin token create'], async () => (await import('./token/create.ts')).TokenCreate],
   [['admin token ls'], async () => (await import('./token/ls.ts')).TokenLs],
   [['admin token rm'], async () => (await import('./token/rm.ts')).TokenRm],
+  [['admin login'], async () => (await import('./login.ts')).Login],
+  [['admin identity ls'], async () => (await import('./identity/ls.ts')).IdentityLs],
+  [['admin identity show'], async () => (await import('./identity/show.ts')).IdentityShow],
+  [['admin identity revoke'], async () => (await import('./identity/revoke.ts')).IdentityRevoke],
   [['admin batch'], async () => (await import('./batch.ts')).Batch],
   [['completion'], async () => (await import('./completion.ts')).Completion],
 ];

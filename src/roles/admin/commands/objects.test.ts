@@ -315,7 +315,7 @@ test.each([
   [['node', 'label', 'n1', 'zone=a b']],
   [['node', 'rm', 'n 1']],
   [['token', 'create']],
-  [['token', 'create', '--role', 'admin']],
+  [['token', 'create', '--role', 'root']],
   [['token', 'create', '--role', 'agent', '--ttl', '8d']],
   [['token', 'create', '--role', 'agent', '--uses', '0']],
   [['token', 'create', '--role', 'agent', '--label', 'x']],

@@ -6,12 +6,14 @@
 import { unreachable } from '../../../base/assert.ts';
 import { limits } from '../../../base/limits.ts';
 import type { Verb } from '../../../base/verbs.ts';
-import type { Shape } from '../../../net/layout.ts';
+import type { MessageKind, Shape } from '../../../net/layout.ts';
+import { authorityOf, judge } from './authority.ts';
 import { defineBundle, removeBundles } from './bundles.ts';
 import { Change, Refusal } from './change.ts';
-import type { Command } from './command.ts';
+import type { Command, CommandBody } from './command.ts';
 import { carryOutDue, forgetSpent } from './due.ts';
 import { cancelOperation, execute, expireOrders } from './exec.ts';
+import { changeIdentities, recordAdmin } from './identities.ts';
 import { attachNode, detachNode, enrolNode, labelNode, removeNodes } from './nodes.ts';
 import { settle } from './operations.ts';
 import { applyReports } from './reports.ts';
@@ -43,6 +45,7 @@ export function apply(state: State, command: Command, seq: number): Outcome {
   if (known) return { reply: known.reply, change, repeated: true };
   let reply: Reply;
   try {
+    checkAuthority(change);
     reply = dispatch(change, command);
     settle(
       change,
@@ -54,6 +57,19 @@ export function apply(state: State, command: Command, seq: number): Outcome {
   }
   if (id !== '') remember(state, id, reply);
   return { reply, change, repeated: false };
+}
+
+/** Who has a record here is judged by it; the server's own commands have none. */
+function checkAuthority(change: Change): void {
+  const { command, state } = change;
+  const { by, kind, body } = command;
+  if (by === undefined) return;
+  const authority = authorityOf(state, by, command);
+  const refusal = judge(state, authority, kind as MessageKind, body);
+  if (refusal) throw refusal;
+  change.within = authority.scope;
+  const identity = state.identities.get(by);
+  if (identity) state.identities.set(by, { ...identity, lastSeen: command.at });
 }
 
 function remember(state: State, id: string, reply: Reply): void {
@@ -73,7 +89,7 @@ function dispatch(change: Change, command: Command): Reply {
     case 'found':
       return found(change, command.body);
     case 'identify':
-      return identify(change, command.body);
+      return recordAdmin(change, command.body);
     case 'hostToken':
       return createToken(change, command.body);
     case 'hostTokenRm':
@@ -106,6 +122,8 @@ function dispatch(change: Change, command: Command): Reply {
       return verb(change, command.body.mode === 'stop' ? 'stop' : 'kill', command.body);
     case 'depSchedule':
       return changeSchedules(change, command.body);
+    case 'depIdentity':
+      return changeIdentities(change, command.body);
     case 'scheduleDue':
       return carryOutDue(change, command.body);
     case 'scheduleSpent':
@@ -141,14 +159,7 @@ interface Timed {
   readonly timing?: Shape<'timing'> | undefined;
 }
 
-function found(change: Change, body: { fleet: string; spki: string; identity: string }): Reply {
+function found(change: Change, body: CommandBody<'found'>): Reply {
   change.state.fleet = body.fleet;
-  return identify(change, { spki: body.spki, identity: body.identity, role: 'admin' });
-}
-
-function identify(change: Change, body: { spki: string; identity: string; role: string }): Reply {
-  const { spki, identity: name } = body;
-  change.state.identities.set(spki, { spki, name, role: 'admin', createdAt: change.command.at });
-  change.event({ kind: 'identity-created', text: `identity ${name} (${body.role}) created` });
-  return { ok: true, body: {} };
+  return recordAdmin(change, body);
 }

@@ -8,7 +8,7 @@ import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { answerOperation, awaitAnswer, openOperation } from './operations.ts';
 import { placeSchedulesOfBundle } from './placement.ts';
-import { bundleSelects, checkSelector, selectNodes, taskSelects } from './resolve.ts';
+import { bounded, bundleSelects, checkSelector, selectNodes, taskSelects } from './resolve.ts';
 import { answerRow, presenceKey } from './rows.ts';
 import { liveRuns } from './runs.ts';
 import { makeSchedules } from './schedules.ts';
@@ -33,7 +33,7 @@ export function defineBundle(change: Change, body: CommandBody<'fileDef'>): Repl
     return makeSchedules(change, { timing: body.timing, on, deed });
   }
   const { at, who } = command;
-  const selectors = new Set(old?.on ?? []).add(on);
+  const selectors = new Set(old?.on ?? []).add(bounded(on, change.within));
   const record: BundleRecord = {
     ...{ bundle, digest, sizeBytes, at, who, createdAt: old?.createdAt ?? at },
     on: selectors.has('@all') ? ['@all'] : [...selectors],

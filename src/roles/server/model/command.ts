@@ -14,7 +14,7 @@ const fromMessages = [
   ...(['hostRm', 'hostState', 'hostToken', 'hostTokenRm'] as const),
   ...(['taskAdd', 'taskRm', 'taskRun', 'taskKill', 'taskStop', 'taskCont'] as const),
   ...(['taskOk', 'taskNok', 'fileDef', 'fileRm', 'retExec', 'retCancel'] as const),
-  'depSchedule',
+  ...(['depSchedule', 'depIdentity'] as const),
 ] as const;
 type MessageCommand = (typeof fromMessages)[number];
 
@@ -22,7 +22,10 @@ type MessageCommand = (typeof fromMessages)[number];
 const own = {
   /** The first record of a journal: the fleet's name for itself, and its first identity. */
   found: { must: ['fleet', 'spki', 'identity'], may: [] },
-  enrol: { must: ['spki', 'token', 'instance', 'build'], may: ['node', 'labels', 'addresses'] },
+  enrol: {
+    must: ['spki', 'token', 'instance', 'build'],
+    may: ['node', 'labels', 'addresses', 'role', 'identity'],
+  },
   /** An identity made by whoever owns the server's disk. */
   identify: { must: ['spki', 'identity', 'role'], may: [] },
   attach: {
@@ -54,6 +57,8 @@ export interface Stamp {
   readonly errorUs?: number | undefined;
   readonly who: string;
   readonly origin: string;
+  /** The key whose record is judged. Absent: the server itself, or a node of its own affairs. */
+  readonly by?: string | undefined;
 }
 
 export type CommandBody<K extends CommandKind> = K extends MessageCommand
@@ -75,7 +80,7 @@ for (const [kind, body] of Object.entries(own)) fields.set(kind, withStamp(body)
 
 function withStamp(body: Fields): Fields {
   const must = new Set([...stamp, ...body.must]);
-  return { must: [...must], may: ['errorUs', ...body.may] };
+  return { must: [...must], may: ['errorUs', 'by', ...body.may] };
 }
 
 const head: Fields = { must: ['commandKind'], may: [] };
@@ -93,6 +98,6 @@ export function decodeCommand(record: Uint8Array): Command {
   const layout = fields.get(kind);
   if (!layout) throw new Error(`the journal holds a command of another LOTC: ${kind}`);
   const all = decodeBody(layout, record) as AnyBody & Stamp;
-  const { commandKind: _, key, at, errorUs, who, origin, ...body } = all;
-  return { kind, body, key, at, errorUs, who, origin } as unknown as Command;
+  const { commandKind: _, key, at, errorUs, who, origin, by, ...body } = all;
+  return { kind, body, key, at, errorUs, who, origin, by } as unknown as Command;
 }

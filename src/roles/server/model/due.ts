@@ -15,6 +15,8 @@ export function carryOutDue(change: Change, body: CommandBody<'scheduleDue'>): R
   const record = state.schedules.get(schedule);
   if (!record || record.doneUs >= plannedUs) return { ok: true, body: {} };
   state.schedules.set(schedule, { ...record, doneUs: plannedUs });
+  // With the scope of who asked for it, as if it were done by that hand now.
+  change.within = record.within;
   const { action, bundle = '', digest = '', sizeBytes = 0, on, force } = record.plan;
   try {
     if (action === 'load') {

@@ -5,6 +5,7 @@ import { newAssignment } from './assignment.ts';
 import { loadBundles } from './bundles.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { enrolConsole, loggedIn } from './identities.ts';
 import { makeId } from './ids.ts';
 import { answerOperation, closeOrder, openOperation } from './operations.ts';
 import { forgetPlacements, placeSchedulesOn } from './placement.ts';
@@ -13,34 +14,23 @@ import { answerRow, nodeRow } from './rows.ts';
 import { liveRuns, setRow } from './runs.ts';
 import type { Answer, Labels, NodeRecord, Reply } from './state.ts';
 import { finishRemoval, stopForRemoval } from './tasks.ts';
+import { usableToken, useToken } from './tokens.ts';
 import { refusalOf } from './verbs.ts';
 import { startWished } from './wishes.ts';
 
-/** Enrolment: one command uses the token, makes the node and records its key. */
+/** Enrolment: one command uses the token, makes the node (or identity) and records its key. */
 export function enrolNode(change: Change, body: CommandBody<'enrol'>): Reply {
   const { state, command } = change;
-  const token = state.tokens.get(body.token);
-  if (!token)
-    throw new Refusal('token-unknown', 'this token is not known to the server', TOKEN_HINT);
-  if (token.enrolled.includes(body.spki)) return enrolled(change, body.spki);
-  if (token.role !== 'agent') {
-    throw new Refusal(
-      'not-allowed',
-      `this token is for role ${token.role}, not for an agent`,
-      TOKEN_HINT,
-    );
+  const known = state.tokens.get(body.token)?.enrolled.includes(body.spki) ?? false;
+  if (body.role !== undefined && body.role !== 'agent') {
+    return known ? loggedIn(state, body.spki) : enrolConsole(change, body);
   }
-  if (token.expiresAt <= command.at) {
-    throw new Refusal('token-expired', 'this token has expired', TOKEN_HINT);
-  }
-  if (token.usesLeft <= 0) {
-    const by = token.usedBy === undefined ? '' : ` (${token.usedBy})`;
-    throw new Refusal('token-used', `this token has been used${by}`, TOKEN_HINT);
-  }
+  if (known) return enrolled(change, body.spki);
+  const token = usableToken(change, body, 'agent');
   const name = grantedName(change, token.node, body.node);
   const labels = { ...body.labels, ...token.labels };
   checkLabels(labels);
-  const { at, who } = command;
+  const { at } = command;
   const node: NodeRecord = {
     ...{ uid: makeId('N', command.key, body.spki), name, labels, spki: body.spki },
     ...{ instance: body.instance, createdAt: at, createdBy: token.createdBy, reportSeq: 0 },
@@ -52,12 +42,7 @@ export function enrolNode(change: Change, body: CommandBody<'enrol'>): Reply {
   state.assignments.set(node.uid, newAssignment());
   const { uid, spki } = node;
   state.identities.set(spki, { spki, name, role: 'agent', node: uid, createdAt: at });
-  state.tokens.set(token.token, {
-    ...token,
-    usesLeft: token.usesLeft - 1,
-    enrolled: [...token.enrolled, spki],
-    usedBy: `by node ${name} from ${command.origin}`,
-  });
+  useToken(change, token, spki, `node ${name}`);
   loadBundles(change, node);
   placeSchedulesOn(change, node.uid);
   startWished(change, node);
@@ -66,7 +51,6 @@ export function enrolNode(change: Change, body: CommandBody<'enrol'>): Reply {
     text: `node ${name} joined with token ${token.token}`,
     node: name,
   });
-  void who;
   return enrolled(change, spki);
 }
 

@@ -8,7 +8,7 @@
 import { matches } from '../../../base/selector.ts';
 import { assign, withdraw } from './assignment.ts';
 import type { Change } from './change.ts';
-import { bundleSelects, selectorOf, taskSelects } from './resolve.ts';
+import { bundleSelects, isWithin, selectorOf, taskSelects } from './resolve.ts';
 import type { NodeRecord, ScheduleRecord, State } from './state.ts';
 
 const itemOf = (schedule: string): string => `schedule:${schedule}`;
@@ -45,8 +45,12 @@ function use(state: State, task: string, uid: string, by: 1 | -1): number {
 }
 
 /** Nodes a schedule is for, those that are to come included. */
-export function scheduleSelects(state: State, { plan }: ScheduleRecord, node: NodeRecord): boolean {
-  if (node.removing !== undefined) return false;
+export function scheduleSelects(
+  state: State,
+  { plan, within }: ScheduleRecord,
+  node: NodeRecord,
+): boolean {
+  if (node.removing !== undefined || !isWithin(within, node)) return false;
   if (plan.on !== undefined && !matches(selectorOf(plan.on), node)) return false;
   if (plan.task !== undefined) {
     const task = state.tasks.get(plan.task);

@@ -54,12 +54,30 @@ export function checkSelector(state: State, text: string): void {
   for (const name of namesIn(selectorOf(text))) nodeNamed(state, name);
 }
 
+/**
+ * A selector that never selects outside another, as `SELECTOR;SCOPE`: what somebody with a scope
+ * sets up for nodes to come. Names in the scope need not exist.
+ */
+export const bounded = (on: string, scope: string | undefined): string =>
+  scope === undefined ? on : `${on};${scope}`;
+
+export const selects = (text: string, node: NodeRecord): boolean =>
+  text.split(';').every((part) => matches(selectorOf(part), node));
+
+export const isWithin = (scope: string | undefined, node: NodeRecord): boolean =>
+  scope === undefined || matches(selectorOf(scope), node);
+
 export function bundleSelects(bundle: BundleRecord, node: NodeRecord): boolean {
   if (bundle.except.includes(node.name)) return false;
-  return bundle.on.some((text) => matches(selectorOf(text), node));
+  return bundle.on.some((text) => selects(text, node));
 }
 
-export function taskSelects(state: State, task: TaskRecord, node: NodeRecord): boolean {
+export function taskSelects(
+  state: State,
+  task: Pick<TaskRecord, 'spec' | 'within'>,
+  node: NodeRecord,
+): boolean {
+  if (!isWithin(task.within, node)) return false;
   if (task.spec.on !== undefined) return matches(selectorOf(task.spec.on), node);
   const bundle = task.spec.bundle === undefined ? undefined : state.bundles.get(task.spec.bundle);
   return bundle ? bundleSelects(bundle, node) : true;

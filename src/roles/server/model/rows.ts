@@ -7,6 +7,7 @@ import { rowOf } from './runs.ts';
 import type {
   Answer,
   BundleRecord,
+  IdentityRecord,
   NodeRecord,
   OperationRecord,
   RunRecord,
@@ -84,6 +85,17 @@ export function nodeRow(record: NodeRecord): Omit<Shape<'node'>, 'nodeState'> {
   const { name: node, uid, labels, addresses, build, lastSeen, createdAt, containment } = record;
   const { paused, holds } = record;
   return { node, uid, labels, addresses, build, lastSeen, createdAt, containment, holds, paused };
+}
+
+export function identityRow(record: IdentityRecord, seenUs = 0): Shape<'identity'> {
+  const { spki, name: identity, role, scope, grants, createdAt, createdBy } = record;
+  const { origin, expiresAt, revokedAt } = record;
+  const lastSeen = Math.max(record.lastSeen ?? 0, seenUs) || undefined;
+  const revoked = revokedAt !== undefined;
+  return {
+    ...{ identity, role, spki, scope, grants, createdAt, createdBy, origin, expiresAt },
+    ...{ lastSeen, revoked },
+  };
 }
 
 export function tokenRow(record: TokenRecord): Shape<'token'> {

@@ -93,7 +93,8 @@ function makeOne(
     const most = limits.schedules;
     throw new Refusal('too-large', `there are ${most} schedules already, the most a server holds`);
   }
-  const record: ScheduleRecord = { plan, paused: false, pausedOn: [], doneUs: 0 };
+  const { within } = change;
+  const record: ScheduleRecord = { plan, within, paused: false, pausedOn: [], doneUs: 0 };
   state.schedules.set(id, record);
   indexSchedule(state, record);
   placeSchedule(change, record, { anew: true });

@@ -10,7 +10,10 @@ import type { ErrorCode } from '../../../base/errors.ts';
 import type { Shape } from '../../../net/layout.ts';
 
 export type Labels = Readonly<Record<string, string>>;
-export type Role = 'admin' | 'agent';
+/** Of people and programs at a console, and of nodes. */
+export const consoleRoles = ['viewer', 'operator', 'admin'] as const;
+export type ConsoleRole = (typeof consoleRoles)[number];
+export type Role = ConsoleRole | 'agent';
 
 export interface NodeRecord {
   /** Never re-used, unlike the name: rights hang on it. */
@@ -44,8 +47,21 @@ export interface IdentityRecord {
   readonly spki: string;
   readonly name: string;
   readonly role: Role;
+  /** Of an agent: the uid of its node. */
   readonly node?: string | undefined;
+  /** A selector: the nodes it may act on. Absent: all. */
+  readonly scope?: string | undefined;
+  readonly grants?: readonly string[] | undefined;
   readonly createdAt: number;
+  readonly createdBy?: string | undefined;
+  /** From where it was made. */
+  readonly origin?: string | undefined;
+  /** When it lapses, in true time. Absent: it does not. */
+  readonly expiresAt?: number | undefined;
+  /** Kept, so that whoever shows the key is told why it is refused. */
+  readonly revokedAt?: number | undefined;
+  /** When it last commanded something; sessions that only read are soft state. */
+  readonly lastSeen?: number | undefined;
 }
 
 export interface TokenRecord {
@@ -54,8 +70,12 @@ export interface TokenRecord {
   readonly role: Role;
   readonly usesLeft: number;
   readonly expiresAt: number;
+  /** The name of the node, or of the identity, that it makes. */
   readonly node?: string | undefined;
   readonly labels?: Labels | undefined;
+  readonly scope?: string | undefined;
+  readonly grants?: readonly string[] | undefined;
+  readonly identityTtlMs?: number | undefined;
   readonly createdAt: number;
   readonly createdBy: string;
   /** Keys enrolled with it, so that a lost answer can be asked for again. */
@@ -67,7 +87,7 @@ export interface BundleRecord {
   readonly bundle: string;
   readonly digest: string;
   readonly sizeBytes: number;
-  /** Selectors, any of which selects a node; nodes it was unloaded from by name. */
+  /** Bounded selectors, any of which selects a node; nodes it was unloaded from by name. */
   readonly on: readonly string[];
   readonly except: readonly string[];
   readonly createdAt: number;
@@ -91,8 +111,10 @@ export interface TaskRecord {
   readonly createdAt: number;
   readonly at: number;
   readonly who: string;
+  /** The scope of who defined it: it never reaches a node outside, also none that joins later. */
+  readonly within?: string | undefined;
   readonly removing?: string | undefined;
-  /** Selectors of the starts that stand: nodes to come that match one are meant too. */
+  /** Bounded selectors of the starts that stand: nodes to come that match one are meant too. */
   readonly wished?: readonly string[] | undefined;
 }
 
@@ -100,6 +122,8 @@ export interface TaskRecord {
 export interface ScheduleRecord {
   /** As nodes are assigned it, but for what is paused. `on` is also who it is for. */
   readonly plan: Shape<'schedule'>;
+  /** As of a task. */
+  readonly within?: string | undefined;
   readonly paused: boolean;
   /** Uids of nodes where this one rests. */
   readonly pausedOn: readonly string[];

@@ -51,7 +51,7 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
   const record: TaskRecord = {
     ...{ task, spec, enabled, revision, at, who },
     createdAt: old?.createdAt ?? at,
-    wished: old?.wished,
+    ...{ within: change.within, wished: old?.wished },
   };
   checkLimits(state, record);
   state.tasks.set(task, record);

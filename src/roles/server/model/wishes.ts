@@ -4,10 +4,9 @@
  * always` (CLI contract, "Nodes that join later"); never a past one-off start.
  */
 import { isRunId } from '../../../base/ids.ts';
-import { matches } from '../../../base/selector.ts';
 import type { Change } from './change.ts';
 import { openOperation } from './operations.ts';
-import { bundleSelects, selectorOf, taskSelects } from './resolve.ts';
+import { bounded, bundleSelects, selects, taskSelects } from './resolve.ts';
 import { latestRun } from './runs.ts';
 import type { NodeRecord, State, TaskRecord } from './state.ts';
 import { orderStart, type VerbRequest } from './verbs.ts';
@@ -16,7 +15,8 @@ const EVERYWHERE = '@all';
 
 /** Remembers what a verb that was accepted says about nodes that are not there yet. */
 export function noteWish(change: Change, request: VerbRequest): void {
-  const { verb, targets, signal, on = EVERYWHERE } = request;
+  const { verb, targets, signal } = request;
+  const on = bounded(request.on ?? EVERYWHERE, change.within);
   const up = verb === 'start' || verb === 'restart';
   const down = verb === 'stop' || (verb === 'kill' && signal === undefined);
   if (!up && !down) return;
@@ -48,5 +48,5 @@ function isDue(state: State, task: TaskRecord, node: NodeRecord): boolean {
   if (latestRun(state, task.task, node.uid) || !taskSelects(state, task, node)) return false;
   const bundle = spec.bundle === undefined ? undefined : state.bundles.get(spec.bundle);
   if (spec.bundle !== undefined && !(bundle && bundleSelects(bundle, node))) return false;
-  return wished.some((text) => matches(selectorOf(text), node));
+  return wished.some((text) => selects(text, node));
 }

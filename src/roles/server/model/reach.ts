@@ -1,0 +1,126 @@
+/**
+ * Which nodes a request is about: the resolved set that a scope is held against. What cannot be
+ * resolved (no such task, nothing matches) is about no node; the model refuses it in its own words.
+ *
+ * It resolves as the model does when it carries the request out, and errs to the larger set: a
+ * task's change is about the nodes it selects before and after, and those where it still runs.
+ */
+import { isRunId } from '../../../base/ids.ts';
+import type { AnyBody, MessageKind } from '../../../net/layout.ts';
+import { Refusal } from './change.ts';
+import { scheduleSelects, schedulesOf } from './placement.ts';
+import { bundleSelects, nodeNamed, resolveTarget, selectNodes, taskSelects } from './resolve.ts';
+import { liveRuns } from './runs.ts';
+import type { NodeRecord, ScheduleRecord, State } from './state.ts';
+
+type Nodes = Iterable<NodeRecord>;
+
+export function reachOf(state: State, kind: MessageKind, body: AnyBody): ReadonlySet<NodeRecord> {
+  const nodes = new Set<NodeRecord>();
+  for (const part of partsOf(state, kind, body)) {
+    try {
+      for (const node of part()) nodes.add(node);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+    }
+  }
+  return nodes;
+}
+
+type Part = () => Nodes;
+
+function partsOf(state: State, kind: MessageKind, body: AnyBody): readonly Part[] {
+  const { targets = [], names = [], on } = body;
+  switch (kind) {
+    case 'taskRun':
+    case 'taskStop':
+    case 'taskCont':
+    case 'taskKill': {
+      const starting = kind === 'taskRun' || body.timing !== undefined;
+      return targets.map((target) => () => aimed(state, target, on, starting));
+    }
+    case 'retLog':
+      return [...targets, ...(body.run === undefined ? [] : [body.run])].map(
+        (target) => () => aimed(state, target, on, true),
+      );
+    case 'taskAdd':
+      return [() => ofTask(state, body.task ?? ''), () => ofSpec(state, body.spec)];
+    case 'taskRm':
+    case 'taskOk':
+    case 'taskNok':
+      return names.map((name) => () => ofTask(state, name));
+    case 'fileDef':
+    case 'filePut':
+      return [() => ofBundle(state, body.bundle ?? ''), () => selectNodes(state, on ?? '@all')];
+    case 'fileRm':
+      if (on !== undefined) return [() => selectNodes(state, on)];
+      return names.map((name) => () => ofBundle(state, name));
+    case 'retExec':
+      return [() => selectNodes(state, on ?? '@all')];
+    case 'retCancel':
+      return [() => waitedFor(state, body.operation ?? '')];
+    case 'hostState':
+      return [() => [nodeNamed(state, body.node ?? '')]];
+    case 'depSchedule':
+      if (on !== undefined) return [() => selectNodes(state, on)];
+      return scheduled(state, names, body.task).map((record) => () => ofSchedule(state, record));
+    default:
+      return [];
+  }
+}
+
+function* aimed(state: State, target: string, on: string | undefined, starting: boolean): Nodes {
+  for (const { node } of resolveTarget(state, target, { on, starting })) yield node;
+  // What still runs where the task no longer selects.
+  if (isRunId(target) || on !== undefined || target.includes('@')) return;
+  yield* running(state, target);
+}
+
+function* running(state: State, task: string): Nodes {
+  for (const { uid } of liveRuns(state, { task })) {
+    const node = state.nodes.get(uid);
+    if (node) yield node;
+  }
+}
+
+function* ofTask(state: State, name: string): Nodes {
+  const task = state.tasks.get(name);
+  if (!task) return;
+  for (const node of state.nodes.values()) if (taskSelects(state, task, node)) yield node;
+  yield* running(state, name);
+}
+
+function* ofSpec(state: State, spec: AnyBody['spec']): Nodes {
+  if (!spec) return;
+  for (const node of state.nodes.values()) if (taskSelects(state, { spec }, node)) yield node;
+}
+
+function* ofBundle(state: State, name: string): Nodes {
+  const bundle = state.bundles.get(name);
+  if (!bundle) return;
+  for (const node of state.nodes.values()) if (bundleSelects(bundle, node)) yield node;
+  for (const run of liveRuns(state, {})) {
+    const node = run.bundle === name ? state.nodes.get(run.uid) : undefined;
+    if (node) yield node;
+  }
+}
+
+function* waitedFor(state: State, id: string): Nodes {
+  for (const token of state.operations.get(id)?.waiting ?? []) {
+    const node = state.nodes.get(state.orders.get(token)?.uid ?? '');
+    if (node) yield node;
+  }
+}
+
+function scheduled(
+  state: State,
+  names: readonly string[],
+  task: string | undefined,
+): readonly ScheduleRecord[] {
+  if (names.length === 0 && task !== undefined) return schedulesOf(state, task);
+  return names.flatMap((name) => state.schedules.get(name) ?? []);
+}
+
+function* ofSchedule(state: State, record: ScheduleRecord): Nodes {
+  for (const node of state.nodes.values()) if (scheduleSelects(state, record, node)) yield node;
+}

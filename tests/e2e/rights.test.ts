@@ -1,0 +1,171 @@
+/** Who may what, with the executable: logins, roles, scopes, grants, revocation. */
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Fleet, type Result, until } from './fleet.ts';
+
+let fleet: Fleet;
+beforeAll(async () => {
+  fleet = new Fleet();
+  await fleet.server();
+  await fleet.agent('a1', 'both', ['--label', 'zone=a']);
+  await fleet.agent('b1', 'both', ['--label', 'zone=b']);
+  await fleet.online('a1', 'b1');
+  for (const [task, on] of Object.entries({ everywhere: '@all', ina: 'zone=a', inb: 'zone=b' })) {
+    await fleet.must(['task', 'create', task, '--on', on, '--', 'sleep', '1000']);
+  }
+  await login('ann', 'operator', ['--scope', 'zone=a']);
+  await login('eve', 'operator', ['--scope', 'zone=a', '--grant', 'define', '--grant', 'run']);
+  await login('vic', 'viewer');
+});
+afterAll(() => fleet[Symbol.asyncDispose]());
+
+const identity = (name: string): string => fleet.path(`${name}.json`);
+
+async function token(role: string, more: readonly string[] = []): Promise<string> {
+  const secret = await fleet.must(['token', 'create', '--role', role, '-o', 'name', ...more]);
+  return secret.trim();
+}
+
+const loginWith = (secret: string, name: string, more: readonly string[] = []): Promise<Result> => {
+  const place = fleet.place('console');
+  const where = [...fleet.serverArgs(place), '--identity', identity(name)];
+  return fleet.admin(['login', '--token', secret, '--name', name, ...where, ...more], { place });
+};
+
+async function login(name: string, role: string, more: readonly string[] = []): Promise<void> {
+  const { code, stderr } = await loginWith(await token(role, more), name);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+}
+
+const as = (name: string, ...args: string[]): Promise<Result> => {
+  const place = fleet.place('console');
+  return fleet.admin(args, { place, env: { LOTC_IDENTITY: identity(name) } });
+};
+
+const events = async (): Promise<readonly { kind: string; who: string; text: string }[]> =>
+  fleet.json(['events']);
+
+test('a login: private file, one use, no token of another kind', async () => {
+  expect(statSync(identity('ann')).mode & 0o777).toBe(0o600);
+  expect(JSON.parse(readFileSync(identity('ann'), 'utf8'))).toMatchObject({
+    ...{ name: 'ann', role: 'operator' },
+  });
+  const secret = await token('viewer');
+  expect((await loginWith(secret, 'once')).code).toBe(0);
+  const twice = await loginWith(secret, 'twice');
+  expect(twice).toMatchObject({ code: 6, stdout: '' });
+  expect(twice.stderr).toMatch(/used \(by identity once from .* at \d{4}-/);
+  expect(existsSync(identity('twice'))).toBe(false);
+  const taken = await loginWith(await token('viewer'), 'once', ['--force']);
+  expect(taken).toMatchObject({ code: 8 });
+  expect(await loginWith(await token('agent'), 'x')).toMatchObject({ code: 6 });
+  const bound = await token('viewer', ['--name', 'somebody']);
+  expect(await loginWith(bound, 'nobody')).toMatchObject({ code: 6 });
+  const there = await loginWith(await token('viewer'), 'ann');
+  expect(there).toMatchObject({ code: 8 });
+  expect(there.stderr).toContain('--force');
+});
+
+test('an agent takes no token of a viewer, a console no certificate of an agent', async () => {
+  const place = fleet.place('stranger');
+  const args = ['agent', '--data', fleet.path('a-x'), '--name', 'x', ...fleet.serverArgs(place)];
+  const role = fleet.start(place, [...args, '--token', await token('viewer')]);
+  expect(await role.ended()).toBe(6);
+  expect(role.text()).toContain('lotc admin login');
+  const dir = fleet.path('a-a1/private');
+  const own = JSON.parse(readFileSync(`${dir}/identity.json`, 'utf8')) as object;
+  const key = readFileSync(`${dir}/node.key`, 'utf8');
+  const { addresses } = JSON.parse(readFileSync(fleet.path('s/admin.json'), 'utf8')) as {
+    addresses: string[];
+  };
+  const forged = { ...own, key, addresses, name: 'admin', role: 'admin' };
+  writeFileSync(identity('forged'), JSON.stringify(forged), { mode: 0o600 });
+  for (const words of [['ps'], ['stop', 'ina'], ['token', 'create', '--role', 'admin']]) {
+    const { code, stderr } = await as('forged', ...words);
+    expect([code, stderr]).toEqual([6, expect.stringContaining('agent "a1"')]);
+  }
+});
+
+test('a viewer reads and changes nothing', async () => {
+  const before = (await events()).at(-1);
+  expect((await as('vic', 'ps', '--all')).code).toBe(0);
+  expect((await as('vic', 'nodes')).code).toBe(0);
+  expect((await as('vic', 'events')).code).toBe(0);
+  const denied = [
+    ...[
+      ['start', 'ina'],
+      ['task', 'create', 'x', '--', 'true'],
+      ['task', 'rm', 'ina'],
+    ],
+    ...[
+      ['node', 'label', 'a1', 'x=y'],
+      ['node', 'rm', 'a1', '--force'],
+      ['logs', 'ina'],
+    ],
+    ...[
+      ['run', '--on', '@all', '--', 'true'],
+      ['token', 'create', '--role', 'admin'],
+    ],
+    ...[
+      ['token', 'ls'],
+      ['identity', 'ls'],
+      ['identity', 'revoke', 'vic'],
+    ],
+    ['load', '/etc/hostname', '--name', 'x'],
+  ];
+  for (const words of denied) {
+    const { code, stderr } = await as('vic', ...words);
+    expect([words[0], code]).toEqual([words[0], 6]);
+    expect(stderr).toContain('viewer "vic"');
+  }
+  expect((await events()).at(-1)).toEqual(before);
+});
+
+test('an operator acts within its scope, and is refused whole beyond it', async () => {
+  expect((await as('ann', 'start', 'ina', '--wait')).code).toBe(0);
+  const beyond = await as('ann', 'start', 'everywhere');
+  expect(beyond).toMatchObject({ code: 6, stdout: '' });
+  expect(beyond.stderr).toMatch(/"zone=a" only, and this is also about b1/);
+  expect(await fleet.json(['ps', 'everywhere'])).toEqual([]);
+  expect((await as('ann', 'start', 'everywhere', '--on', 'zone=a', '--wait')).code).toBe(0);
+  expect((await as('ann', 'stop', 'inb')).code).toBe(6);
+  expect((await as('ann', 'node', 'label', 'b1', 'zone=a')).code).toBe(6);
+  expect((await as('ann', 'node', 'label', 'a1', 'zone=b')).code).toBe(6);
+  expect((await as('ann', 'task', 'create', 'x', '--on', 'a1', '--', 'true')).code).toBe(6);
+  expect((await as('ann', 'run', '--on', 'a1', '--', 'true')).code).toBe(6);
+  expect((await as('ann', 'logs', 'ina')).code).toBe(0);
+  expect((await as('ann', 'stop', 'ina', '--wait')).code).toBe(0);
+});
+
+test('grants: define and run within the scope, users only where allowed', async () => {
+  expect((await as('eve', 'task', 'create', 'hers', '--on', 'zone=a', '--', 'true')).code).toBe(0);
+  expect((await as('eve', 'task', 'create', 'wide', '--', 'true')).code).toBe(6);
+  const user = ['task', 'create', 'u', '--on', 'a1', '--user', 'nobody', '--', 'true'];
+  expect((await as('eve', ...user)).code).toBe(6);
+  expect(await as('eve', 'run', '--on', 'a1', '--', 'echo', 'hi')).toMatchObject({
+    ...{ code: 0, stdout: 'hi\n' },
+  });
+  expect((await as('eve', 'run', '--on', '@all', '--', 'true')).code).toBe(6);
+  expect((await as('eve', 'load', '/etc/hostname', '--name', 'h', '--on', 'a1')).code).toBe(0);
+  expect((await as('eve', 'load', '/etc/hostname', '--name', 'w')).code).toBe(6);
+});
+
+test('a revoked identity ends at once, also what it watches, and stays so', async () => {
+  await login('gone', 'operator');
+  const watching = as('gone', 'events', '-f');
+  await until(async () => {
+    const rows = await fleet.json<{ name: string; lastSeen: string | null }[]>(['identity', 'ls']);
+    return rows.some(({ name, lastSeen }) => name === 'gone' && lastSeen !== null);
+  });
+  await fleet.must(['identity', 'revoke', 'gone']);
+  expect((await watching).code).toBe(6);
+  const { code, stderr } = await as('gone', 'ps');
+  expect([code, stderr]).toEqual([6, expect.stringContaining('it was revoked')]);
+  const [row] = await fleet
+    .json<{ name: string; revoked: boolean }[]>(['identity', 'ls'])
+    .then((rows) => rows.filter(({ name }) => name === 'gone'));
+  expect(row?.revoked).toBe(true);
+  const last = await fleet.admin(['identity', 'revoke', 'admin']);
+  expect(last).toMatchObject({ code: 8 });
+  expect(last.stderr).toContain('recover-admin');
+});
