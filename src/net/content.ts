@@ -3,14 +3,17 @@
  * The rules are those of transfer.ts; here they only wait. A side that never writes or never
  * reads on costs one window of memory.
  */
+import { BlockQueue } from '../base/blocks.ts';
 import { type LotcError, ProtocolError } from '../base/errors.ts';
+import { limits } from '../base/limits.ts';
 import type { Chunk } from './session-events.ts';
 import { InboundTransfer, OutboundTransfer } from './transfer.ts';
 
 export class Sending {
   readonly #transfer: OutboundTransfer;
   readonly #wake: () => void;
-  #waiting: PromiseWithResolvers<void> | undefined;
+  #waiting: { readonly until: () => boolean; readonly met: () => void } | undefined;
+  #lost: ((reason: LotcError) => void) | undefined;
   #ended: LotcError | undefined;
 
   constructor(options: { offset: number; sizeBytes: number; credit: number }, wake: () => void) {
@@ -18,28 +21,34 @@ export class Sending {
     this.#wake = wake;
   }
 
-  /** Takes any number of bytes; resolves when the next may come. Rejects when the session ends. */
+  /**
+   * Takes any number of bytes; when it resolves they may be written over, and the next may come.
+   * Rejects when the session ends.
+   */
   async write(data: Uint8Array): Promise<void> {
-    let rest = data;
-    while (rest.length > 0) {
-      const room = Math.min(rest.length, await this.#room());
-      this.#transfer.offer(rest.subarray(0, room));
+    const transfer = this.#transfer;
+    for (let rest = data; rest.length > 0; ) {
+      await this.#when(() => transfer.roomBytes > 0);
+      const room = Math.min(rest.length, transfer.roomBytes);
+      transfer.offer(rest.subarray(0, room));
       rest = rest.subarray(room);
       this.#wake();
     }
+    await this.#when(() => transfer.waitingBytes < limits.chunkBytes);
+    transfer.keepRest();
   }
 
   /** Resolves when the last chunk has left the queue. */
   async end(): Promise<void> {
     this.#wake();
-    while (!this.#transfer.done) await this.#change();
+    await this.#when(() => this.#transfer.done);
   }
 
   /** For the session: the next chunk. */
   pull(): Chunk | undefined {
     if (this.#ended) return undefined;
     const chunk = this.#transfer.pull();
-    if (chunk && (this.#transfer.done || this.#transfer.roomBytes > 0)) this.#changed();
+    if (chunk) this.#changed();
     return chunk;
   }
 
@@ -51,28 +60,26 @@ export class Sending {
 
   stop(reason: LotcError): void {
     this.#ended ??= reason;
-    this.#waiting?.reject(reason);
+    this.#lost?.(reason);
     this.#waiting = undefined;
+    this.#lost = undefined;
   }
 
-  async #room(): Promise<number> {
-    for (;;) {
-      if (this.#ended) throw this.#ended;
-      const room = this.#transfer.roomBytes;
-      if (room > 0) return room;
-      await this.#change();
-    }
-  }
-
-  async #change(): Promise<void> {
+  /** One thing is waited for at a time: there is one writer. */
+  async #when(until: () => boolean): Promise<void> {
     if (this.#ended) throw this.#ended;
-    this.#waiting ??= Promise.withResolvers<void>();
-    await this.#waiting.promise;
+    if (until()) return;
+    await new Promise<void>((met, lost) => {
+      this.#waiting = { until, met };
+      this.#lost = lost;
+    });
   }
 
   #changed(): void {
-    this.#waiting?.resolve();
+    if (!this.#waiting?.until()) return;
+    this.#waiting.met();
     this.#waiting = undefined;
+    this.#lost = undefined;
   }
 }
 
@@ -86,7 +93,7 @@ export interface ReceivingOptions {
 export class Receiving implements AsyncIterable<Uint8Array> {
   readonly #transfer: InboundTransfer;
   readonly #grant: (credit: number) => void;
-  #pieces: Uint8Array[] = [];
+  readonly #blocks = new BlockQueue();
   #waiting: PromiseWithResolvers<void> | undefined;
   #stopped: LotcError | undefined;
 
@@ -108,7 +115,8 @@ export class Receiving implements AsyncIterable<Uint8Array> {
       if (error instanceof ProtocolError) return error;
       throw error;
     }
-    if (chunk.data.length > 0) this.#pieces.push(chunk.data);
+    // Copied: what a socket has read goes before it grows old, and costs no collection then.
+    this.#blocks.put(chunk.data);
     this.#changed();
     return undefined;
   }
@@ -118,31 +126,28 @@ export class Receiving implements AsyncIterable<Uint8Array> {
     this.#changed();
   }
 
-  /** All that has come since; undefined: it was all. */
-  async read(): Promise<readonly Uint8Array[] | undefined> {
-    while (this.#pieces.length === 0) {
-      if (this.#transfer.ended) return undefined;
+  /** What has come since, or some of it, to be looked at until drained; undefined: it was all. */
+  async read(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const part = this.#blocks.next();
+      if (part || this.#transfer.ended) return part;
       if (this.#stopped) throw this.#stopped;
       this.#waiting ??= Promise.withResolvers<void>();
       await this.#waiting.promise;
     }
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    return pieces;
   }
 
   /** The consumer is done with so many bytes: more may come. */
   drained(count: number): void {
+    this.#blocks.free(count);
     const credit = this.#transfer.drain(count);
     if (credit !== undefined) this.#grant(credit);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    for (let pieces = await this.read(); pieces; pieces = await this.read()) {
-      for (const piece of pieces) {
-        yield piece;
-        this.drained(piece.length);
-      }
+    for (let part = await this.read(); part; part = await this.read()) {
+      yield part;
+      this.drained(part.length);
     }
   }
 

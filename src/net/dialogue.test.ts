@@ -225,7 +225,7 @@ test('an upload: content goes in as the receiver drains, and OK comes after all 
     const receiving = reply.receive({ offset: 1_000, sizeBytes: body.sizeBytes });
     reply.ack({ offset: 1_000, credit: receiving.credit });
     void (async () => {
-      for await (const piece of receiving) got.push(piece);
+      for await (const piece of receiving) got.push(piece.slice());
       reply.ok({ digest: body.digest });
     })();
   });
@@ -273,7 +273,7 @@ test('a download, with pings in between; a lost session ends both sides of it', 
   const first = get();
   const got: Uint8Array[] = [];
   for await (const piece of first.receiving) {
-    got.push(piece);
+    got.push(piece.slice());
     if (got.length % 20 === 0) await opener.request('ping', {});
   }
   expect(await first.done).toEqual({ digest: 'd' });

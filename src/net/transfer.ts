@@ -41,8 +41,9 @@ export class OutboundTransfer {
     return this.#offset + this.#waitingBytes;
   }
 
-  get sentOffset(): number {
-    return this.#offset;
+  /** Offered, and not pulled yet. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
   raise(credit: number): void {
@@ -54,6 +55,14 @@ export class OutboundTransfer {
     if (data.length === 0) return;
     this.#waiting.push(data);
     this.#waitingBytes += data.length;
+  }
+
+  /** Copies what waits: nothing that was offered is looked at any more. */
+  keepRest(): void {
+    if (this.#waitingBytes === 0) return;
+    const rest = this.#gather(this.#waitingBytes);
+    this.#waiting.push(Uint8Array.from(rest));
+    this.#waitingBytes = rest.length;
   }
 
   /** The next chunk that credit allows; empty content has one empty chunk. */

@@ -1,14 +1,18 @@
-/** One blob on its way in: gathered into slabs, hashed as it passes, verified at its end. */
+/**
+ * One blob on its way in: gathered into slabs, hashed as it passes, verified at its end. Who reads
+ * along is given the slabs themselves (recent-slabs.ts), or what is in the file already.
+ */
 
 import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assert } from '../base/assert.ts';
+import { blockBytes, giveBlock, takeBlock } from '../base/blocks.ts';
 import { LotcError } from '../base/errors.ts';
 import { storageError, syncDirectory } from './durable.io.ts';
+import { type Part, RecentSlabs, type Slab } from './recent-slabs.ts';
 
-export const slabBytes = 256 * 1024;
 /** The kernel is told to start writing after so much, so that the last sync is a short one. */
 const flushEveryBytes = 64 << 20;
 
@@ -36,16 +40,14 @@ export class FileUpload implements BlobUpload {
   #hash: Hash = createHash('sha256');
   #file: FileHandle | undefined;
   #have = 0;
-  #slab = new Uint8Array(slabBytes);
-  #filled = 0;
-  /** A second slab, so that one is gathered while the other is written. */
-  #spare: Uint8Array<ArrayBuffer> | undefined = new Uint8Array(slabBytes);
-  #written = 0;
+  readonly #recent = new RecentSlabs();
+  /** The one being gathered, while the one before it is written. */
+  #slab: Slab | undefined;
+  /** Where the next slab begins; up to there content has been hashed, and can be read. */
+  #readable = 0;
   #writing: Promise<void> = Promise.resolve();
   #flushing: Promise<void> = Promise.resolve();
   #flushedBytes = 0;
-  /** Bytes that are in the file, on disk or on their way there. */
-  #readable = 0;
   #growth: PromiseWithResolvers<void> | undefined;
   #failure: LotcError | undefined;
   #ended = false;
@@ -90,11 +92,12 @@ export class FileUpload implements BlobUpload {
     }
     this.#have += chunk.length;
     for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + slabBytes - this.#filled);
-      this.#slab.set(part, this.#filled);
-      this.#filled += part.length;
+      const slab = (this.#slab ??= this.#recent.next(this.#readable));
+      const part = chunk.subarray(at, at + slab.bytes.length - slab.length);
+      slab.bytes.set(part, slab.length);
+      slab.length += part.length;
       at += part.length;
-      if (this.#filled === slabBytes) await this.#writeSlab();
+      if (slab.length === slab.bytes.length) await this.#writeSlab();
     }
   }
 
@@ -138,16 +141,14 @@ export class FileUpload implements BlobUpload {
    * For those who read while it arrives: some bytes from `offset` on, as soon as there are any.
    * Undefined: the upload has ended, well or not. What is read is not verified yet.
    */
-  async follow(offset: number): Promise<Uint8Array | undefined> {
+  async follow(offset: number): Promise<Part | undefined> {
     while (!this.#ended && this.#readable <= offset) {
       this.#growth ??= Promise.withResolvers<void>();
       await this.#growth.promise;
     }
     const file = this.#file;
     if (this.#ended || !file) return undefined;
-    const length = Math.min(slabBytes, this.#readable - offset);
-    const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, offset);
-    return buffer.subarray(0, bytesRead);
+    return this.#recent.read(offset) ?? readPart(file, offset, this.#readable);
   }
 
   async #resume(file: FileHandle): Promise<void> {
@@ -156,48 +157,36 @@ export class FileUpload implements BlobUpload {
       await file.truncate(0);
       return;
     }
-    while (this.#written < there) {
-      const length = Math.min(slabBytes, there - this.#written);
-      const { bytesRead } = await file.read(this.#slab, 0, length, this.#written);
-      if (bytesRead === 0) break;
-      this.#hash.update(this.#slab.subarray(0, bytesRead));
-      this.#written += bytesRead;
+    while (this.#readable < there) {
+      const part = await readPart(file, this.#readable, there);
+      const { length } = part.bytes;
+      this.#hash.update(part.bytes);
+      part.release();
+      this.#readable += length;
+      if (length === 0) break;
     }
-    this.#have = this.#written;
-    this.#readable = this.#written;
+    this.#have = this.#readable;
   }
 
   /** Hashes and hands on what is gathered; waits only for the slab before it. */
   async #writeSlab(): Promise<void> {
-    if (this.#filled === 0) return;
     const slab = this.#slab;
-    const length = this.#filled;
-    this.#hash.update(slab.subarray(0, length));
+    if (!slab) return;
+    this.#hash.update(slab.bytes.subarray(0, slab.length));
     await this.#writing;
     if (this.#failure) throw this.#failure;
-    this.#slab = this.#spare ?? new Uint8Array(slabBytes);
-    this.#spare = slab;
-    this.#filled = 0;
-    const at = this.#written;
-    this.#written += length;
-    this.#writing = this.#put(slab, length, at);
+    this.#slab = undefined;
+    this.#readable = slab.at + slab.length;
+    this.#writing = this.#put(slab);
+    this.#grown();
   }
 
-  async #put(slab: Uint8Array, length: number, at: number): Promise<void> {
+  async #put({ bytes, at, length }: Slab): Promise<void> {
     try {
       for (let done = 0; done < length; ) {
-        const { bytesWritten } = (await this.#file?.write(
-          slab,
-          done,
-          length - done,
-          at + done,
-        )) ?? {
-          bytesWritten: 0,
-        };
-        done += bytesWritten;
+        const rest = length - done;
+        done += (await this.#file?.write(bytes, done, rest, at + done))?.bytesWritten ?? rest;
       }
-      this.#readable = at + length;
-      this.#grown();
       if (at + length - this.#flushedBytes >= flushEveryBytes) await this.#flush(at + length);
     } catch (error) {
       this.#failure ??= storageError(error, `cannot store ${this.#options.digest}`);
@@ -227,8 +216,17 @@ export class FileUpload implements BlobUpload {
     if (this.#ended) return;
     this.#ended = true;
     await this.#settled();
+    this.#recent.close();
     await this.#file?.close();
     this.#options.onEnd();
     this.#grown();
   }
+}
+
+/** One block at most, as far as there is content before `end`. */
+async function readPart(file: FileHandle, offset: number, end: number): Promise<Part> {
+  const block = takeBlock();
+  const length = Math.min(blockBytes, end - offset);
+  const { bytesRead } = await file.read(block, 0, length, offset);
+  return { bytes: block.subarray(0, bytesRead), release: () => giveBlock(block) };
 }

@@ -10,8 +10,9 @@
 import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { giveBlock, takeBlock } from '../base/blocks.ts';
 import { LotcError } from '../base/errors.ts';
-import { type BlobUpload, FileUpload, slabBytes } from './blob-upload.io.ts';
+import { type BlobUpload, FileUpload } from './blob-upload.io.ts';
 import { storageError, syncDirectory } from './durable.io.ts';
 
 export type { BlobUpload } from './blob-upload.io.ts';
@@ -86,33 +87,29 @@ export class BlobStore implements AsyncDisposable {
     }
   }
 
-  /** Up to `length` bytes from `offset`; fewer only at the end. */
-  async read(digest: string, offset: number, length: number): Promise<Uint8Array> {
-    try {
-      const file = await this.#file(digest);
-      const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, offset);
-      return buffer.subarray(0, bytesRead);
-    } catch (error) {
-      this.#forget(digest);
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-        throw storageError(error, `cannot read ${digest}`);
-      }
-      throw new LotcError('no-such-bundle', `${digest} is not stored here`);
-    }
-  }
-
-  /** The blob from `offset` on, in slabs; the next one is read while this one is used. */
+  /**
+   * The blob from `offset` on, in slabs; the next one is read while this one is used. Each is
+   * good until the next one is asked for.
+   */
   async *stream(digest: string, offset = 0): AsyncGenerator<Uint8Array> {
+    let [block, spare] = [takeBlock(), takeBlock()];
     let at = offset;
-    let next = this.read(digest, at, slabBytes);
-    for (;;) {
-      const slab = await next;
-      if (slab.length === 0) return;
-      at += slab.length;
-      next = this.read(digest, at, slabBytes);
-      // Whoever stops early leaves it unread: its failure is then nobody's.
-      next.catch(() => {});
-      yield slab;
+    let next = this.#readInto(block, digest, at);
+    try {
+      for (;;) {
+        const slab = await next;
+        if (slab.length === 0) return;
+        at += slab.length;
+        [block, spare] = [spare, block];
+        next = this.#readInto(block, digest, at);
+        // Whoever stops early leaves it unread: its failure is then nobody's.
+        next.catch(() => {});
+        yield slab;
+      }
+    } finally {
+      await next.catch(() => {});
+      giveBlock(block);
+      giveBlock(spare);
     }
   }
 
@@ -123,14 +120,19 @@ export class BlobStore implements AsyncDisposable {
 
   /**
    * Like `stream`, also while the blob arrives, at its pace. Ends behind the last byte when the
-   * blob is verified and durable, and throws where it never will be.
+   * blob is verified and durable, and throws where it never will be. A slab is good until the
+   * next one is asked for.
    */
   async *follow(digest: string, offset: number): AsyncGenerator<Uint8Array> {
     let at = offset;
     const upload = this.#uploads.get(digest);
-    for (let slab = await upload?.follow(at); slab; slab = await upload?.follow(at)) {
-      at += slab.length;
-      yield slab;
+    for (let part = await upload?.follow(at); part; part = await upload?.follow(at)) {
+      try {
+        at += part.bytes.length;
+        yield part.bytes;
+      } finally {
+        part.release();
+      }
     }
     yield* this.stream(digest, at);
   }
@@ -175,6 +177,20 @@ export class BlobStore implements AsyncDisposable {
 
   #partial(digest: string): string {
     return join(this.#directory, 'partial', digest);
+  }
+
+  async #readInto(into: Uint8Array, digest: string, offset: number): Promise<Uint8Array> {
+    try {
+      const file = await this.#file(digest);
+      const { bytesRead } = await file.read(into, 0, into.length, offset);
+      return into.subarray(0, bytesRead);
+    } catch (error) {
+      this.#forget(digest);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        throw storageError(error, `cannot read ${digest}`);
+      }
+      throw new LotcError('no-such-bundle', `${digest} is not stored here`);
+    }
   }
 
   #file(digest: string): Promise<FileHandle> {

@@ -31,8 +31,7 @@ import {
   unreadable,
 } from './pack-source.io.ts';
 import { TarLayout } from './tar-layout.ts';
-
-const WINDOW_BYTES = 1024 * 1024;
+import { WINDOW_BYTES, Windows } from './windows.io.ts';
 
 export interface PackProgress {
   /** `expand` counts compressed bytes and comes first, if at all. */
@@ -66,18 +65,22 @@ export class PackedBundle implements AsyncDisposable {
     this.warnings = warnings;
   }
 
-  /** Exactly `length` bytes of the tar, fewer only at its end. Not to be written to. */
+  /**
+   * Exactly `length` bytes of the tar, fewer only at its end. Not to be written to, and good until
+   * the next read.
+   */
   async read(offset: number, length: number): Promise<Uint8Array> {
     const end = Math.min(offset + length, this.sizeBytes);
-    const pieces: Uint8Array[] = [];
+    let gathered: Uint8Array | undefined;
     for (let at = offset; at < end; ) {
       const window = await this.#windows.get(Math.floor(at / WINDOW_BYTES));
       const piece = window.subarray(at % WINDOW_BYTES, (at % WINDOW_BYTES) + end - at);
-      pieces.push(piece);
+      if (piece.length === end - offset) return piece;
+      gathered ??= new Uint8Array(end - offset);
+      gathered.set(piece, at - offset);
       at += piece.length;
     }
-    const [first] = pieces;
-    return first !== undefined && pieces.length === 1 ? first : Buffer.concat(pieces);
+    return gathered ?? new Uint8Array(0);
   }
 
   /** Closes what is open; nothing is left anywhere. */
@@ -117,61 +120,6 @@ export async function packBundle(path: string, options: PackOptions): Promise<Pa
   } catch (cause) {
     await close();
     throw cause;
-  }
-}
-
-/** The tar in windows, the next one already on its way while one is used. */
-class Windows {
-  readonly layout: TarLayout;
-  readonly #source: BundleSource;
-  /** At most the one in use and the next. */
-  #held: { readonly index: number; readonly bytes: Promise<Uint8Array> }[] = [];
-  /** One reading at a time: sources keep one file open. */
-  #last: Promise<unknown> = Promise.resolve();
-
-  constructor(layout: TarLayout, source: BundleSource) {
-    this.layout = layout;
-    this.#source = source;
-  }
-
-  get(index: number): Promise<Uint8Array> {
-    const wanted = this.#hold(index);
-    const next =
-      (index + 1) * WINDOW_BYTES < this.layout.sizeBytes ? this.#hold(index + 1) : wanted;
-    this.#held = this.#held.filter(({ bytes }) => bytes === wanted || bytes === next);
-    return wanted;
-  }
-
-  async close(): Promise<void> {
-    await this.#last;
-    await this.#source.close();
-  }
-
-  #hold(index: number): Promise<Uint8Array> {
-    const held = this.#held.find((window) => window.index === index);
-    if (held !== undefined) return held.bytes;
-    const bytes = this.#last.then(() => this.#make(index));
-    // Who asks for this window gets its failure; a window nobody asks for may fail in silence.
-    this.#last = bytes.catch(() => {});
-    this.#held.push({ index, bytes });
-    return bytes;
-  }
-
-  async #make(index: number): Promise<Uint8Array> {
-    const start = index * WINDOW_BYTES;
-    const window = Buffer.allocUnsafeSlow(Math.min(WINDOW_BYTES, this.layout.sizeBytes - start));
-    for (let filled = 0; filled < window.length; ) {
-      const segment = this.layout.at(start + filled, window.length - filled);
-      if (segment.kind === 'bytes') {
-        window.set(segment.bytes, filled);
-        filled += segment.bytes.length;
-      } else {
-        const into = window.subarray(filled, filled + segment.length);
-        await this.#source.read(segment.entry, segment.offset, into);
-        filled += segment.length;
-      }
-    }
-    return window;
   }
 }
 

@@ -25,6 +25,13 @@ function content(bytes: number, seed = 1): Buffer {
 const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const inPartial = (): string[] => readdirSync(join(directory, 'partial'));
 
+/** Each part is copied: it is good until the next one is asked for. */
+async function whole(parts: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const copies: Uint8Array[] = [];
+  for await (const part of parts) copies.push(part.slice());
+  return Buffer.concat(copies);
+}
+
 async function push(bytes: Buffer, upTo = bytes.length, chunkBytes = 16_320): Promise<void> {
   const upload = await blobs.open(digestOf(bytes), bytes.length);
   for (let at = upload.have; at < upTo; ) {
@@ -46,14 +53,11 @@ test.each([0, 4, 16_320, 262_144, 1_000_000])(
     expect(await blobs.has(digest)).toBe(true);
     expect(await blobs.list()).toEqual([{ digest, bytes: bytes.length }]);
     expect(inPartial()).toEqual([]);
-    const parts: Uint8Array[] = [];
-    for await (const part of blobs.stream(digest)) parts.push(part);
-    expect(Buffer.concat(parts).equals(bytes)).toBe(true);
-    const some = await blobs.read(digest, 2, 10);
-    expect(Buffer.from(some).equals(bytes.subarray(2, 12))).toBe(true);
+    expect((await whole(blobs.stream(digest))).equals(bytes)).toBe(true);
+    expect((await whole(blobs.stream(digest, 2))).equals(bytes.subarray(2))).toBe(true);
     await blobs.remove(digest);
     expect(await blobs.list()).toEqual([]);
-    await expect(blobs.read(digest, 0, 1)).rejects.toMatchObject({ code: 'no-such-bundle' });
+    await expect(whole(blobs.stream(digest))).rejects.toMatchObject({ code: 'no-such-bundle' });
   },
 );
 
@@ -87,10 +91,9 @@ test('a blob is read while it arrives, to its verified end, by each reader at it
   const upload = await blobs.open(digest, bytes.length);
   expect(blobs.arriving(digest)).toBe(bytes.length);
   const read = async (offset: number): Promise<Buffer> => {
-    const parts: Uint8Array[] = [];
-    for await (const part of blobs.follow(digest, offset)) parts.push(part);
+    const found = await whole(blobs.follow(digest, offset));
     expect(await blobs.has(digest)).toBe(true);
-    return Buffer.concat(parts);
+    return found;
   };
   const readers = [read(0), read(2_345_678), read(bytes.length)];
   for (let at = upload.have; at < bytes.length; at += 16_320) {
@@ -103,6 +106,27 @@ test('a blob is read while it arrives, to its verified end, by each reader at it
   expect(none).toHaveLength(0);
   expect(blobs.arriving(digest)).toBeUndefined();
   expect((await read(2_999_990)).equals(bytes.subarray(2_999_990))).toBe(true);
+});
+
+test('a slab is not written over while somebody reads it, however far the upload goes on', async () => {
+  const bytes = content(6_000_000);
+  const digest = digestOf(bytes);
+  const upload = await blobs.open(digest, bytes.length);
+  const slow = blobs.follow(digest, 0);
+  let at = 0;
+  const write = async (upTo: number): Promise<void> => {
+    for (; at < upTo; at = upload.have) await upload.write(at, bytes.subarray(at, at + 16_320));
+  };
+  await write(1_000_000);
+  const held = (await slow.next()).value as Uint8Array;
+  const quick = whole(blobs.follow(digest, 0));
+  await write(bytes.length);
+  await upload.finish();
+  expect(held.length).toBeGreaterThan(0);
+  expect(Buffer.compare(held, bytes.subarray(0, held.length))).toBe(0);
+  const rest = await whole(slow);
+  expect(rest.equals(bytes.subarray(held.length))).toBe(true);
+  expect((await quick).equals(bytes)).toBe(true);
 });
 
 test.each(['cut off', 'damaged'])('readers of an upload that is %s are told', async (how) => {
@@ -150,7 +174,7 @@ test('bytes out of their order, beyond the end or missing are refused', async ()
 test('a name that is no digest never becomes a path', async () => {
   const names = ['../../etc/passwd', '', 'A'.repeat(64), '0'.repeat(63)];
   for (const name of names) {
-    await expect(blobs.read(name, 0, 1)).rejects.toMatchObject({ code: 'no-such-bundle' });
+    await expect(whole(blobs.stream(name))).rejects.toMatchObject({ code: 'no-such-bundle' });
     await expect(blobs.open(name, 1)).rejects.toMatchObject({ code: 'no-such-bundle' });
   }
 });

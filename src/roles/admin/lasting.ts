@@ -155,7 +155,8 @@ async function send(call: Call, upload: Upload, options: SendOptions): Promise<v
   const { sizeBytes } = upload;
   const sending = call.send({ offset, sizeBytes, credit });
   for (let at = offset; at < sizeBytes; ) {
-    const data = await upload.read(at, READ_BYTES);
+    // What is read whole from a window is not copied.
+    const data = await upload.read(at, READ_BYTES - (at % READ_BYTES));
     await sending.write(data);
     at += data.length;
     onProgress?.(at);

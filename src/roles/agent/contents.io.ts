@@ -237,12 +237,10 @@ export class Contents {
 
 async function take({ content, drop }: Transfer, into: Unpacker, signal: AbortSignal) {
   try {
-    for (let pieces = await content.read(); pieces; pieces = await content.read()) {
-      for (const piece of pieces) {
-        if (signal.aborted) throw new LotcError('cancelled', 'not wanted any more');
-        await into.write(piece);
-        content.drained(piece.length);
-      }
+    for (let part = await content.read(); part; part = await content.read()) {
+      if (signal.aborted) throw new LotcError('cancelled', 'not wanted any more');
+      await into.write(part);
+      content.drained(part.length);
     }
   } catch (error) {
     drop();

@@ -87,11 +87,9 @@ export class Transfers {
         const content = reply.receive({ offset, sizeBytes });
         reply.ack({ offset, credit: content.credit });
         this.#offer(body);
-        for (let pieces = await content.read(); pieces; pieces = await content.read()) {
-          for (const piece of pieces) {
-            await upload.write(upload.have, piece);
-            content.drained(piece.length);
-          }
+        for (let part = await content.read(); part; part = await content.read()) {
+          await upload.write(upload.have, part);
+          content.drained(part.length);
         }
       }
       await upload.finish();
@@ -138,7 +136,7 @@ export class Transfers {
     }
     const content = reply.send({ offset, sizeBytes, credit });
     reply.ack({ sizeBytes });
-    for await (const slice of this.#blobs.follow(hex, offset)) await content.write(slice);
+    for await (const part of this.#blobs.follow(hex, offset)) await content.write(part);
     await content.end();
     reply.ok({ digest });
   }
