@@ -92,6 +92,8 @@ export const limits = {
   keepFiresBytes: 1 * GiB,
   /** A firing in the ledger with its indexes: 408 bytes measured with short names. */
   fireRowBytes: 512,
+  /** The audit, unless `--keep-audit` says otherwise. */
+  keepAuditMs: 400 * 86_400_000,
   /** A schedule that has fired for the last time is shown so long; nodes that were away heal. */
   scheduleSpentKeptMs: 24 * 3_600_000,
   /** The same where a node fires what it missed when it is back. */

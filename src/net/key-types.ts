@@ -17,6 +17,7 @@ export type ShapeName =
   | 'event'
   | 'token'
   | 'identity'
+  | 'audit'
   | 'presence'
   | 'clock'
   | 'timeServer'

@@ -186,6 +186,7 @@ export const layouts = {
       may: [
         ...['nodes', 'processes', 'tasks', 'bundles', 'operations', 'events', 'tokens'],
         ...['samples', 'seq', 'after', 'schedules', 'fires', 'summaries', 'identities'],
+        ...['audits', 'number', 'hash', 'anchorNumber', 'anchorHash'],
       ] as const,
     },
   },

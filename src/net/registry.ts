@@ -268,6 +268,11 @@ export const keys = {
   revoked: [322, 'bool'],
   by: [323, 'text'],
   identityTtlMs: [324, 'uint'],
+  number: [325, 'uint'],
+  hash: [326, 'text'],
+  audits: [327, { list: 'audit' }],
+  anchorNumber: [328, 'uint'],
+  anchorHash: [329, 'text'],
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
 export type KeyName = keyof typeof keys;

@@ -110,6 +110,16 @@ export const shapes = {
       'identityTtlMs',
     ] as const,
   },
+  /**
+   * Who asked what, with which answer; `names` are the nodes it changed something for, `count`
+   * how many more of its refusals are not told one by one. `hash`: SECURITY, "Audit".
+   */
+  audit: {
+    must: ['number', 'seq', 'at', 'who', 'verb', 'hash'],
+    may: [
+      ...['clockErrorUs', 'by', 'origin', 'targets', 'names', 'errorCode', 'text', 'count'],
+    ] as const,
+  },
   /** Who may come in. `spki` is the hash of its key; `expiresAt` absent: it does not lapse. */
   identity: {
     must: ['identity', 'role', 'spki', 'createdAt', 'revoked'],

@@ -7,7 +7,9 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { HistoryKind, HistoryPrune, HistoryQuery, HistoryRow } from './journal.ts';
 
-const kinds = ['event', 'run', 'operation', 'fire'] as const satisfies readonly HistoryKind[];
+const kinds = [
+  ...(['event', 'run', 'operation', 'fire', 'audit'] as const),
+] as const satisfies readonly HistoryKind[];
 const keys = ['task', 'node', 'run', 'operation', 'schedule'] as const;
 const columns = [...keys, 'name'] as const;
 const pageRows = 1_000;

@@ -78,7 +78,7 @@ export interface Journal extends AsyncDisposable {
   seen(id: Uint8Array, seq: number): boolean;
 }
 
-export type HistoryKind = 'event' | 'run' | 'operation' | 'fire';
+export type HistoryKind = 'event' | 'run' | 'operation' | 'fire' | 'audit';
 
 export interface HistoryRow {
   /** The record it was made from, and its number among the rows of that record. */

@@ -155,6 +155,11 @@ export class Fleet implements AsyncDisposable {
     return path;
   }
 
+  /** What was started of a kind, the latest last. */
+  roles(kind: 'server' | 'agent'): readonly Role[] {
+    return this.#roles.filter((role) => role.child.spawnargs.includes(kind));
+  }
+
   /** What is left of it on this machine: nothing, once it is disposed of. */
   leftovers(): string[] {
     const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');

@@ -1,5 +1,7 @@
 /** Who may what, with the executable: logins, roles, scopes, grants, revocation. */
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Fleet, type Result, until } from './fleet.ts';
 
@@ -168,4 +170,58 @@ test('a revoked identity ends at once, also what it watches, and stays so', asyn
   const last = await fleet.admin(['identity', 'revoke', 'admin']);
   expect(last).toMatchObject({ code: 8 });
   expect(last.stderr).toContain('recover-admin');
+});
+
+interface AuditRow {
+  readonly number: number;
+  readonly who: string;
+  readonly from: string;
+  readonly what: string;
+  readonly targets: readonly string[];
+  readonly nodes: readonly string[];
+  readonly answer: string;
+  readonly hash: string;
+}
+
+test('the audit: who, from where, what, with which answer, refusals too; its chain holds', async () => {
+  await as('ann', 'start', 'ina', '--wait');
+  await as('ann', 'start', 'inb');
+  // Refusals of one key are told one by one at first only: one that has had none yet.
+  await login('val', 'viewer');
+  await as('val', 'stop', 'ina');
+  const rows = await fleet.json<AuditRow[]>(['events', '--audit']);
+  const of = (who: string): readonly AuditRow[] => rows.filter((row) => row.who === who);
+  const place = fleet.place('console');
+  const from = expect.stringContaining(place.ipv6 ?? '') as unknown;
+  expect(of('ann').slice(-2)).toMatchObject([
+    { what: 'taskRun start', targets: ['ina'], nodes: ['a1'], answer: 'ok', from },
+    { what: 'taskRun start', targets: ['inb'], nodes: [], answer: 'not-allowed', from },
+  ]);
+  expect(of('val').at(-1)).toMatchObject({ what: 'taskKill stop', answer: 'not-allowed' });
+  expect(await fleet.must(['events', '--verify'])).toMatch(/^\d+ entries, 1 to \d+: whole/);
+  // Anybody can check an export with SHA-256 alone.
+  const lines = (await fleet.must(['events', '--audit', '--export'])).trimEnd().split('\n');
+  let hash = '0'.repeat(64);
+  for (const line of lines) {
+    const { hash: said, ...entry } = JSON.parse(line) as AuditRow;
+    hash = createHash('sha256')
+      .update(`${hash}\n${JSON.stringify(entry)}`)
+      .digest('hex');
+    expect(said).toBe(hash);
+  }
+  expect(lines.length).toBeGreaterThanOrEqual(rows.length);
+});
+
+test('an entry taken out of the database shows, also over a restart of the server', async () => {
+  const [server] = [fleet.roles('server').at(-1)];
+  await server?.stop();
+  const db = new DatabaseSync(fleet.path('s/private/journal'));
+  const kind = db.prepare('SELECT kind, seq FROM history ORDER BY kind DESC, seq LIMIT 1 OFFSET 3');
+  const row = kind.get() as { kind: number; seq: number };
+  db.prepare('DELETE FROM history WHERE kind = ? AND seq = ?').run(row.kind, row.seq);
+  db.close();
+  await fleet.server();
+  const checked = await fleet.admin(['events', '--verify']);
+  expect(checked).toMatchObject({ code: 1, stdout: '' });
+  expect(checked.stderr).toContain('entry 4 is missing');
 });

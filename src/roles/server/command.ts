@@ -44,6 +44,9 @@ class Server extends DataCommand {
   keepFires = Option.String('--keep-fires', {
     description: 'the ledger of firings: an age, a size or both (LOTC_KEEP_FIRES; 90d,1GiB)',
   });
+  keepAudit = Option.String('--keep-audit', {
+    description: 'who did what: an age (LOTC_KEEP_AUDIT; 400d)',
+  });
   plaintext = Option.Boolean('--plaintext', {
     description: 'no TLS; loopback only (LOTC_PLAINTEXT)',
   });
@@ -58,6 +61,7 @@ class Server extends DataCommand {
       readyFile: optionText(this.readyFile, 'ready-file', env),
       keylog: optionText(this.keylog, 'keylog', env),
       keepFires: optionText(this.keepFires, 'keep-fires', env),
+      keepAudit: optionText(this.keepAudit, 'keep-audit', env),
       plaintext: optionFlag(this.plaintext, 'plaintext', env),
     });
   }

@@ -111,6 +111,7 @@ export class Controller {
     const command = decodeCommand(rec);
     const { reply, change } = apply(this.state, command, seq);
     historyRows(change, seq, rows);
+    if (change.audit) rows.push(auditRow(change.audit, this.state.at));
     for (const listener of this.#listeners) listener(change, seq);
     this.#answer(idOf(command.key), reply, seq);
   }
@@ -143,6 +144,11 @@ function fireRow({ uid, ...fire }: FireDraft): Omit<HistoryRow, 'seq' | 'n'> {
   const name = `${schedule} ${at} ${uid}`;
   const body = encodeShape('fire', fire);
   return { kind: 'fire', at, task, node, run, schedule, name, body };
+}
+
+/** `at` never goes back, as an entry's own may: so what is old goes in the order of the chain. */
+function auditRow(entry: Shape<'audit'>, at: number): HistoryRow {
+  return { seq: entry.seq, n: 0, kind: 'audit', at, body: encodeShape('audit', entry) };
 }
 
 type FireDraft = NonNullable<HistoryDraft['fire']>;

@@ -12,6 +12,7 @@ import { Controller, failureOf } from './controller.ts';
 import { type Authority, authorityOf, identityFault, judge } from './model/authority.ts';
 import { emptyState, type State } from './model/state.ts';
 import type { JournalFacts, Peer, Replier, ServerPorts, SessionPort } from './ports.ts';
+import { Refusals } from './refusals.ts';
 import { dueOf, spentOf } from './scheduling.ts';
 import { Sessions } from './sessions.ts';
 
@@ -30,12 +31,14 @@ export class ServerCore {
   readonly #ports: ServerPorts;
   readonly #options: CoreOptions;
   readonly #sessions = new Sessions();
+  readonly #refusals: Refusals;
   #spentLookUs = 0;
 
   constructor(ports: ServerPorts, options: CoreOptions) {
     this.#ports = ports;
     this.#options = options;
     this.controller = new Controller(options.state ?? emptyState(), ports);
+    this.#refusals = new Refusals(this.controller);
     this.agents = new AgentServer(this.controller, ports, options.facts);
     this.admins = new AdminServer(this.controller, this.agents, ports, this.#sessions);
     this.controller.onChange((change) => {
@@ -114,6 +117,7 @@ export class ServerCore {
     } catch (error) {
       const failure = failureFrom(error);
       this.#ports.log('warn', failure.text, { from: peer.address, kind });
+      this.#refusals.note(peer, { kind, body }, failure, this.#ports.monotonicMs());
       return failure;
     }
   }
@@ -129,7 +133,8 @@ export class ServerCore {
   #enrol(port: SessionPort, body: Req<'hostAdd'> & { spki: string }, replier: Replier): void {
     const { spki, node, labels, instance, build, role, identity } = body;
     const addresses = [port.peer.address.replace(/:\d+$/, '')];
-    const asker = { who: `token ${port.peer.token ?? ''}`, origin: port.peer.address };
+    const { address: origin, spki: by } = port.peer;
+    const asker = { who: `token ${port.peer.token ?? ''}`, origin, by };
     const command = {
       spki,
       token: port.peer.token ?? '',

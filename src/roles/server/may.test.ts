@@ -24,7 +24,7 @@ const asked: Readonly<Record<Question, string>> = {
   ...{ nodes: '--yyy', processes: '--yyy', tasks: '--yyy', bundles: '--yyy' },
   ...{ operations: '--yyy', events: '--yyy', stats: '--yyy', history: '--yyy' },
   ...{ schedules: '--yyy', next: '--yyy', planned: '--yyy', fires: '--yyy', summaries: '--yyy' },
-  ...{ tokens: '----y', identities: '----y' },
+  ...{ tokens: '----y', identities: '----y', audit: '----y' },
 };
 const letters = { no: '-', yes: 'y', own: 'o', scope: 's', define: 'd', run: 'r', logs: 'l' };
 

@@ -94,6 +94,7 @@ export const questions = {
   summaries: readers,
   tokens: adminOnly,
   identities: adminOnly,
+  audit: adminOnly,
 } as const satisfies Readonly<Record<string, Row>>;
 
 export type Question = keyof typeof questions;

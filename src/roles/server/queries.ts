@@ -51,6 +51,8 @@ export function answerQuery(from: QuerySources, query: Query, then: Then): void 
       return operations(from, query, then);
     case 'events':
       return events(from, query, then);
+    case 'audit':
+      return audit(from, query, then);
     case 'tokens':
       return then({ tokens: [...state.tokens.values()].map(tokenRow) });
     case 'stats':
@@ -217,6 +219,15 @@ function events({ ports, state }: QuerySources, query: Query, then: Then): void 
       ? list.filter((event) => event.node !== undefined && nodes.has(event.node))
       : list;
     then({ events: chosen, after: behind });
+  });
+}
+
+/** With both ends of the chain as they are now, for who checks it. */
+function audit({ ports, state }: QuerySources, query: Query, then: Then): void {
+  const { after, since, limit = HISTORY_LIMIT } = query;
+  historyPage(ports, { kind: 'audit', afterSeq: after, sinceUs: since, limit }, (rows, behind) => {
+    const audits = rows.map((row) => decodeShape('audit', row.body));
+    then({ audits, after: behind, ...state.audit });
   });
 }
 

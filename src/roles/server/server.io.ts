@@ -6,9 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { build } from '../../base/build.ts';
 import { runDaemon } from '../../base/daemon.io.ts';
 import { LotcError } from '../../base/errors.ts';
-import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
+import type { ChainEnd } from '../../net/audit.ts';
 import { listen } from '../../net/listen.io.ts';
 import type { NamedTimeServer } from '../../net/time-server.ts';
 import { openClock, type SystemClock } from '../../scheduler/clock.io.ts';
@@ -16,15 +16,17 @@ import { type BlobStore, openBlobs } from '../../store/blobs.io.ts';
 import type { ServerJournal } from '../../store/journal.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
 import { openJournal } from '../../store/open-journal.io.ts';
+import { parseKeepAudit } from './audit-retention.ts';
 import { ServerCore } from './core.ts';
 import { type Credentials, openCredentials, publishAddresses, serverFiles } from './data.io.ts';
 import { Doors } from './door.io.ts';
 import { neededDigests } from './model/bundles.ts';
-import { encodeEntries, freeze, loadEntries } from './model/snapshot.ts';
+import { loadEntries } from './model/snapshot.ts';
 import type { State } from './model/state.ts';
 import { makePorts } from './ports.io.ts';
 import { keepPruning } from './prune.io.ts';
 import { parseRetention } from './retention.ts';
+import { SnapshotSaver } from './snapshot-saver.io.ts';
 import { Transfers } from './transfers.io.ts';
 
 /** A push that was broken off may be gone on with for so long. */
@@ -37,6 +39,7 @@ export interface ServerOptions {
   readonly readyFile?: string | undefined;
   readonly keylog?: string | undefined;
   readonly keepFires?: string | undefined;
+  readonly keepAudit?: string | undefined;
   readonly plaintext: boolean;
 }
 
@@ -48,6 +51,7 @@ export function runServer(options: ServerOptions): Promise<number> {
 async function serve(options: ServerOptions, log: Log): Promise<void> {
   const stopped = stopSignal();
   const retention = parseRetention(options.keepFires);
+  const keepAuditMs = parseKeepAudit(options.keepAudit);
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
   failed.catch(() => undefined);
   await using stack = new AsyncDisposableStack();
@@ -94,7 +98,8 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   });
   const timer = setInterval(() => core.tick(), 1_000);
   stack.defer(() => clearInterval(timer));
-  stack.defer(keepPruning(journal, { retention, nowUs: () => core.state.at, log }));
+  const pruning = { retention, keepAuditMs, nowUs: () => core.state.at, log };
+  stack.defer(keepPruning(journal, { ...pruning, anchor: (end) => anchorAudit(core, end) }));
   const facts = { listen: listener.addresses, pid: process.pid, version: build.version };
   await announceReady({ log, file: options.readyFile, facts });
   const why = await Promise.race([stopped, running.ended, failed]);
@@ -204,6 +209,15 @@ async function found(
   }
 }
 
+function anchorAudit(core: ServerCore, end: ChainEnd): Promise<void> {
+  return new Promise((resolve, reject) => {
+    core.controller.submit('auditAnchor', end, { who: 'server', origin: '' }, (reply) => {
+      if (reply.ok) resolve();
+      else reject(new LotcError(reply.code, reply.text));
+    });
+  });
+}
+
 /** Says how far a long replay is, once a second. */
 class Replay {
   readonly done: Promise<void>;
@@ -229,69 +243,6 @@ class Replay {
       this.#saidMs = nowMs;
       const elapsedMs = Math.round(nowMs - this.#begunMs);
       this.#log('info', 'replaying the journal', { record: seq, of: this.#end, elapsedMs });
-    }
-  }
-}
-
-class SnapshotSaver {
-  readonly #journal: ServerJournal;
-  readonly #core: ServerCore;
-  readonly #log: Log;
-  #records = 0;
-  #bytes = 0;
-  #crc = 0;
-  #savedSeq: number;
-  #saving: Promise<void> | undefined;
-
-  constructor(journal: ServerJournal, core: ServerCore, log: Log) {
-    this.#journal = journal;
-    this.#core = core;
-    this.#log = log;
-    this.#savedSeq = core.state.seq;
-  }
-
-  async passed(
-    entries: readonly { readonly crc: number; readonly rec: Uint8Array }[],
-  ): Promise<void> {
-    for (const { crc, rec } of entries) {
-      this.#crc = crc;
-      this.#records += 1;
-      this.#bytes += rec.length;
-    }
-    const due =
-      this.#records >= limits.snapshotEveryRecords || this.#bytes >= limits.snapshotEveryBytes;
-    if (due && !this.#saving) void this.save();
-  }
-
-  /** What the state is now; it is written while further commands are applied. */
-  async save(): Promise<void> {
-    await this.#saving;
-    const { seq } = this.#core.state;
-    if (this.#records === 0 || seq === this.#savedSeq) return;
-    this.#records = 0;
-    this.#bytes = 0;
-    const entries = freeze(this.#core.state);
-    const body = async function* (): AsyncGenerator<Uint8Array> {
-      for (const slice of encodeEntries(entries)) {
-        yield slice;
-        await new Promise<void>((resolve) => {
-          setImmediate(resolve);
-        });
-      }
-    };
-    this.#saving = this.#write(seq, body());
-    await this.#saving;
-  }
-
-  /** A snapshot that cannot be written costs a longer replay, nothing else. */
-  async #write(seq: number, body: AsyncIterable<Uint8Array>): Promise<void> {
-    try {
-      await this.#journal.saveSnapshot({ seq, crc: this.#crc }, body);
-      this.#savedSeq = seq;
-    } catch (error) {
-      this.#log('warn', 'snapshot not saved', { reason: (error as Error).message });
-    } finally {
-      this.#saving = undefined;
     }
   }
 }

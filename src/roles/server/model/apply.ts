@@ -7,6 +7,7 @@ import { unreachable } from '../../../base/assert.ts';
 import { limits } from '../../../base/limits.ts';
 import type { Verb } from '../../../base/verbs.ts';
 import type { MessageKind, Shape } from '../../../net/layout.ts';
+import { moveAnchor, noteAudit } from './audit.ts';
 import { authorityOf, judge } from './authority.ts';
 import { defineBundle, removeBundles } from './bundles.ts';
 import { Change, Refusal } from './change.ts';
@@ -34,6 +35,7 @@ export interface Outcome {
 /** Commands of the server itself are never repeated, so their ids need no memory. */
 const unrepeated: ReadonlySet<string> = new Set([
   ...['report', 'attach', 'detach', 'tick', 'scheduleDue', 'scheduleSpent'],
+  ...['refused', 'auditAnchor'],
 ]);
 
 export function apply(state: State, command: Command, seq: number): Outcome {
@@ -56,14 +58,18 @@ export function apply(state: State, command: Command, seq: number): Outcome {
     ({ reply } = error);
   }
   if (id !== '') remember(state, id, reply);
+  noteAudit(change, reply);
   return { reply, change, repeated: false };
 }
+
+/** What the server makes of an act at its door or its disk; the key is told for the audit only. */
+const unjudged: ReadonlySet<string> = new Set(['enrol', 'identify', 'refused']);
 
 /** Who has a record here is judged by it; the server's own commands have none. */
 function checkAuthority(change: Change): void {
   const { command, state } = change;
   const { by, kind, body } = command;
-  if (by === undefined) return;
+  if (by === undefined || unjudged.has(kind)) return;
   const authority = authorityOf(state, by, command);
   const refusal = judge(state, authority, kind as MessageKind, body);
   if (refusal) throw refusal;
@@ -138,6 +144,10 @@ function dispatch(change: Change, command: Command): Reply {
       return cancelOperation(change, command.body);
     case 'report':
       return applyReports(change, command.body);
+    case 'refused':
+      return { ok: true, body: {} };
+    case 'auditAnchor':
+      return moveAnchor(change, command.body);
     case 'tick':
       return expireOrders(change);
     default:

@@ -36,6 +36,8 @@ export class Change {
   readonly history: HistoryDraft[] = [];
   /** Public keys whose sessions end now. */
   readonly closed: string[] = [];
+  /** This command's entry in the audit. */
+  audit: Shape<'audit'> | undefined;
   /** The scope of who commands: what lasts is bounded by it. */
   within: string | undefined;
   #made = 0;

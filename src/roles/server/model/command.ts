@@ -38,6 +38,10 @@ const own = {
   scheduleDue: { must: ['schedule', 'plannedUs'], may: [] },
   /** These have fired for the last time, a while ago. */
   scheduleSpent: { must: ['names'], may: [] },
+  /** Somebody was refused at the door: for the audit, nothing else changes. */
+  refused: { must: ['verb', 'targets', 'errorCode', 'text'], may: ['count'] },
+  /** Entries of the audit up to this one will not be kept. */
+  auditAnchor: { must: ['number', 'hash'], may: [] },
   /** Time passes: orders expire. */
   tick: { must: [], may: [] },
 } as const satisfies Record<string, Fields>;

@@ -7,6 +7,7 @@
  * while commands go on being applied. Indexes are derived and rebuilt when a snapshot is loaded.
  */
 import type { ErrorCode } from '../../../base/errors.ts';
+import { AUDIT_START } from '../../../net/audit.ts';
 import type { Shape } from '../../../net/layout.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -211,11 +212,20 @@ export type Reply =
       readonly answers?: readonly Answer[] | undefined;
     };
 
+/** The end of the audit's chain, and the entry from which on it is kept. */
+export interface AuditState {
+  readonly number: number;
+  readonly hash: string;
+  readonly anchorNumber: number;
+  readonly anchorHash: string;
+}
+
 export interface State {
   fleet: string;
   /** Position and true time of the last command applied. */
   seq: number;
   at: number;
+  audit: AuditState;
   readonly nodes: Map<string, NodeRecord>;
   readonly identities: Map<string, IdentityRecord>;
   readonly tokens: Map<string, TokenRecord>;
@@ -250,6 +260,7 @@ export function emptyState(): State {
     fleet: '',
     seq: 0,
     at: 0,
+    audit: { number: 0, hash: AUDIT_START, anchorNumber: 0, anchorHash: AUDIT_START },
     nodes: new Map(),
     identities: new Map(),
     tokens: new Map(),
