@@ -417,5 +417,5 @@ test('one agent a directory; a copied directory is refused', async () => {
   await cp(agent.data, copy.data, { recursive: true });
   copy.start(server);
   expect(await copy.exit()).toBe(8);
-  expect(copy.log).toContain('was copied');
+  expect(copy.log).toContain('is a copy of');
 });

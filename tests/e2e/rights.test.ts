@@ -1,9 +1,10 @@
 /** Who may what, with the executable: logins, roles, scopes, grants, revocation. */
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Fleet, type Result, until } from './fleet.ts';
+import { executable, Fleet, finish, type Result, until } from './fleet.ts';
 
 let fleet: Fleet;
 beforeAll(async () => {
@@ -224,4 +225,34 @@ test('an entry taken out of the database shows, also over a restart of the serve
   const checked = await fleet.admin(['events', '--verify']);
   expect(checked).toMatchObject({ code: 1, stdout: '' });
   expect(checked.stderr).toContain('entry 4 is missing');
+});
+
+test('whoever owns the disk makes a new admin; the journal says so', async () => {
+  const run = (...words: string[]): Promise<Result> =>
+    finish(spawn(executable, ['server', 'recover-admin', '--data', fleet.path('s'), ...words]));
+  const out = identity('saved');
+  const locked = await run('--out', out);
+  expect(locked).toMatchObject({ code: 1, stdout: '' });
+  await fleet.roles('server').at(-1)?.stop();
+  expect(await run('--out', out, '--name', 'saved')).toMatchObject({ code: 0, stderr: '' });
+  expect(statSync(out).mode & 0o777).toBe(0o600);
+  await fleet.server();
+  expect((await as('saved', 'ps')).code).toBe(0);
+  const told = (await events()).filter(({ kind }) => kind === 'identity-created').at(-1);
+  expect(told).toMatchObject({ who: 'recover-admin', text: 'identity saved (admin) created' });
+});
+
+test('a directory copied beside its original is refused; the original goes on', async () => {
+  const copy = fleet.path('a-copy');
+  execFileSync('cp', ['-a', fleet.path('a-a1'), copy]);
+  const place = fleet.place('copyist');
+  const args = ['agent', '--data', copy, ...fleet.serverArgs(place)];
+  const role = fleet.start(place, args);
+  expect(await role.ended()).toBe(8);
+  expect(role.text()).toContain('--accept-copy');
+  // Said to be the only one while the other lives: the server knows better, and says so.
+  const second = fleet.start(place, [...args, '--accept-copy']);
+  await until(async () => (await events()).some(({ kind }) => kind === 'identity-used-twice'));
+  await second.stop();
+  expect(await fleet.nodeState('a1')).toBe('online');
 });

@@ -37,6 +37,8 @@ export interface AgentOptions {
   readonly stopProcesses: boolean;
   readonly readyFile: string | undefined;
   readonly keylog: string | undefined;
+  /** Its data directory was copied, and this copy is the node from now on. */
+  readonly acceptCopy: boolean;
   readonly plaintext: boolean;
 }
 
@@ -58,7 +60,7 @@ async function serve(options: AgentOptions, log: Log): Promise<string | undefine
   stack.defer(() => stopping.release());
   stack.use(lockDirectory(data, 'agent'));
   reapChildren();
-  const instance = await openInstance(data);
+  const instance = await openInstance(data, options.acceptCopy);
   const identity = await join(options, { data, instance, log, signal: stopping.signal });
   if (!identity) return undefined;
   const node = stack.use(await startNode({ ...options, data, instance, identity, log }));

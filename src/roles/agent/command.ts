@@ -56,6 +56,9 @@ class Agent extends Command {
     description: 'written once ready (LOTC_READY_FILE)',
   });
   keylog = Option.String('--keylog', { description: 'TLS secrets for Wireshark (LOTC_KEYLOG)' });
+  acceptCopy = Option.Boolean('--accept-copy', {
+    description: 'the directory this one was copied from is gone for good (LOTC_ACCEPT_COPY)',
+  });
   plaintext = Option.Boolean('--plaintext', {
     description: 'no TLS; loopback only (LOTC_PLAINTEXT)',
   });
@@ -86,6 +89,7 @@ class Agent extends Command {
       stopProcesses: optionFlag(this.stopProcesses, 'stop-processes', env),
       readyFile: optionText(this.readyFile, 'ready-file', env),
       keylog: optionText(this.keylog, 'keylog', env),
+      acceptCopy: optionFlag(this.acceptCopy, 'accept-copy', env),
       plaintext: optionFlag(this.plaintext, 'plaintext', env),
     };
   }

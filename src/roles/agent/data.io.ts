@@ -1,15 +1,16 @@
 /**
  * The agent's data directory: which machine it was made on, who this node is, where its things
- * lie. A directory that was copied to another machine is refused before anything is done with it:
+ * lie. A directory that is a copy of another is refused before anything is done with it:
  * two agents of one identity would fight over the same runs.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LotcError } from '../../base/errors.ts';
 import { removeFileDurably, writeFileDurably } from '../../store/durable.io.ts';
 import { readText } from '../../supervisor/proc.io.ts';
+import { type InstanceFile, judgePlace } from './place.ts';
 
 export interface AgentFiles {
   readonly instance: string;
@@ -42,30 +43,40 @@ export interface NodeIdentity {
   readonly key: string;
 }
 
-interface InstanceFile {
-  readonly instance: string;
-  readonly machine: string;
-  readonly inode: string;
-}
-
-/** The id of this very directory on this very machine; `copied` where it comes from elsewhere. */
-export async function openInstance(data: string): Promise<string> {
+/**
+ * The id of this very directory on this very machine; `copied` where it is a copy of another.
+ * `acceptCopy`: the other one is gone for good, and this one is the node from now on.
+ */
+export async function openInstance(data: string, acceptCopy = false): Promise<string> {
   const files = agentFiles(data);
   mkdirSync(files.bundles, { recursive: true, mode: 0o711 });
   const here = {
     machine: (readText('/etc/machine-id') ?? '').trim(),
-    inode: String(statSync(data, { bigint: true }).ino),
+    inode: inodeOf(data) ?? '',
+    path: realpathSync(data),
   };
   const known = await readJson<InstanceFile>(files.instance);
-  if (known === undefined) {
-    const instance = randomBytes(8).toString('hex');
-    await writeFileDurably(files.instance, JSON.stringify({ instance, ...here }));
-    return instance;
+  const judged = judgePlace(known, here, inodeOf(known?.path ?? ''));
+  if (judged === 'copied' && !acceptCopy) throw copied(data, known?.path);
+  const isSame = known !== undefined && judged !== 'copied';
+  const instance = isSame ? known.instance : randomBytes(8).toString('hex');
+  const file = { instance, ...here };
+  if (judged !== 'same') await writeFileDurably(files.instance, JSON.stringify(file));
+  return instance;
+}
+
+function inodeOf(path: string): string | undefined {
+  try {
+    return String(statSync(path, { bigint: true }).ino);
+  } catch {
+    return undefined;
   }
-  if (known.machine === here.machine && known.inode === here.inode) return known.instance;
-  const what = known.machine === here.machine ? 'to another place' : 'from another machine';
-  throw new LotcError('copied', `the data directory ${data} was copied ${what}`, {
-    hint: `remove it and join as a node of its own: rm -r ${data}; lotc agent --data ${data} --token TOKEN`,
+}
+
+function copied(data: string, from: string | undefined): LotcError {
+  const what = from === undefined ? '' : ` of ${from}`;
+  return new LotcError('copied', `the data directory ${data} is a copy${what}`, {
+    hint: `remove it and join as a node of its own: rm -r ${data}; or, where the other one is gone for good: lotc agent --accept-copy`,
   });
 }
 

@@ -1,6 +1,7 @@
 /** `lotc server` and its offline tools: options and their environment twins; no decision. */
 import { Command, type CommandClass, Option, UsageError } from 'clipanion';
 import { optionFlag, optionList, optionText } from '../../base/environment.ts';
+import { nameFault } from '../../base/names.ts';
 import { parseTimeServers } from '../../net/time-server.ts';
 
 abstract class DataCommand extends Command {
@@ -136,4 +137,30 @@ class Check extends DataCommand {
   }
 }
 
-export const commands: readonly CommandClass[] = [Server, Backup, Restore, Check];
+class RecoverAdmin extends DataCommand {
+  static override paths = [['server', 'recover-admin']];
+  static override usage = Command.Usage({
+    description: 'Makes a new admin identity, for whoever owns the server’s disk.',
+    details: `
+      For a fleet whose admins are all gone. The server must not run. The journal says that it was
+      done; older identities stay as they are: revoke what was lost.
+    `,
+    examples: [
+      ['A new DIR/admin.json', 'lotc server recover-admin --data /var/lib/lotc'],
+      ['Elsewhere', 'lotc server recover-admin --data /var/lib/lotc --out ann.json --name ann'],
+    ],
+  });
+  out = Option.String('--out', { description: 'the identity file (default: DIR/admin.json)' });
+  name = Option.String('--name', { description: 'its name (default: recovered-…)' });
+
+  async execute(): Promise<number> {
+    const fault = this.name === undefined ? undefined : nameFault(this.name);
+    if (fault !== undefined) throw new UsageError(`--name "${this.name}": ${fault}`);
+    const { recoverAdmin } = await import('./recover.io.ts');
+    const { out, name } = this;
+    this.context.stdout.write(await recoverAdmin(this.directory(), { out, name }));
+    return 0;
+  }
+}
+
+export const commands: readonly CommandClass[] = [Server, Backup, Restore, Check, RecoverAdmin];

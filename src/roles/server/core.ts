@@ -64,7 +64,9 @@ export class ServerCore {
       checkPlace(peer, body.role);
       if (peer.role === 'agent') this.agents.hello(port, body);
     } catch (error) {
-      return { fail: failureFrom(error) };
+      const fail = failureFrom(error);
+      this.#refusals.note(peer, { kind: 'hostHello', body }, fail, this.#ports.monotonicMs());
+      return { fail };
     }
     this.#sessions.begun(port);
     const { atUs: at, errorUs } = this.#ports.now();

@@ -4,6 +4,7 @@
  * before gets the first reply again and changes nothing.
  */
 import { unreachable } from '../../../base/assert.ts';
+import { errorCodes } from '../../../base/errors.ts';
 import { limits } from '../../../base/limits.ts';
 import type { Verb } from '../../../base/verbs.ts';
 import type { MessageKind, Shape } from '../../../net/layout.ts';
@@ -145,7 +146,7 @@ function dispatch(change: Change, command: Command): Reply {
     case 'report':
       return applyReports(change, command.body);
     case 'refused':
-      return { ok: true, body: {} };
+      return alarm(change, command.body);
     case 'auditAnchor':
       return moveAnchor(change, command.body);
     case 'tick':
@@ -167,6 +168,16 @@ function verb(change: Change, name: Verb, body: Omit<VerbRequest, 'verb'> & Time
 
 interface Timed {
   readonly timing?: Shape<'timing'> | undefined;
+}
+
+/** A key in two places is more than a refusal: one of them is not who it says it is. */
+function alarm(change: Change, { errorCode, text }: CommandBody<'refused'>): Reply {
+  if (errorCode === errorCodes.copied.number) {
+    const { who, origin } = change.command;
+    const told = `the identity of ${who} was used twice, the second time from ${origin}: ${text}`;
+    change.event({ kind: 'identity-used-twice', text: told, node: who });
+  }
+  return { ok: true, body: {} };
 }
 
 function found(change: Change, body: CommandBody<'found'>): Reply {
