@@ -10,9 +10,10 @@
 
 import { type BaseContext, Cli, type Command, type CommandClass } from 'clipanion';
 import { build } from './base/build.ts';
+import { findMistake } from './base/mistake.ts';
 import { describeError, wantsJson } from './fault.ts';
 import { namedOutput } from './help.io.ts';
-import { groupHelp, helpPath, named, unknownCommand } from './help.ts';
+import { groupHelp, helpPath, named } from './help.ts';
 import { plainLine } from './plain-line.ts';
 import { ownContext } from './streams.io.ts';
 
@@ -90,13 +91,10 @@ export async function runCli(words: readonly string[], roles: Roles): Promise<nu
     const { env, stderr } = ownContext;
     const { exitCode, text } = describeError(error, {
       json: wantsJson(words, env),
+      mistake: () => findMistake((cli ??= parser(commands)).definitions(), 'lotc', words),
       usage: (fault) => {
         cli ??= parser(commands);
-        const colored = isColored(stderr);
-        return (
-          unknownCommand(cli, words, fault) ??
-          named(cli.error(fault, { command: command ?? null, colored }))
-        );
+        return named(cli.error(fault, { command: command ?? null, colored: isColored(stderr) }));
       },
     });
     stderr.write(text);

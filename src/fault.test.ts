@@ -4,6 +4,7 @@ import { LotcError } from './base/errors.ts';
 import { describeError, wantsJson } from './fault.ts';
 
 const usage = (error: Error): string => `Usage: ${error.message}\n`;
+const mistake = (): undefined => undefined;
 
 test.each([
   [['admin', 'ps', '--json'], {}, true],
@@ -19,7 +20,7 @@ test.each([
 });
 
 test('a usage error is 2, in the words of the parser', () => {
-  const fault = describeError(new UsageError('no such option'), { json: false, usage });
+  const fault = describeError(new UsageError('no such option'), { json: false, mistake, usage });
   expect(fault).toEqual({ exitCode: 2, text: 'Usage: no such option\n' });
 });
 
@@ -28,11 +29,11 @@ test('an answer keeps its code, its node and its remedy', () => {
     hint: 'nothing to resume',
     node: 'n1',
   });
-  expect(describeError(error, { json: false, usage })).toEqual({
+  expect(describeError(error, { json: false, mistake, usage })).toEqual({
     exitCode: 8,
     text: 'lotc: task "web" is not suspended\n      nothing to resume\n',
   });
-  const { text } = describeError(error, { json: true, usage });
+  const { text } = describeError(error, { json: true, mistake, usage });
   expect(JSON.parse(text)).toEqual({
     error: {
       code: 'not-suspended',
@@ -44,7 +45,7 @@ test('an answer keeps its code, its node and its remedy', () => {
 });
 
 test('a bug of ours is 1 and keeps its stack', () => {
-  const fault = describeError(new RangeError('boom'), { json: false, usage });
+  const fault = describeError(new RangeError('boom'), { json: false, mistake, usage });
   expect(fault.exitCode).toBe(1);
   expect(fault.text).toContain('RangeError: boom\n    at ');
 });

@@ -5,9 +5,12 @@
  */
 
 import { LotcError } from './base/errors.ts';
+import type { Mistake } from './base/mistake.ts';
 
 export interface FaultOptions {
   readonly json: boolean;
+  /** What does not fit in a line that the parser could make nothing of. */
+  mistake(): Mistake | undefined;
   /** How the parser puts its own errors into words, with the usage line. */
   usage(error: Error): string;
 }
@@ -44,14 +47,15 @@ function toJson(error: { code: string; message: string; node?: string; hint?: st
   return `${JSON.stringify({ error })}\n`;
 }
 
+function parserText(error: Error, options: FaultOptions): string {
+  const found = error.name === 'UnknownSyntaxError' ? options.mistake() : undefined;
+  if (options.json) return toJson({ code: 'usage', message: error.message.trim(), ...found });
+  return found ? `lotc: ${found.message}\n      ${found.hint}\n` : options.usage(error);
+}
+
 /** The text for stderr and the exit code of an error that ended a command. */
 export function describeError(error: unknown, options: FaultOptions): Fault {
-  if (isParserError(error)) {
-    const text = options.json
-      ? toJson({ code: 'usage', message: error.message.trim() })
-      : options.usage(error);
-    return { exitCode: 2, text };
-  }
+  if (isParserError(error)) return { exitCode: 2, text: parserText(error, options) };
   if (error instanceof LotcError) {
     const { code, message, node, hint } = error;
     const text = options.json

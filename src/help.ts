@@ -33,25 +33,6 @@ export function named(text: string): string {
   return text.replaceAll(/(?<= )#\d+/gu, 'VALUE');
 }
 
-/** What to say where no command begins with these words; undefined where one does. */
-export function unknownCommand(
-  cli: Cli,
-  words: readonly string[],
-  fault: Error,
-): string | undefined {
-  if (fault.name !== 'UnknownSyntaxError') return undefined;
-  const firstFlag = words.findIndex((word) => word.startsWith('-'));
-  const path = words.slice(0, firstFlag === -1 ? words.length : firstFlag);
-  const paths = cli.definitions().map((definition) => definition.path);
-  const levelOf = (length: number): string => ['lotc', ...path.slice(0, length)].join(' ');
-  let length = path.length;
-  while (length > 0 && !paths.some((one) => `${one} `.startsWith(`${levelOf(length)} `)))
-    length -= 1;
-  const level = levelOf(length);
-  if (paths.includes(level) || length === path.length) return undefined;
-  return `lotc: there is no command "${level} ${path[length] ?? ''}"\n      see: ${level} --help\n`;
-}
-
 /** Help for the level `path`; undefined where nothing is below it, so it is no level. */
 export function groupHelp(cli: Cli, path: readonly string[]): string | undefined {
   const level = ['lotc', ...path].join(' ');

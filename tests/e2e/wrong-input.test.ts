@@ -23,7 +23,9 @@ function expectError(result: Result, code: number, ...words: string[]): void {
 test('usage errors are 2', async () => {
   expectError(await admin('start'), 2);
   expectError(await admin('nonsense'), 2);
-  expectError(await admin('start', 'web', '--no-such-option'), 2);
+  expectError(await admin('start', 'web', '--no-such-option'), 2, 'no option "--no-such-option"');
+  expectError(await admin('start', 'web', '--on'), 2, 'option "--on" wants a value');
+  expectError(await admin('task'), 2, '"lotc admin task" wants a command');
   expectError(await admin('start', 'UPPER'), 2, 'UPPER');
   expectError(await admin('task', 'create', 'a/b', '--', 'true'), 2, 'a/b');
   expectError(await admin('wait', 'web', '--for', 'sideways'), 2, 'sideways');

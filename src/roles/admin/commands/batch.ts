@@ -3,6 +3,7 @@
  * carried out as if it stood on a command line of its own, in order.
  */
 import { Cli, Command, Option } from 'clipanion';
+import { findMistake } from '../../../base/mistake.ts';
 import { AdminCommand, usage } from '../command.ts';
 import type { AdminContext } from '../context.ts';
 import { complaintOf, PARTIAL } from '../outcome.ts';
@@ -53,21 +54,25 @@ export class Batch extends AdminCommand {
 
   /** The line's exit code; undefined where there is nothing to do. */
   async #line(line: string, number: number): Promise<number | undefined> {
+    let words: readonly string[] = [];
     try {
-      const words = shellWords(line);
-      if (words.length === 0) return undefined;
-      if (words[0] === 'batch') throw usage('batch: a batch within a batch');
-      return await this.#execute(['admin', ...words]);
+      words = ['admin', ...shellWords(line)];
+      if (words.length === 1) return undefined;
+      if (words[1] === 'batch') throw usage('batch: a batch within a batch');
+      return await this.#execute(words);
     } catch (error) {
-      const { code, message, hint } = complaintOf(error);
       const parser = error instanceof Error && 'clipanion' in error;
+      const found = parser
+        ? findMistake((await this.#cliFor(words)).definitions(), 'lotc', words)
+        : undefined;
+      const { code, message, hint } = { ...complaintOf(error), ...found };
       const text = parser ? (message.split('\n')[0] ?? '') : message;
       this.complain([{ code: parser ? 'usage' : code, message: `line ${number}: ${text}`, hint }]);
       return parser || code === 'usage' ? USAGE : 1;
     }
   }
 
-  async #execute(words: readonly string[]): Promise<number> {
+  async #cliFor(words: readonly string[]): Promise<Cli<AdminContext>> {
     const { commandsFor } = await import('./index.ts');
     const key = words.slice(0, 3).join(' ');
     let cli = this.#clis.get(key);
@@ -77,6 +82,11 @@ export class Batch extends AdminCommand {
       compileOnce(cli);
       if (this.#clis.size < 1_000) this.#clis.set(key, cli);
     }
+    return cli;
+  }
+
+  async #execute(words: readonly string[]): Promise<number> {
+    const cli = await this.#cliFor(words);
     const { env, stderr, stdout } = this.context;
     const lineEnv: Record<string, string | undefined> = { ...env, LOTC_OUTPUT: this.format };
     if (this.timeout !== undefined) lineEnv['LOTC_TIMEOUT'] = this.timeout;

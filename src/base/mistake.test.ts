@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { type CommandForm, findMistake } from './mistake.ts';
+
+const option = (definition: string, required = false) => ({ definition, required });
+const forms: readonly CommandForm[] = [
+  {
+    path: 'lotc admin start',
+    options: [option('--on #0'), option('-o,--output #0'), option('--wait')],
+  },
+  { path: 'lotc admin run', options: [option('--on #0', true), option('-t,--tty')] },
+  { path: 'lotc admin task create', options: [] },
+  { path: 'lotc server', options: [option('--data #0', true)] },
+];
+
+test.each([
+  ['admin', '"lotc admin" wants a command', 'see: lotc admin --help'],
+  ['admin --json', '"lotc admin" wants a command', 'see: lotc admin --help'],
+  ['admin task', '"lotc admin task" wants a command', 'see: lotc admin task --help'],
+  [
+    'admin strat x',
+    'there is no command "lotc admin strat"',
+    'did you mean "lotc admin start"? see: lotc admin --help',
+  ],
+  [
+    'admin task frobnicate',
+    'there is no command "lotc admin task frobnicate"',
+    'see: lotc admin task --help',
+  ],
+  ['frobnicate', 'there is no command "lotc frobnicate"', 'see: lotc --help'],
+  ['admin start x --on', 'option "--on" wants a value', 'see: lotc admin start --help'],
+  ['admin start x --on --wait', 'option "--on" wants a value', 'see: lotc admin start --help'],
+  ['admin start x -o', 'option "-o" wants a value', 'see: lotc admin start --help'],
+  ['admin start x --wait=yes', 'option "--wait" takes no value', 'see: lotc admin start --help'],
+  [
+    'admin start x --wiat',
+    '"lotc admin start" has no option "--wiat"',
+    'did you mean "--wait"? see: lotc admin start --help',
+  ],
+  ['admin run -- true --on', 'option "--on" is missing', 'see: lotc admin run --help'],
+])('%s: %s', (line, message, hint) => {
+  expect(findMistake(forms, 'lotc', line.split(' '))).toEqual({ message, hint });
+});
+
+test.each(['admin start', 'admin start x --on a --wait', 'admin run --on=a', 'admin run -tx'])(
+  '%s: nothing it is sure of',
+  (line) => {
+    expect(findMistake(forms, 'lotc', line.split(' '))).toBeUndefined();
+  },
+);
