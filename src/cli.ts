@@ -10,7 +10,7 @@
 
 import { type BaseContext, Cli, type Command, type CommandClass } from 'clipanion';
 import { build } from './base/build.ts';
-import { findMistake } from './base/mistake.ts';
+import { findMistake, formsOf } from './base/mistake.ts';
 import { describeError, wantsJson } from './fault.ts';
 import { namedOutput } from './help.io.ts';
 import { groupHelp, helpPath, named } from './help.ts';
@@ -24,6 +24,8 @@ export interface Role {
     | ((words: readonly string[]) => Promise<readonly CommandClass[]>)
     | undefined;
 }
+
+const PROGRAM = 'lotc';
 
 /** By the first word of a command line. */
 export type Roles = Readonly<Record<string, () => Promise<Role>>>;
@@ -46,7 +48,7 @@ async function commandsOf(roles: Roles, words: readonly string[]): Promise<Comma
 function parser(commands: readonly CommandClass[]): Cli {
   const cli = new Cli({
     binaryLabel: 'Low Orbit Task Cannon',
-    binaryName: 'lotc',
+    binaryName: PROGRAM,
     binaryVersion: build.version,
     enableColors: isColored(Cli.defaultContext.stdout),
   });
@@ -91,7 +93,10 @@ export async function runCli(words: readonly string[], roles: Roles): Promise<nu
     const { env, stderr } = ownContext;
     const { exitCode, text } = describeError(error, {
       json: wantsJson(words, env),
-      mistake: () => findMistake((cli ??= parser(commands)).definitions(), 'lotc', words),
+      mistake: () => {
+        cli ??= parser(commands);
+        return findMistake(formsOf(cli.definitions(), PROGRAM, commands), PROGRAM, words);
+      },
       usage: (fault) => {
         cli ??= parser(commands);
         return named(cli.error(fault, { command: command ?? null, colored: isColored(stderr) }));

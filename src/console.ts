@@ -4,6 +4,7 @@
  * what main.ts does with the same words.
  */
 
+import { crashPlainly } from './base/crash.io.ts';
 import { runCli } from './cli.ts';
 import { allWritten } from './streams.io.ts';
 
@@ -15,4 +16,5 @@ async function command(words: readonly string[]): Promise<void> {
   if (allWritten()) process.exit();
 }
 
+crashPlainly();
 void command(process.argv.slice(2));

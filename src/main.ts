@@ -7,6 +7,7 @@
 import { writeSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { build } from './base/build.ts';
+import { crashPlainly } from './base/crash.io.ts';
 import type { Roles } from './cli.ts';
 
 const roles: Roles = {
@@ -28,6 +29,7 @@ async function command(words: readonly string[]): Promise<void> {
 }
 
 const words = process.argv.slice(2);
+if (isMainThread) crashPlainly();
 if (!isMainThread) {
   void thread();
 } else if (words.length === 1 && words[0] === '--version') {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type CommandForm, findMistake } from './mistake.ts';
+import { type CommandForm, findMistake, formsOf } from './mistake.ts';
 
 const option = (definition: string, required = false) => ({ definition, required });
 const forms: readonly CommandForm[] = [
@@ -47,3 +47,13 @@ test.each(['admin start', 'admin start x --on a --wait', 'admin run --on=a', 'ad
     expect(findMistake(forms, 'lotc', line.split(' '))).toBeUndefined();
   },
 );
+
+test('a form stands under every path of its command', () => {
+  const twice = [
+    ['admin', 'task', 'create'],
+    ['admin', 'create'],
+  ];
+  const all = formsOf(forms, 'lotc', [{ paths: twice }, { paths: [['nothing', 'described']] }]);
+  expect(all.map(({ path }) => path)).toEqual(['lotc admin task create', 'lotc admin create']);
+  expect(findMistake(all, 'lotc', ['admin', 'creat'])?.hint).toContain('"lotc admin create"');
+});

@@ -18,6 +18,20 @@ export interface Mistake {
   readonly hint: string;
 }
 
+/** Each form under all the paths of its command: the parser describes only the first. */
+export function formsOf(
+  described: readonly CommandForm[],
+  program: string,
+  commands: readonly { readonly paths?: string[][] }[],
+): readonly CommandForm[] {
+  const byPath = new Map(described.map((form) => [form.path, form]));
+  return commands.flatMap(({ paths = [] }) => {
+    const all = paths.map((words) => [program, ...words].join(' '));
+    const form = byPath.get(all[0] ?? '');
+    return form ? all.map((path) => ({ ...form, path })) : [];
+  });
+}
+
 /** What is wrong with the `words` behind the program's name; undefined where that is not clear. */
 export function findMistake(
   forms: readonly CommandForm[],
