@@ -190,8 +190,17 @@ export const limits = {
   missedAfterUs: 10_000_000,
   /** Firings that wait for the end of one task's run. */
   firesQueued: 100,
-  /** A firing is prepared this long before its instant. */
+  /** A deed that leaves no trace of its own is marked as prepared this long before its instant. */
   prepareAheadUs: 3_000_000,
+  /** A start is armed so long before its instant at least; where many are near, up to the other. */
+  armAheadUs: 2_000_000,
+  armAheadMaxUs: 20_000_000,
+  /** More at a time would only make the agent's other work wait. */
+  armingAtOnce: 8,
+  /** Each is two sleeping processes, some 200 KiB. */
+  armedAtOnce: 2_000,
+  /** `--max-clock-error` is judged for the last time so long before the instant. */
+  lastLookUs: 50_000,
 
   // --- console ---
   waitTimeoutMs: 60_000,

@@ -148,11 +148,13 @@ class TrueClock implements SystemClock {
     };
   }
 
-  trueAt(monotonicUs: number): number {
+  trueAt(monotonicUs: number): Instant {
     const believed = this.#believed();
     const pair = readTogether(this.#base, 'monotonicUs', 'from' in believed ? 'baseUs' : 'wallUs');
-    const atUs = pair.otherUs + (monotonicUs - pair.oneUs);
-    return 'from' in believed ? readAt(believed.from, atUs).atUs : Math.round(atUs);
+    const wouldUs = pair.otherUs + (monotonicUs - pair.oneUs);
+    if ('from' in believed) return this.#read(believed.from, wouldUs);
+    const atUs = Math.round(wouldUs);
+    return believed.source === 'kernel' ? { atUs, errorUs: believed.errorUs } : { atUs };
   }
 
   monotonicOf(trueUs: number): number {
@@ -231,7 +233,7 @@ class TrueClock implements SystemClock {
     const believed = this.#believed();
     const monotonicUs = this.#base.monotonicUs();
     const rate = 'from' in believed ? believed.from.rate : 0;
-    return { monotonicUs, trueUs: this.trueAt(monotonicUs), rate };
+    return { monotonicUs, trueUs: this.trueAt(monotonicUs).atUs, rate };
   }
 
   #read(from: Published, baseUs = this.#base.baseUs()): Instant {

@@ -1,5 +1,5 @@
 /** What a role and its parts can ask of the clock (clock.io.ts); the simulator has its own. */
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Instant } from '../base/clock.ts';
 import type { FourStamps } from './clock/reply.ts';
 import type { SourceRow } from './clock/rows.ts';
 
@@ -29,7 +29,7 @@ export interface SystemClock extends Clock {
   /** CLOCK_MONOTONIC in µs, as the shim is told its instants. */
   monotonicUs(): number;
   /** True time (µs since 1970) at an instant of CLOCK_MONOTONIC, by what is known now. */
-  trueAt(monotonicUs: number): number;
+  trueAt(monotonicUs: number): Instant;
   /** The instant of CLOCK_MONOTONIC at which true time will be `trueUs`, by what is known now. */
   monotonicOf(trueUs: number): number;
   /**

@@ -11,7 +11,8 @@ import type { ErrorCode } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { signalName } from '../base/signals.ts';
 import type { Judged } from '../base/verbs.ts';
-import { type Action, type Event, hasEnded, type State, table, visible } from './table.ts';
+import { hasEnded, type State, visible } from './states.ts';
+import { type Action, type Event, table } from './table.ts';
 
 const SIGKILL = 9;
 
@@ -35,6 +36,8 @@ export interface Process {
   readonly pid?: number | undefined;
   readonly startTicks?: number | undefined;
   readonly startedAt?: number | undefined;
+  /** How wrong the clock may have been then; undefined: not known. */
+  readonly startErrorUs?: number | undefined;
   readonly suspendedAt?: number | undefined;
   readonly exitedAt?: number | undefined;
   readonly exitCode?: number | undefined;
@@ -68,10 +71,18 @@ export interface End {
   readonly oomKills?: number | undefined;
 }
 
+/** The exec, as its shim measured it: in true time, with the clock's error. */
+export interface Began {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly atUs: number;
+  readonly errorUs?: number | undefined;
+}
+
 /** An event with what it says; most say nothing more. */
 export interface Input {
   readonly event: Event;
-  readonly started?: { readonly pid: number; readonly startTicks: number; readonly atUs: number };
+  readonly started?: Began | undefined;
   readonly end?: End | undefined;
   readonly reason?: string | undefined;
   readonly errorCode?: ErrorCode | undefined;
@@ -132,7 +143,7 @@ function facts(process: Process, input: Input): Partial<Process> {
       if (!started) return {};
       return {
         ...{ pid: started.pid, startTicks: started.startTicks, startedAt: started.atUs },
-        reason: undefined,
+        ...{ startErrorUs: started.errorUs, reason: undefined },
       };
     case 'ended':
     case 'ended-leaving':
@@ -140,8 +151,7 @@ function facts(process: Process, input: Input): Partial<Process> {
     case 'want-stop':
     case 'want-kill': {
       const stop = { ...process.stop, ...input.stop };
-      const cancelled = process.state === 'pending' || process.state === 'armed';
-      return cancelled
+      return isHeld(process.state)
         ? { wish: 'down', stop, reason: 'cancelled', errorCode: 'cancelled' }
         : { wish: 'down', stop };
     }
@@ -154,6 +164,8 @@ function facts(process: Process, input: Input): Partial<Process> {
     case 'launch-failed':
       if (process.wish === 'down') return { reason: 'cancelled', errorCode: 'cancelled' };
       return { reason, errorCode: errorCode ?? 'exec-failed' };
+    case 'disarmed':
+      return process.wish === 'down' ? { reason: 'cancelled', errorCode: 'cancelled' } : {};
     case 'give-up':
       if (process.errorCode === 'cancelled') return {};
       return { reason, errorCode: errorCode ?? 'exec-failed' };
@@ -182,6 +194,11 @@ function facts(process: Process, input: Input): Partial<Process> {
     default:
       return {};
   }
+}
+
+/** Nothing of its program has run, and nothing will unless somebody lets it. */
+function isHeld(state: State): boolean {
+  return state === 'pending' || state === 'armed' || state === 'disarming';
 }
 
 function endFacts(end: End): Partial<Process> {
@@ -225,6 +242,7 @@ function again(process: Process, { revival, reason }: Input, now: Reading): Proc
 /** What a launch says anew. */
 const anew: Partial<Process> = {
   ...{ pid: undefined, startTicks: undefined, startedAt: undefined, revivesAt: undefined },
+  startErrorUs: undefined,
   ...{ exitedAt: undefined, exitCode: undefined, signal: undefined, tail: undefined },
   ...{ cpuMs: undefined, maxMemoryBytes: undefined },
 };

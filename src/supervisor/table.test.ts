@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { verdicts } from '../base/verbs.ts';
 import { advance, type Input, judgedState, newProcess, type Process } from './process.ts';
-import { type Event, events, hasEnded, type State, states, table, visible } from './table.ts';
+import { hasEnded, type State, states, visible } from './states.ts';
+import { type Event, events, table } from './table.ts';
 
 /** One letter a cell: `.` ignore, `!` impossible, else the next state's. */
 const letters: Record<State, string> = {
@@ -10,13 +11,14 @@ const letters: Record<State, string> = {
     pending: 'p',
     launching: 'u',
     armed: 'a',
+    disarming: 'd',
     running: 'r',
     freezing: 'f',
     suspended: 's',
     thawing: 't',
   },
   ...{ stopping: 'g', killing: 'k', leaving: 'l', clearing: 'c', losing: 'o', backoff: 'b' },
-  ...{ exited: 'X', failed: 'F', lost: 'L' },
+  ...{ exited: 'X', failed: 'F', lost: 'L', disarmed: 'D' },
 };
 
 function drawn(): string {
@@ -33,27 +35,30 @@ function drawn(): string {
 }
 
 test('the table, cell by cell', () => {
-  // go give-up armed started launch-failed | suspend resume stop kill | frozen f-failed
+  // go give-up armed started launch-failed | disarm disarmed | suspend resume stop kill
+  // | frozen f-failed
   // thawed t-failed
   // | ended ended-leaving gone | cleared stuck detached deadline | revive use-up
   expect(drawn()).toBe(
     [
-      'pending   uF!!!..FF!!!!!!!!!!!!!',
-      'launching ..arF..kk....!!o..o!!!',
-      'armed     ...rF..kk!!!!!!o!!o!!!',
-      'running   !!..!f.gk!!!!Xlo!!o!!!',
-      'freezing  !!..!.!gksr!!Xlo!!o!!!',
-      'suspended !!..!.tgk!!!!Xlo!!o!!!',
-      'thawing   !!..!!.gk!!rsXlo!!o!!!',
-      'stopping  !!..!...k....Xlo!!ok!!',
-      'killing   !!kkF........Xco.kok!!',
-      'leaving   !!..!..lc....X.X!!cc!!',
-      'clearing  !!..!..cc....X.XXc.c!!',
-      'losing    !!.....oo.......Lo.o!!',
-      'backoff   !!.....XX..........u!!',
-      'exited    !!.................!bF',
-      'failed    !!.................!!!',
-      'lost      !!.................!bF',
+      'pending   uF!!!D!..FF!!!!!!!!!!!!!',
+      'launching ..arFdD..kk....!!o..o!!!',
+      'armed     ...rFdD..kk!!!!!!o!!o!!!',
+      'disarming ...rF.D..kk!!!!!!o!!o!!!',
+      'running   !!..!.!f.gk!!!!Xlo!!o!!!',
+      'freezing  !!..!.!.!gksr!!Xlo!!o!!!',
+      'suspended !!..!.!.tgk!!!!Xlo!!o!!!',
+      'thawing   !!..!.!!.gk!!rsXlo!!o!!!',
+      'stopping  !!..!.!...k....Xlo!!ok!!',
+      'killing   !!kkF.F........Xco.kok!!',
+      'leaving   !!..!.!..lc....X.X!!cc!!',
+      'clearing  !!..!.!..cc....X.XXc.c!!',
+      'losing    !!.......oo.......Lo.o!!',
+      'backoff   !!.......XX..........u!!',
+      'exited    !!...................!bF',
+      'failed    !!...................!!!',
+      'lost      !!...................!bF',
+      'disarmed  !!...................!!!',
     ].join('\n'),
   );
 });
@@ -135,9 +140,11 @@ class World {
   frozen = false;
   queue: Event[] = [];
   toldEnd = false;
+  cancelled = false;
 
   act(action: string): void {
     if (action === 'launch') this.shim = 'alive';
+    if (action === 'cancel') this.cancelled = true;
     if (action === 'freeze') this.queue.push('frozen');
     if (action === 'thaw') this.queue.push('thawed');
     if (action === 'terminate') this.frozen = false;
@@ -162,6 +169,11 @@ class World {
       say('launch-failed', () => {
         this.shim = 'done';
       });
+      if (this.cancelled) {
+        say('disarmed', () => {
+          this.shim = 'done';
+        });
+      }
     }
     if (alive && this.main === 'alive') {
       say('ended', () => {
@@ -213,6 +225,7 @@ class World {
       say('want-suspend');
       say('want-resume');
     }
+    say('disarm');
     say('want-stop');
     say('want-kill');
     if (process.state === 'pending') {
@@ -240,6 +253,7 @@ test('random walks never meet an impossible cell, and every end is true', () => 
         sawEnd ||= isEnd && !hasEnded(before) && before !== 'losing';
         for (const action of step.actions) world.act(action);
         if (process.state === 'exited') expect(sawEnd).toBe(true);
+        if (process.state === 'disarmed') expect(world.main).toBe('none');
         if (process.state === 'lost') expect(process.exitCode).toBeUndefined();
         if (hasEnded(process.state)) expect(process.deadlineMs).toBeUndefined();
         if (process.state === 'suspended') expect(visible[process.state]).toBe('suspended');

@@ -12,60 +12,14 @@
  * again by its restart policy (restart.ts judges) waits in `backoff` for its next launch; one whose
  * restarts are used up is `failed`. Someone else's SIGSTOP or freeze is no event here. A run that
  * waits for its instant at the shim's gate is `armed`; whoever stops it then cancels it: nothing of
- * its program ever ran.
+ * its program ever ran. `disarming`: it shall not fire after all, and the shim has been asked to
+ * cancel it; whether it does, or has fired it already, is the shim's to say. A run that was
+ * `disarmed` never was: nothing of it stays.
  *
  * Reference: style R3; CLI contract, "Run", "States".
  */
 
-/** What people see (CLI contract, "States"). */
-export type VisibleState =
-  | 'pending'
-  | 'armed'
-  | 'running'
-  | 'suspended'
-  | 'stopping'
-  | 'exited'
-  | 'failed'
-  | 'lost';
-
-export const states = [
-  'pending',
-  'launching',
-  'armed',
-  'running',
-  'freezing',
-  'suspended',
-  'thawing',
-  'stopping',
-  'killing',
-  'leaving',
-  'clearing',
-  'losing',
-  'backoff',
-  'exited',
-  'failed',
-  'lost',
-] as const;
-export type State = (typeof states)[number];
-
-export const visible: Readonly<Record<State, VisibleState>> = {
-  pending: 'pending',
-  launching: 'pending',
-  armed: 'armed',
-  running: 'running',
-  freezing: 'running',
-  suspended: 'suspended',
-  thawing: 'suspended',
-  stopping: 'stopping',
-  killing: 'stopping',
-  leaving: 'stopping',
-  clearing: 'stopping',
-  losing: 'stopping',
-  backoff: 'pending',
-  exited: 'exited',
-  failed: 'failed',
-  lost: 'lost',
-};
+import type { State } from './states.ts';
 
 export const events = [
   /** Everything it waited for is there; or it never will be. */
@@ -76,6 +30,9 @@ export const events = [
   /** The program's exec was seen; or it will not be. */
   'started',
   'launch-failed',
+  /** It shall not fire: taken back if that is still possible; and it was. */
+  'disarm',
+  'disarmed',
   'want-suspend',
   'want-resume',
   'want-stop',
@@ -103,6 +60,8 @@ export type Event = (typeof events)[number];
 
 export type Action =
   | 'launch'
+  /** What waits at its gate is cancelled, unless it has passed it. */
+  | 'cancel'
   | 'freeze'
   | 'thaw'
   /** Thaw, then the stop signal to the whole tree. */
@@ -125,9 +84,12 @@ const clear: Cell = ['clearing', 'kill-tree', 'arm-kill'];
 const lose: Cell = ['losing', 'kill-tree', 'arm-kill'];
 const exit: Cell = ['exited', 'release'];
 const fail: Cell = ['failed', 'release'];
+const takeBack: Cell = ['disarming', 'cancel'];
+const never: Cell = ['disarmed', 'release'];
 
 /** What can still come in after the end: late results, and a shim's last words told again. */
 const over: Readonly<Record<Event, Cell>> = {
+  ...{ disarm: 'ignore', disarmed: 'ignore' },
   ...{ go: 'impossible', 'give-up': 'impossible', started: 'ignore', 'launch-failed': 'ignore' },
   armed: 'ignore',
   ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
@@ -142,13 +104,14 @@ const again: Cell = ['backoff', 'arm-backoff'];
 const begun = {
   ...({ go: 'impossible', 'give-up': 'impossible', armed: 'ignore' } as const),
   ...({ started: 'ignore', 'launch-failed': 'impossible' } as const),
+  ...({ disarm: 'ignore', disarmed: 'impossible' } as const),
 };
-const never = { revive: 'impossible', 'use-up': 'impossible' } as const;
+const noRevival = { revive: 'impossible', 'use-up': 'impossible' } as const;
 
 export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   pending: {
     ...{ go: ['launching', 'launch'], 'give-up': fail },
-    armed: 'impossible',
+    ...{ armed: 'impossible', disarm: never, disarmed: 'impossible' },
     ...{ started: 'impossible', 'launch-failed': 'impossible' },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': fail, 'want-kill': fail },
     ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
@@ -156,28 +119,39 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: 'impossible' },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: 'impossible' },
     ...{ deadline: 'impossible' },
-    ...never,
+    ...noRevival,
   },
   launching: {
     ...{ go: 'ignore', 'give-up': 'ignore', started: ['running'], 'launch-failed': fail },
-    armed: ['armed'],
+    ...{ armed: ['armed'], disarm: takeBack, disarmed: never },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': kill, 'want-kill': kill },
     // What was still being done to the tree of the launch before this one.
     ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
     ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: lose },
     ...{ cleared: 'ignore', stuck: 'ignore', detached: lose, deadline: 'impossible' },
-    ...never,
+    ...noRevival,
   },
   armed: {
     ...{ go: 'ignore', 'give-up': 'ignore' },
-    armed: 'ignore',
+    ...{ armed: 'ignore', disarm: takeBack, disarmed: never },
     ...{ started: ['running'], 'launch-failed': fail },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': kill, 'want-kill': kill },
     ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
     ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
     ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
-    ...never,
+    ...noRevival,
+  },
+  disarming: {
+    ...{ go: 'ignore', 'give-up': 'ignore' },
+    ...{ armed: 'ignore', disarm: 'ignore', disarmed: never },
+    ...{ started: ['running'], 'launch-failed': fail },
+    ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore', 'want-stop': kill, 'want-kill': kill },
+    ...{ frozen: 'impossible', 'freeze-failed': 'impossible' },
+    ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
+    ...{ ended: 'impossible', 'ended-leaving': 'impossible', gone: lose },
+    ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
+    ...noRevival,
   },
   running: {
     ...begun,
@@ -187,7 +161,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
-    ...never,
+    ...noRevival,
   },
   freezing: {
     ...begun,
@@ -197,7 +171,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
-    ...never,
+    ...noRevival,
   },
   suspended: {
     ...begun,
@@ -207,7 +181,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ thawed: 'impossible', 'thaw-failed': 'impossible' },
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
-    ...never,
+    ...noRevival,
   },
   thawing: {
     ...begun,
@@ -217,7 +191,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ thawed: ['running'], 'thaw-failed': ['suspended'] },
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
-    ...never,
+    ...noRevival,
   },
   stopping: {
     ...begun,
@@ -227,12 +201,12 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     // The rest had the signal with the main process: its grace goes on, it does not begin anew.
     ...{ ended: exit, 'ended-leaving': ['leaving', 'keep-deadline'], gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: kill },
-    ...never,
+    ...noRevival,
   },
   killing: {
     // KILL may have come before the program's process was in the tree.
     ...{ go: 'impossible', 'give-up': 'impossible', started: kill, 'launch-failed': fail },
-    armed: kill,
+    ...{ armed: kill, disarm: 'ignore', disarmed: fail },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
     ...{ 'want-stop': 'ignore', 'want-kill': 'ignore' },
     ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
@@ -240,7 +214,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     // Gone from the tree: the shim tells how the main process ended.
     ...{ cleared: 'ignore', stuck: ['killing', 'note-stuck', 'arm-kill'], detached: lose },
     ...{ deadline: kill },
-    ...never,
+    ...noRevival,
   },
   leaving: {
     ...begun,
@@ -250,7 +224,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
     ...{ ended: exit, 'ended-leaving': 'ignore', gone: exit },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: clear, deadline: clear },
-    ...never,
+    ...noRevival,
   },
   clearing: {
     ...begun,
@@ -260,11 +234,11 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ ended: exit, 'ended-leaving': 'ignore', gone: exit },
     ...{ cleared: exit, stuck: ['clearing', 'note-stuck', 'arm-kill'], detached: 'ignore' },
     ...{ deadline: clear },
-    ...never,
+    ...noRevival,
   },
   losing: {
     ...{ go: 'impossible', 'give-up': 'impossible' },
-    armed: 'ignore',
+    ...{ armed: 'ignore', disarm: 'ignore', disarmed: 'ignore' },
     ...{ started: 'ignore', 'launch-failed': 'ignore' },
     ...{ 'want-suspend': 'ignore', 'want-resume': 'ignore' },
     ...{ 'want-stop': ['losing', 'keep-deadline'], 'want-kill': ['losing', 'keep-deadline'] },
@@ -272,7 +246,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ ended: 'ignore', 'ended-leaving': 'ignore', gone: 'ignore' },
     ...{ cleared: ['lost', 'release'], stuck: ['losing', 'note-stuck', 'arm-kill'] },
     ...{ detached: 'ignore', deadline: lose },
-    ...never,
+    ...noRevival,
   },
   backoff: {
     ...over,
@@ -281,13 +255,5 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   exited: { ...over, revive: again, 'use-up': fail },
   failed: over,
   lost: { ...over, revive: again, 'use-up': fail },
+  disarmed: over,
 };
-
-export function hasEnded(state: State): boolean {
-  return state === 'exited' || state === 'failed' || state === 'lost';
-}
-
-/** Nothing of the program has run. */
-export function isWaiting(state: State): boolean {
-  return state === 'pending' || state === 'launching' || state === 'armed';
-}

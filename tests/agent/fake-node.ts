@@ -14,6 +14,7 @@ import type {
   Item,
   Report,
   RunEvent,
+  Started,
   TableName,
   Write,
 } from '../../src/roles/agent/events.ts';
@@ -22,6 +23,7 @@ import type { End } from '../../src/supervisor/process.ts';
 type Bare<T> = T extends { readonly time: unknown } ? Omit<T, 'time'> : never;
 
 const started = { pid: 100, startTicks: 5, atUs: 1_000_000 };
+const CANCELLED = { kind: 'disarmed' } as const;
 
 interface Directory {
   order: Item;
@@ -29,6 +31,10 @@ interface Directory {
   shim: 'none' | 'alive' | 'dead' | 'done';
   frozen: boolean;
   end?: End | undefined;
+  /** True time at which its child lets itself go. */
+  gateUs?: number | undefined;
+  cancelled?: boolean;
+  started?: Started | undefined;
 }
 
 export class FakeNode {
@@ -53,6 +59,7 @@ export class FakeNode {
   readonly fetches: string[] = [];
   readonly signals: string[] = [];
   readonly treeActs: string[] = [];
+  readonly cancels: string[] = [];
   obeysTerm = true;
   answersSignals = true;
   contentComes = true;
@@ -61,6 +68,8 @@ export class FakeNode {
   /** What the clock of the node is put forward by, and what it says of its error. */
   clockAheadUs = 0;
   clockErrorUs: number | undefined = 0;
+  /** The machine was asleep: what sleeps on its clock does so for longer. */
+  stopGates = false;
   #nowMs = 1_000;
   #commits: { commit: number; writes: readonly Write[] }[] = [];
   #later: (() => void)[] = [];
@@ -129,10 +138,11 @@ export class FakeNode {
   /** Time passes and nobody is there to see it. */
   sleep(ms: number): void {
     this.#nowMs += ms;
+    this.#passGates();
   }
 
   tick(ms: number): void {
-    this.#nowMs += ms;
+    this.sleep(ms);
     this.step({ type: 'tick' });
   }
 
@@ -221,8 +231,10 @@ export class FakeNode {
       let found: Found = { kind: 'dead', reason: 'the shim died' };
       if (shim === 'none') found = { kind: 'unlaunched' };
       else if (shim === 'alive') found = { kind: 'alive', frozen };
-      else if (shim === 'done' && end) found = { kind: 'recorded', started, end };
-      else if (shim === 'done' && main === 'none') {
+      else if (shim === 'done' && directory.cancelled) found = CANCELLED;
+      else if (shim === 'done' && end) {
+        found = { kind: 'recorded', started: directory.started ?? started, end };
+      } else if (shim === 'done' && main === 'none') {
         found = { kind: 'not-started', reason: 'no', errorCode: 'exec-failed' };
       }
       return { run, found, order };
@@ -281,7 +293,10 @@ export class FakeNode {
         break;
       case 'launch':
         this.launches.push(action.run);
-        this.#launched(action.run, action.order);
+        this.#launched(action.run, action.order, action.gateUs);
+        break;
+      case 'cancel':
+        this.#cancel(action.run);
         break;
       case 'attach':
         this.#attached(action.run);
@@ -315,25 +330,68 @@ export class FakeNode {
     }
   }
 
-  #launched(run: string, order: Item): void {
+  #launched(run: string, order: Item, gateUs: number | undefined): void {
     const directory: Directory = { order, main: 'none', shim: 'none', frozen: false };
     this.#owe(() => {
+      const before = this.directories.get(run);
+      if (before) throw new Error(`${run} finds a directory: ${JSON.stringify(before)}`);
       this.directories.set(run, directory);
-      this.launch(run);
       directory.shim = 'alive';
+      if (gateUs !== undefined && gateUs > this.nowUs) {
+        directory.gateUs = gateUs;
+        this.#tell(run, { kind: 'armed' });
+        return;
+      }
+      this.launch(run);
       this.#owe(() => {
         if (directory.shim !== 'alive') return;
         directory.main = 'alive';
-        this.run(run, { kind: 'started', started });
+        this.run(run, { kind: 'started', started: this.#startedNow(directory, this.nowUs) });
       });
+    });
+  }
+
+  #startedNow(directory: Directory, atUs: number): Started {
+    directory.started ??= { ...started, atUs, errorUs: this.clockErrorUs };
+    return directory.started;
+  }
+
+  /** What waits at a gate needs no agent. */
+  #passGates(): void {
+    if (this.stopGates) return;
+    for (const [run, directory] of this.directories) {
+      const { gateUs, main, shim } = directory;
+      if (gateUs === undefined || gateUs > this.nowUs || main !== 'none' || shim !== 'alive') {
+        continue;
+      }
+      this.launch(run);
+      directory.main = 'alive';
+      this.#tell(run, { kind: 'started', started: this.#startedNow(directory, gateUs) });
+    }
+  }
+
+  #cancel(run: string): void {
+    this.#owe(() => {
+      const directory = this.directories.get(run);
+      if (directory?.shim !== 'alive' || directory.main !== 'none') return;
+      if (directory.gateUs === undefined) return;
+      this.cancels.push(run);
+      Object.assign(directory, { shim: 'done', cancelled: true });
+      this.#tell(run, { kind: 'disarmed' });
     });
   }
 
   #attached(run: string): void {
     const directory = this.directories.get(run);
     this.#owe(() => {
-      if (directory?.shim === 'alive' && directory.main === 'none') directory.main = 'alive';
-      this.run(run, { kind: 'started', started });
+      if (!directory) return;
+      if (directory.gateUs !== undefined && directory.main === 'none') {
+        if (directory.shim === 'alive') this.run(run, { kind: 'armed' });
+        return;
+      }
+      if (directory.shim === 'alive' && directory.main === 'none') directory.main = 'alive';
+      const now = this.#startedNow(directory, this.nowUs);
+      this.run(run, { kind: 'started', started: now });
     });
   }
 
@@ -351,7 +409,11 @@ export class FakeNode {
     } else {
       this.#owe(() => {
         const now = this.directories.get(run);
-        if (now?.shim === 'alive') this.#end(run, { how: 'signal', value: 9 });
+        if (now?.shim === 'alive' && now.gateUs !== undefined && now.main === 'none') {
+          now.shim = 'done';
+          const errorCode = 'exec-failed';
+          this.#tell(run, { kind: 'launch-failed', reason: 'killed', errorCode });
+        } else if (now?.shim === 'alive') this.#end(run, { how: 'signal', value: 9 });
         else if (now) now.main = 'ended';
         this.run(run, { kind: 'cleared', killed: 0 });
       });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { inspectRun } from '../../src/roles/agent/attached.io.ts';
+import { asRecorded } from '../../src/roles/agent/end.io.ts';
 import { writeOrder } from '../../src/roles/agent/order-file.io.ts';
 import { paths } from '../../src/supervisor/paths.ts';
 import { claimRun, prepareRuns } from '../../src/supervisor/run-directory.io.ts';
@@ -29,7 +30,9 @@ async function ordered() {
   writeOrder(places.order, { item: 'O1/0', entry: 'order', generation: 1, run: 'R1', spec }, 0);
   return {
     places,
-    inspect: () => inspectRun({ directory, run: 'R1', trees, hear: () => undefined }),
+    inspect: () => {
+      return inspectRun({ directory, run: 'R1', trees, trueAt: asRecorded, hear: () => undefined });
+    },
   };
 }
 

@@ -192,7 +192,13 @@ export class SimAgent {
         this.#work(action.run, 20_000, 'claims', () => {
           machine.claim(action.run, action.order, action.launch);
         });
-        this.#work(action.run, 20_000, 'forks', () => machine.fork(action.run));
+        this.#work(action.run, 20_000, 'forks', () => {
+          const { gateUs } = action;
+          machine.fork(action.run, gateUs === undefined ? undefined : gateUs - this.#skewUs);
+        });
+        break;
+      case 'cancel':
+        this.#work(action.run, 5_000, 'cancels', () => machine.cancel(action.run));
         break;
       case 'attach':
         this.#work(action.run, 5_000, 'attaches', () => machine.attach(action.run));

@@ -9,7 +9,7 @@ import { bundleSelects } from '../../src/roles/server/model/resolve.ts';
 import { encodeEntries, freeze, loadEntries } from '../../src/roles/server/model/snapshot.ts';
 import type { State } from '../../src/roles/server/model/state.ts';
 import type { HistoryRow } from '../../src/roles/server/ports.ts';
-import { hasEnded, visible } from '../../src/supervisor/table.ts';
+import { hasEnded, visible } from '../../src/supervisor/states.ts';
 import type { SimAgent } from './agent.ts';
 import type { Fleet } from './fleet.ts';
 import { facts } from './server.ts';

@@ -30,6 +30,9 @@ export interface Directory {
   /** The exit record, as the shim wrote it. */
   record?: End | undefined;
   failed?: boolean | undefined;
+  /** It waits at its gate until then, whatever has become of the agent. */
+  gateUs?: number | undefined;
+  cancelled?: boolean;
 }
 
 /** What no part of LOTC can reach: the truth that its rows are compared with. */
@@ -76,6 +79,7 @@ export class Machine {
       const { run, order, launch, shim, record, started, failed, frozen } = directory;
       const what = { run, order, launch };
       if (shim === 'none') return { ...what, found: { kind: 'unlaunched' } };
+      if (directory.cancelled) return { ...what, found: { kind: 'disarmed' } };
       if (this.#seemsAlive(directory)) return { ...what, found: { kind: 'alive', frozen } };
       if (failed) {
         const found = { kind: 'not-started', reason: 'no such file', errorCode: 'exec-failed' };
@@ -115,13 +119,34 @@ export class Machine {
     if (!isNext) throw new Error(`${run}: launch ${launch} follows ${before.launch}`);
   }
 
-  fork(run: string): void {
+  /** `gateUs`: by the clock of the simulation. */
+  fork(run: string, gateUs?: number): void {
     const directory = this.directories.get(run);
     if (directory?.shim !== 'none') throw new Error(`${this.name}: ${run} has a shim already`);
     directory.shim = 'alive';
     directory.shimPid = this.#pid();
     directory.shimTicks = this.#ticks();
-    this.#later(directory, 30_000, 'exec', () => this.#exec(directory));
+    if (gateUs === undefined || gateUs <= this.#sim.nowUs) {
+      this.#later(directory, 30_000, 'exec', () => this.#exec(directory));
+      return;
+    }
+    directory.gateUs = gateUs;
+    this.#tell(run, { kind: 'armed' }, directory);
+    this.#after(directory, gateUs - this.#sim.nowUs, 'passes its gate', () => {
+      this.#exec(directory);
+    });
+  }
+
+  cancel(run: string): void {
+    const directory = this.directories.get(run);
+    if (!directory || !this.#isHeld(directory)) return;
+    directory.cancelled = true;
+    this.#shimEnds(directory);
+    this.#tell(run, { kind: 'disarmed' }, directory);
+  }
+
+  #isHeld({ shim, main, gateUs }: Directory): boolean {
+    return shim === 'alive' && main === 'none' && gateUs !== undefined;
   }
 
   /** The agent connects to a shim of before: it hears everything from the beginning. */
@@ -131,6 +156,8 @@ export class Machine {
     if (this.byPidAlone && this.#seemsAlive(directory) && directory.shim !== 'alive') return;
     const { shim, started, record, failed, child } = directory;
     if (failed) this.#tellFailed(directory);
+    if (this.#isHeld(directory)) this.#tell(run, { kind: 'armed' }, directory);
+    if (directory.cancelled) this.#tell(run, { kind: 'disarmed' }, directory);
     if (started) this.#tell(run, { kind: 'started', started }, directory);
     const left = child || shim === 'dead';
     if (record) this.#tell(run, { kind: 'ended', end: record, left }, directory);
@@ -183,6 +210,11 @@ export class Machine {
     const killed = directory?.child ? 1 : 0;
     if (directory) {
       directory.frozen = false;
+      if (this.#isHeld(directory)) {
+        directory.failed = true;
+        this.#shimEnds(directory);
+        this.#tellFailed(directory);
+      }
       this.#mainEnds(directory, { how: 'signal', value: 9 });
       this.#childEnds(directory);
     }

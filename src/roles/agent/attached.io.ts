@@ -12,8 +12,9 @@ import { launchFault } from '../../supervisor/reason.ts';
 import { attachShim, readExitRecord, type ShimHandle } from '../../supervisor/shim.io.ts';
 import type { Failed, ShimEvent, Started } from '../../supervisor/shim.ts';
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
-import { type EndPlace, endOf } from './end.io.ts';
+import { asRecorded, type EndPlace, endOf, type TrueTime } from './end.io.ts';
 import type { FoundRun, Item, Started as StartFacts } from './events.ts';
+import { gateOf } from './firing.ts';
 import { readOrder } from './order-file.io.ts';
 import { type Said, stderrBytes } from './tail.io.ts';
 
@@ -25,6 +26,10 @@ export interface Attached extends Said {
   indexer?: LogIndexer | undefined;
   program: string;
   cwd: string | undefined;
+  /** True time until which the program is held at its gate. */
+  gateUs?: number | undefined;
+  /** It was cancelled there: what comes is the shim's end. */
+  disarmed?: true;
   /** The shim has said how it ended, or that it never began. */
   over: boolean;
   /** Events wait here until the core asks for them. */
@@ -47,7 +52,8 @@ export async function inspectRun(
   const places = paths(directory, run, launch);
   const what = { run, order, launch };
   const fresh = newAttached({ order, launch, cwd: places.work, logs: places.logs });
-  const attached: Attached = { ...fresh, saidBytes: 0, held: [] };
+  const gateUs = launch === 0 ? gateOf(order) : undefined;
+  const attached: Attached = { ...fresh, gateUs, saidBytes: 0, held: [] };
   const hear = (event: ShimEvent): void => options.hear(attached, event);
   attached.handle = await attachShim(places.socket, hear);
   const sameBoot = file.boot === bootId();
@@ -63,10 +69,12 @@ export async function inspectRun(
     return { found: { ...what, found: { kind: 'alive', frozen: false } }, attached };
   }
   if (record?.end.kind === 'exited') {
-    const started = record.started && startedOf(record.started);
-    const end = endOf(record.end, options);
+    const trueAt = sameBoot ? options.trueAt : asRecorded;
+    const started = record.started && startedOf(record.started, trueAt);
+    const end = endOf(record.end, { ...options, trueAt });
     return { found: { ...what, found: { kind: 'recorded', started, end } } };
   }
+  if (record?.end.step === CANCELLED) return { found: { ...what, found: { kind: 'disarmed' } } };
   if (record) {
     const { text: reason, code: errorCode } = faultOf(record.end, attached);
     return { found: { ...what, found: { kind: 'not-started', reason, errorCode } } };
@@ -134,6 +142,10 @@ export function faultOf(event: Failed, { program, cwd }: Attached): ReturnType<t
   return launchFault({ step: event.step, errno: event.errno, program, cwd });
 }
 
-export function startedOf({ pid, startTicks, realUs }: Started): StartFacts {
-  return { pid, startTicks, atUs: realUs };
+/** The step of a launch that was cancelled at its gate. */
+export const CANCELLED = 'cancelled';
+
+export function startedOf(event: Started, trueAt: TrueTime): StartFacts {
+  const { pid, startTicks } = event;
+  return { pid, startTicks, ...trueAt(event) };
 }

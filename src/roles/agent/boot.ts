@@ -4,7 +4,7 @@
  * have ended in some way is `lost`, and what is left of it is killed, which its reason says.
  */
 import { newProcess, relaunched, rested } from '../../supervisor/process.ts';
-import { hasEnded, type State } from '../../supervisor/table.ts';
+import { hasEnded, type State } from '../../supervisor/states.ts';
 import type { AgentAction, FoundRun, StoredRun, Time } from './events.ts';
 import type { Runs } from './runs.ts';
 
@@ -44,7 +44,8 @@ export function adoptRuns(
   for (const there of byRun.values()) {
     const { run, order } = there;
     // Never launched, or nobody's: the order, if it still stands, comes or is stored again.
-    if (order === undefined || there.found.kind === 'unlaunched') {
+    const { kind } = there.found;
+    if (order === undefined || kind === 'unlaunched' || kind === 'disarmed') {
       adoption.act({ type: 'remove', run });
       continue;
     }
@@ -93,6 +94,9 @@ function adopt(adoption: Adoption, known: StoredRun, there: FoundRun | undefined
       runs.apply(run, { event: 'detached' });
       break;
     }
+    case 'disarmed':
+      runs.apply(run, { event: 'disarmed' });
+      break;
     case 'not-started': {
       const { reason, errorCode } = found;
       const launching: StoredRun = { ...stored, process: { ...process, state: 'launching' } };

@@ -25,12 +25,17 @@ import type { StoredFire } from './firing.ts';
 import { Ledger } from './ledger.ts';
 import { Orders } from './orders.ts';
 import { Reports } from './reports.ts';
+import { inputOf } from './run-input.ts';
 import { Runs } from './runs.ts';
 import { Schedules, type StoredCursor } from './schedules.ts';
 
 /** What may travel with a later commit does so within this time; a failed one is tried again. */
 const LAZY_MS = 1_000;
 const RETENTION_EVERY_MS = 3_600_000;
+/** What is armed may be other than what shall fire after these. */
+const changing: ReadonlySet<AgentEvent['type']> = new Set([
+  ...(['boot', 'assign', 'bundle-loaded', 'bundle-removed', 'bundle-failed'] as const),
+]);
 
 export class AgentCore {
   #time: Time = { nowMs: 0, atUs: 0 };
@@ -91,7 +96,9 @@ export class AgentCore {
     this.#fires.presence.observe(event.time);
     this.#actions = [];
     this.#handle(event);
+    if (changing.has(event.type)) this.#fires.doubt();
     this.#schedules.claim();
+    this.#fires.arm();
     this.#runs.retain();
     this.#push(this.#ledger.flush(event.type === 'tick' && this.#isLazyDue()));
     this.#push(this.#reports.send(event.time.nowMs));
@@ -202,42 +209,15 @@ export class AgentCore {
     this.#orders.begin();
     this.#schedules.begin(meta.get('node'));
     this.#fires.begin(fires.values() as Iterable<StoredFire>);
-    this.#runs.evaluatePending();
+    this.#runs.begin();
     this.#retentionMs = this.#time.nowMs + RETENTION_EVERY_MS;
     this.#runs.retain(true);
   }
 
   #runEvent(run: string, event: RunEvent): void {
+    const input = inputOf(event);
+    if (input) this.#runs.apply(run, input);
     switch (event.kind) {
-      case 'started':
-        this.#runs.apply(run, { event: 'started', started: event.started });
-        break;
-      case 'ended':
-        this.#runs.apply(run, { event: event.left ? 'ended-leaving' : 'ended', end: event.end });
-        break;
-      case 'cleared': {
-        const { killed } = event;
-        const reason = killed === 0 ? undefined : `${killed} left behind were killed`;
-        this.#runs.apply(run, { event: 'cleared', reason });
-        break;
-      }
-      case 'launch-failed': {
-        const { kind, reason, errorCode } = event;
-        this.#runs.apply(run, { event: kind, reason, errorCode });
-        break;
-      }
-      case 'armed':
-      case 'gone':
-      case 'frozen':
-      case 'thawed':
-        this.#runs.apply(run, { event: event.kind });
-        break;
-      case 'detached':
-      case 'freeze-failed':
-      case 'thaw-failed':
-      case 'stuck':
-        this.#runs.apply(run, { event: event.kind, reason: event.reason });
-        break;
       case 'signalled':
         this.#orders.signalled(event.order, run, event.reason);
         this.#fires.signalled(event.order, run, event.reason);
@@ -249,7 +229,10 @@ export class AgentCore {
         const task = this.#runs.get(run)?.order.task;
         const { text } = event;
         this.#reports.event({ eventKind: 'process-warned', text, run, task }, this.#time.atUs);
+        break;
       }
+      default:
+        break;
     }
   }
 

@@ -7,10 +7,17 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { type Verb, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
 import { judgedState } from '../../supervisor/process.ts';
-import { hasEnded } from '../../supervisor/table.ts';
+import { hasEnded } from '../../supervisor/states.ts';
 import type { Bundles } from './bundles.ts';
 import type { AgentAction, Item, StoredRun, Time } from './events.ts';
-import { type FireResult, type Plan, resultOf, type StoredFire, startItem } from './firing.ts';
+import {
+  type FireResult,
+  isHeldBehind,
+  type Plan,
+  resultOf,
+  type StoredFire,
+  startItem,
+} from './firing.ts';
 import type { Runs } from './runs.ts';
 import { refusal, settle } from './verdict.ts';
 
@@ -101,7 +108,7 @@ export function verbOf({ action, signal }: Plan): Verb {
 function beginStart(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
   const refused = refusedStart(ports, fire);
   if (refused) return refused;
-  const live = ports.runs().liveOf(fire.task);
+  const live = present(ports, fire);
   const running = live.at(-1)?.process.run;
   if (running === undefined || plan.overlap === 'allow') return startRun(ports, fire, plan);
   switch (plan.overlap) {
@@ -131,7 +138,7 @@ function refusedStart(ports: DeedPorts, fire: StoredFire): Ending | undefined {
 /** What is live ends first; the new run waits for the one that does. */
 function replaceRuns(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
   const runs = ports.runs();
-  const live = runs.liveOf(fire.task);
+  const live = present(ports, fire);
   for (const { process } of live) runs.apply(process.run, { event: 'want-stop' });
   const previous = live.find(({ process }) => {
     const now = runs.get(process.run);
@@ -140,17 +147,37 @@ function replaceRuns(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
   return startRun(ports, fire, plan, previous?.process.run);
 }
 
-function startRun(ports: DeedPorts, fire: StoredFire, plan: Plan, previous?: string): Begun {
-  const { run = '', task = '' } = fire;
-  const item = ports.task(task);
-  if (!item) return { result: 'failed', reason: `task "${task}" is not known on this node` };
-  const name = item.spec?.bundle;
+/** Runs of the task that live at the firing's turn; what is held for a later one is none yet. */
+export function present(ports: DeedPorts, fire: StoredFire): readonly StoredRun[] {
+  return ports
+    .runs()
+    .liveOf(fire.task)
+    .filter((stored) => !isHeldBehind(stored, fire));
+}
+
+/** What a start would launch now, or why it would not. */
+export function startOrder(
+  ports: DeedPorts,
+  fire: StoredFire,
+  plan: Plan,
+): Ending | { readonly order: Item } {
+  const refused = refusedStart(ports, fire);
+  if (refused) return refused;
+  const task = ports.task(fire.task ?? '') as Item;
+  const name = task.spec?.bundle;
   const bundle = name === undefined ? undefined : ports.bundles().named(name);
   if (name !== undefined && !bundle) {
     return { result: 'failed', reason: `bundle "${name}" is not on this node` };
   }
+  return { order: startItem(fire, { plan, task, bundle }) };
+}
+
+function startRun(ports: DeedPorts, fire: StoredFire, plan: Plan, previous?: string): Begun {
+  const { run = '' } = fire;
+  const start = startOrder(ports, fire, plan);
+  if ('result' in start) return start;
   const runs = ports.runs();
-  const order = startItem(fire, { plan, task: item, bundle });
+  const { order } = start;
   runs.create(previous === undefined ? order : { ...order, previous }, { isNews: true });
   runs.evaluate(run);
   return { targets: [run] };
@@ -160,7 +187,7 @@ function startRun(ports: DeedPorts, fire: StoredFire, plan: Plan, previous?: str
 
 function beginVerb(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
   const verb = verbOf(plan);
-  const live = ports.runs().liveOf(fire.task);
+  const live = present(ports, fire);
   if (live.length === 0) {
     const verdict = verdicts[verb].none;
     if (verdict === 'done') return { result: 'ok', reason: 'not running already' };

@@ -5,7 +5,7 @@
  */
 import type { ErrorCode } from '../../base/errors.ts';
 import type { AnyBody, Failure, Ok, Req, Shape } from '../../net/bodies.ts';
-import type { End, Process } from '../../supervisor/process.ts';
+import type { Began, End, Process } from '../../supervisor/process.ts';
 
 export interface Time {
   readonly nowMs: number;
@@ -53,6 +53,8 @@ export interface StoredRun {
 // ---- what is found at start ----
 
 export type Found =
+  /** It was cancelled at its gate: nothing of it ran. */
+  | { readonly kind: 'disarmed' }
   /** Its shim answers; after `attach` it tells what happened. */
   | { readonly kind: 'alive'; readonly frozen: boolean }
   /** The shim is gone and left this. */
@@ -74,16 +76,14 @@ export interface FoundRun {
 
 // ---- events ----
 
-export interface Started {
-  readonly pid: number;
-  readonly startTicks: number;
-  readonly atUs: number;
-}
+export type Started = Began;
 
 export type RunEvent =
   /** Held at its gate: until then nothing of the program runs. */
   | { readonly kind: 'armed' }
   | { readonly kind: 'started'; readonly started: Started }
+  /** Cancelled at its gate, before its instant: nothing of it ran, and nothing of it is left. */
+  | { readonly kind: 'disarmed' }
   | { readonly kind: 'launch-failed'; readonly reason: string; readonly errorCode: ErrorCode }
   /** `left`: something of the tree still lives. */
   | { readonly kind: 'ended'; readonly end: End; readonly left: boolean }
@@ -147,9 +147,12 @@ export type AgentAction =
       readonly order: Item;
       /** 0 for the first launch of the run; then its restarts. */
       readonly launch: number;
+      /** True time until which the program is held at the shim's gate; undefined: no gate. */
+      readonly gateUs?: number | undefined;
     }
   | { readonly type: 'attach'; readonly run: string }
-  | { readonly type: 'freeze' | 'thaw' | 'kill-tree' | 'release' | 'remove'; readonly run: string }
+  | { readonly type: 'cancel' | 'freeze' | 'thaw' | 'kill-tree'; readonly run: string }
+  | { readonly type: 'release' | 'remove'; readonly run: string }
   | { readonly type: 'terminate'; readonly run: string; readonly signal: string }
   | {
       readonly type: 'signal';

@@ -10,7 +10,8 @@ import { type ErrorCode, errorCodeOf } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/bodies.ts';
 import type { Planned } from '../../scheduler/planner.ts';
-import type { Item } from './events.ts';
+import { isWaiting } from '../../supervisor/states.ts';
+import type { Item, StoredRun } from './events.ts';
 
 export type Plan = Shape<'schedule'>;
 export type FireResult = 'ok' | 'skipped' | 'failed' | 'lost';
@@ -48,6 +49,11 @@ function runOf(node: string, plan: Plan, plannedUs: number): string {
   return id;
 }
 
+/** Whether it is an instant of this schedule, not of one that had its name before. */
+export function isOfPlan(node: string, plan: Plan, { run, plannedUs }: StoredFire): boolean {
+  return run === undefined || run === runOf(node, plan, plannedUs);
+}
+
 /** A claim: a start has its run from here on. */
 export function claimOf(node: string, plan: Plan, planned: Planned): StoredFire {
   const { action, task, bundle } = plan;
@@ -65,8 +71,25 @@ const ranks: Readonly<Record<string, number>> = {
   ...{ kill: 0, stop: 1, unload: 2, load: 3, restart: 4, start: 5, suspend: 6, resume: 7 },
 };
 
+const KEY = 'fire:';
+
+/** True time at which the program of a firing's start may begin; undefined: at any time. */
+export function gateOf({ item, verb, at }: Item): number | undefined {
+  return verb === 'start' && item.startsWith(KEY) ? at : undefined;
+}
+
+/** Whether a run waits for an instant that comes after this firing's turn: it is none yet. */
+export function isHeldBehind({ order, process }: StoredRun, fire: StoredFire): boolean {
+  const dueUs = gateOf(order);
+  if (dueUs === undefined || !isWaiting(process.state)) return false;
+  const schedule = order.item.slice(KEY.length, order.item.lastIndexOf('/'));
+  return firesBefore(fire, { dueUs, action: 'start', schedule });
+}
+
 /** The order of firings: by instant, then deed, then name. */
-export function firesBefore(a: StoredFire, b: StoredFire): boolean {
+type Turn = Pick<StoredFire, 'dueUs' | 'action' | 'schedule'>;
+
+export function firesBefore(a: Turn, b: Turn): boolean {
   if (a.dueUs !== b.dueUs) return a.dueUs < b.dueUs;
   const [rankA, rankB] = [ranks[a.action] ?? 9, ranks[b.action] ?? 9];
   return rankA === rankB ? a.schedule < b.schedule : rankA < rankB;
@@ -84,7 +107,7 @@ export interface Lateness {
  * Why an instant counts as missed; undefined: it is fired, however late. Late is what a busy disk
  * or node makes of it; missed is an instant at which nobody was there.
  */
-function missedWhy(dueUs: number, lateness: Lateness): string | undefined {
+export function missedWhy(dueUs: number, lateness: Lateness): string | undefined {
   const { nowUs, presentUs, isOvertaken } = lateness;
   if (dueUs < presentUs) return 'the agent was not there at that instant';
   if (nowUs - dueUs > limits.missedAfterUs) {
@@ -94,7 +117,10 @@ function missedWhy(dueUs: number, lateness: Lateness): string | undefined {
 }
 
 /** Why the clock is not good enough; undefined: it is. */
-function clockWhy({ maxClockErrorUs }: Plan, errorUs: number | undefined): string | undefined {
+export function clockWhy(
+  { maxClockErrorUs }: Plan,
+  errorUs: number | undefined,
+): string | undefined {
   if (maxClockErrorUs === undefined) return undefined;
   if (errorUs === undefined) return 'the error of the clock is not known';
   if (errorUs <= maxClockErrorUs) return undefined;
@@ -122,7 +148,7 @@ export function startItem(
 ): Item {
   const { env, who } = plan;
   return {
-    ...{ item: `fire:${fireKey(fire)}`, generation: 0, entry: 'order', verb: fire.action },
+    ...{ item: KEY + fireKey(fire), generation: 0, entry: 'order', verb: fire.action },
     ...{ run: fire.run, task: fire.task, spec: task.spec, revision: task.revision },
     ...{ bundle: task.spec?.bundle, digest: bundle?.digest, sizeBytes: bundle?.sizeBytes },
     ...{ env, arguments: plan.arguments, at: fire.dueUs, who },

@@ -11,7 +11,7 @@ import type { Req } from '../../net/bodies.ts';
 import type { Reply } from '../../net/exchange.ts';
 import { failureOf } from '../../net/refused.ts';
 import { paths } from '../../supervisor/paths.ts';
-import { hasEnded, isWaiting } from '../../supervisor/table.ts';
+import { hasEnded, isWaiting } from '../../supervisor/states.ts';
 import type { StoredRun } from './events.ts';
 import type { Runner } from './runner.io.ts';
 

@@ -8,7 +8,7 @@ import type { SystemClock } from '../../scheduler/clock.io.ts';
 import type { TableStore } from '../../store/tables.ts';
 import { LogIndexers } from '../../supervisor/log-indexer.io.ts';
 import { emptyTrash, listRuns } from '../../supervisor/run-directory.io.ts';
-import { hasEnded } from '../../supervisor/table.ts';
+import { hasEnded } from '../../supervisor/states.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
 import type { AgentOptions } from './agent.io.ts';
 import { Contents } from './contents.io.ts';
@@ -19,6 +19,7 @@ import { Inputs } from './inputs.io.ts';
 import { Line } from './line.io.ts';
 import { Output } from './output.io.ts';
 import { within } from './rest.io.ts';
+import { onRun } from './run-action.ts';
 import { Runner } from './runner.io.ts';
 import { Samples } from './samples.io.ts';
 import { ServerTime } from './server-time.io.ts';
@@ -79,7 +80,7 @@ export class Node implements AsyncDisposable {
       },
     });
     this.#runner = new Runner({
-      ...{ directory, shim, trees, log, indexers: new LogIndexers(nowUs) },
+      ...{ clock, directory, shim, trees, log, indexers: new LogIndexers(nowUs) },
       bundle: (digest) => this.#contents.path(digest),
       node: () => this.#line.node,
       emit,
@@ -127,7 +128,11 @@ export class Node implements AsyncDisposable {
       found.push(...(await Promise.all(some.map((run) => this.#runner.inspect(run)))));
     }
     this.feed({ type: 'boot', tables, found, content });
-    this.#unmoved = this.#parts.clock.onMoved(() => this.feed({ type: 'tick' }));
+    // What must not fire any more is taken back first.
+    this.#unmoved = this.#parts.clock.onMoved(() => {
+      this.feed({ type: 'tick' });
+      this.#runner.moved();
+    });
     await this.#sweepGroups();
     emptyTrash(data).catch((error: unknown) => {
       this.#options.log('warn', 'the trash was not emptied', { reason: String(error) });
@@ -214,41 +219,7 @@ export class Node implements AsyncDisposable {
         this.#options.log(action.level, action.text, action.facts);
         break;
       default:
-        this.#onRun(action);
-    }
-  }
-
-  #onRun(action: Extract<AgentAction, { readonly run: string }>): void {
-    const { run } = action;
-    const runner = this.#runner;
-    switch (action.type) {
-      case 'launch':
-        runner.launch(run, action.order, action.launch);
-        break;
-      case 'attach':
-        runner.attach(run);
-        break;
-      case 'freeze':
-      case 'thaw':
-        runner.suspend(run, action.type);
-        break;
-      case 'terminate':
-        runner.terminate(run, action.signal);
-        break;
-      case 'signal':
-        runner.signal(run, action.signal, action.order);
-        break;
-      case 'kill-tree':
-        runner.killTree(run);
-        break;
-      case 'release':
-        runner.release(run);
-        break;
-      case 'remove':
-        runner.remove(run);
-        break;
-      case 'changed':
-        break;
+        onRun(this.#runner, action);
     }
   }
 

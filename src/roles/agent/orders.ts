@@ -13,7 +13,7 @@ import { type ErrorCode, errorCodes } from '../../base/errors.ts';
 import { type Verb, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
 import { judgedState, mayComeBack } from '../../supervisor/process.ts';
-import { hasEnded } from '../../supervisor/table.ts';
+import { hasEnded } from '../../supervisor/states.ts';
 import type { AgentAction, Item, StoredItem, StoredRun, Time } from './events.ts';
 import type { Ledger } from './ledger.ts';
 import type { Reports } from './reports.ts';

@@ -10,7 +10,7 @@ import { failureOf } from '../../net/refused.ts';
 import { readLogs } from '../../supervisor/log-reader.io.ts';
 import type { Stream } from '../../supervisor/logs.ts';
 import { paths } from '../../supervisor/paths.ts';
-import { hasEnded, isWaiting } from '../../supervisor/table.ts';
+import { hasEnded, isWaiting } from '../../supervisor/states.ts';
 import type { StoredRun } from './events.ts';
 
 export interface OutputOptions {

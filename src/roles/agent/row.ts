@@ -1,7 +1,7 @@
 /** What everybody sees of a run: its row, from what the agent knows of it. */
 import { errorCodes } from '../../base/errors.ts';
 import type { Shape } from '../../net/bodies.ts';
-import { hasEnded, visible } from '../../supervisor/table.ts';
+import { hasEnded, visible } from '../../supervisor/states.ts';
 import type { StoredRun } from './events.ts';
 
 /** The server adds the names it knows. */

@@ -8,22 +8,17 @@
  */
 import type { Log } from '../../base/log.io.ts';
 import { signalNumber } from '../../base/signals.ts';
+import type { SystemClock } from '../../scheduler/system-clock.ts';
 import type { LogIndexers } from '../../supervisor/log-indexer.io.ts';
 import { paths } from '../../supervisor/paths.ts';
-import { isAlive, processStart } from '../../supervisor/proc.io.ts';
 import { removeRun } from '../../supervisor/run-directory.io.ts';
-import {
-  attachShim,
-  launchShim,
-  readExitRecord,
-  type ShimHandle,
-} from '../../supervisor/shim.io.ts';
-import type { Exited, ShimEvent } from '../../supervisor/shim.ts';
+import { launchShim, type ShimHandle } from '../../supervisor/shim.io.ts';
+import type { ShimEvent } from '../../supervisor/shim.ts';
 import type { RunTree, RunTrees } from '../../supervisor/tree.io.ts';
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
-import { type Attached, faultOf, inspectRun, newAttached, startedOf } from './attached.io.ts';
-import { endOf } from './end.io.ts';
+import { type Attached, inspectRun, newAttached } from './attached.io.ts';
 import type { FoundRun, Item, RunEvent } from './events.ts';
+import { Hearing } from './hearing.io.ts';
 import { InOrder } from './in-order.ts';
 import { LaunchError, prepareLaunch } from './launch.io.ts';
 
@@ -33,6 +28,7 @@ export interface RunnerOptions {
   readonly trees: RunTrees;
   readonly log: Log;
   readonly indexers: LogIndexers;
+  readonly clock: Pick<SystemClock, 'trueAt' | 'monotonicOf' | 'monotonicUs'>;
   /** Where the content of a digest lies. */
   bundle(digest: string): string;
   /** What the server calls this node. */
@@ -40,12 +36,18 @@ export interface RunnerOptions {
   readonly emit: (run: string, event: RunEvent) => void;
 }
 
+export interface Launching {
+  /** 0 for a run's first launch, then the number of its restarts. */
+  readonly launch: number;
+  /** True time until which the program is held; one that has passed holds nothing. */
+  readonly gateUs?: number | undefined;
+}
+
 export class Runner {
   readonly #options: RunnerOptions;
   readonly #attached = new Map<string, Attached>();
   readonly #turns: InOrder;
-  /** What is told of a run keeps its order, also where something has to be looked up first. */
-  readonly #told: InOrder;
+  readonly #hearing: Hearing;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -53,7 +55,10 @@ export class Runner {
       options.log('error', 'a run was not served', { run, reason: String(error) });
     };
     this.#turns = new InOrder(failed);
-    this.#told = new InOrder(failed);
+    this.#hearing = new Hearing({
+      ...options,
+      isPresent: (run, attached) => this.#attached.get(run) === attached,
+    });
   }
 
   shimOf(run: string): ProcessIdentity | undefined {
@@ -64,14 +69,13 @@ export class Runner {
     return this.#attached.get(run)?.handle;
   }
 
-  /** `launch` is 0 for a run's first launch, then the number of its restarts. */
-  launch(run: string, order: Item, launch: number): void {
+  launch(run: string, order: Item, how: Launching): void {
     // From here on words of the launch before are words about nothing.
     this.#attached.get(run)?.handle?.close();
     this.#attached.delete(run);
     this.#turns.do(run, async () => {
       try {
-        await this.#launch(run, order, launch);
+        await this.#launch(run, order, how);
       } catch (error) {
         const known = error instanceof LaunchError;
         const reason = (error as Error).message;
@@ -88,8 +92,18 @@ export class Runner {
     if (!attached) return;
     const held = attached.held ?? [];
     attached.held = undefined;
-    for (const event of held) this.#hear(run, attached, event);
+    for (const event of held) this.#hearing.hear(run, attached, event);
     this.#index(run, attached);
+  }
+
+  /** Whether it still could be cancelled, the shim tells. */
+  cancel(run: string): void {
+    this.#turns.do(run, () => this.#attached.get(run)?.handle?.send({ kind: 'cancel' }));
+  }
+
+  /** True time has moved against the clock that gates sleep by. */
+  moved(): void {
+    for (const attached of this.#attached.values()) this.#hearing.move(attached);
   }
 
   suspend(run: string, act: 'freeze' | 'thaw'): void {
@@ -176,8 +190,8 @@ export class Runner {
   async inspect(run: string): Promise<FoundRun> {
     const { directory, trees } = this.#options;
     const { found, attached } = await inspectRun({
-      ...{ directory, run, trees },
-      hear: (to, event) => this.#hear(run, to, event),
+      ...{ directory, run, trees, trueAt: this.#hearing.trueAt },
+      hear: (to, event) => this.#hearing.hear(run, to, event),
     });
     if (!attached) return found;
     this.#attached.set(run, attached);
@@ -191,15 +205,20 @@ export class Runner {
     for (const { indexer } of this.#attached.values()) await indexer?.stop();
   }
 
-  async #launch(run: string, order: Item, launch: number): Promise<void> {
-    const { directory, trees, shim } = this.#options;
+  async #launch(run: string, order: Item, { launch, gateUs }: Launching): Promise<void> {
+    const { clock, directory, trees, shim } = this.#options;
     const bundle = order.digest === undefined ? undefined : this.#options.bundle(order.digest);
     const what = { directory, run, order, launch, node: this.#options.node(), bundle, trees };
     const plan = await prepareLaunch(what);
     const { logs } = paths(directory, run);
     const attached = newAttached({ order, launch, cwd: plan.cwd, logs });
     this.#attached.set(run, attached);
-    attached.handle = launchShim(shim, plan, (event) => this.#hear(run, attached, event));
+    const atUs = gateUs === undefined ? 0 : clock.monotonicOf(gateUs);
+    const isAhead = atUs > clock.monotonicUs();
+    if (isAhead) attached.gateUs = gateUs;
+    const gated = isAhead ? { ...plan, gateAtUs: atUs } : plan;
+    const hear = (event: ShimEvent): void => this.#hearing.hear(run, attached, event);
+    attached.handle = launchShim(shim, gated, hear);
     this.#index(run, attached);
   }
 
@@ -209,89 +228,5 @@ export class Runner {
 
   #tree(run: string): RunTree {
     return { run, shim: this.#attached.get(run)?.shim };
-  }
-
-  #hear(run: string, attached: Attached, event: ShimEvent): void {
-    if (event.kind === 'hello') attached.shim = processStart(event.shimPid);
-    if (attached.held) {
-      attached.held.push(event);
-      return;
-    }
-    const { emit, log } = this.#options;
-    switch (event.kind) {
-      case 'started':
-        emit(run, { kind: 'started', started: startedOf(event) });
-        break;
-      case 'failed': {
-        attached.over = true;
-        const { text, code } = faultOf(event, attached);
-        emit(run, { kind: 'launch-failed', reason: text, errorCode: code });
-        break;
-      }
-      case 'exited':
-        this.#exited(run, attached, event);
-        break;
-      case 'gone':
-        attached.over = true;
-        this.#tell(run, attached, () => emit(run, { kind: 'gone' }));
-        break;
-      case 'detached':
-        attached.handle = undefined;
-        if (!attached.over) this.#tell(run, attached, () => this.#lost(run, attached));
-        break;
-      case 'record-failed':
-      case 'log-failed':
-        log('warn', 'the shim cannot write', { run, what: event.kind, errno: event.errno });
-        break;
-      case 'error':
-      case 'unknown':
-        log('warn', 'the shim said something unexpected', { run, ...event });
-        break;
-      case 'armed':
-        emit(run, { kind: 'armed' });
-        break;
-      case 'hello':
-      case 'acted':
-      case 'sign':
-      case 'stopped':
-      case 'continued':
-      case 'quiet':
-      case 'marked':
-      case 'recorded':
-        break;
-    }
-  }
-
-  /** Whether something of the tree is left is asked of the kernel: the shim's word comes later. */
-  #exited(run: string, attached: Attached, event: Exited): void {
-    const { trees, emit } = this.#options;
-    this.#tell(run, attached, async () => {
-      const members = await trees.members(this.#tree(run)).catch(() => [0]);
-      const end = endOf(event, { run, trees, said: attached });
-      emit(run, { kind: 'ended', end, left: members.length > 0 });
-    });
-  }
-
-  /** In order; what concerns a launch that another has followed is no news any more. */
-  #tell(run: string, attached: Attached, say: () => void | Promise<void>): void {
-    this.#told.do(run, () => (this.#attached.get(run) === attached ? say() : undefined));
-  }
-
-  /** The channel closed without a last word: to a newer reader of ours, or with the shim. */
-  async #lost(run: string, attached: Attached): Promise<void> {
-    const { directory, emit, trees } = this.#options;
-    const places = paths(directory, run, attached.launch);
-    if (attached.shim && isAlive(attached.shim)) {
-      attached.handle = await attachShim(places.socket, (event) =>
-        this.#hear(run, attached, event),
-      );
-      if (attached.handle) return;
-    }
-    const record = await readExitRecord(places.exit).catch(() => undefined);
-    if (record?.end.kind === 'exited') {
-      const end = endOf(record.end, { run, trees, said: attached });
-      emit(run, { kind: 'ended', end, left: true });
-    }
-    emit(run, { kind: 'detached', reason: 'the shim died' });
   }
 }

@@ -6,8 +6,6 @@
  * (its bundle, the end of the run it replaces) is looked at again whenever one of these changes.
  */
 
-import { crc32 } from 'node:zlib';
-import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/bodies.ts';
 import {
   advance,
@@ -16,13 +14,17 @@ import {
   type Process,
   type Step,
 } from '../../supervisor/process.ts';
-import { judgeEnd, policyOf, type Revival } from '../../supervisor/restart.ts';
-import { type Action, hasEnded } from '../../supervisor/table.ts';
+import { hasEnded } from '../../supervisor/states.ts';
+import type { Action } from '../../supervisor/table.ts';
 import type { Bundles } from './bundles.ts';
 import type { AgentAction, Item, StoredRun, Time } from './events.ts';
+import { gateOf } from './firing.ts';
 import type { Ledger } from './ledger.ts';
+import { LiveRuns } from './live-runs.ts';
 import type { Reports } from './reports.ts';
+import { revivalOf } from './revival.ts';
 import { rowOf } from './row.ts';
+import { surplusRuns } from './surplus.ts';
 
 export interface RunPorts {
   readonly ledger: Ledger;
@@ -34,15 +36,16 @@ export interface RunPorts {
   settled(run: string): void;
 }
 
-const MICROSECONDS = 1_000;
-
 export class Runs {
   readonly #ports: RunPorts;
   readonly #runs = new Map<string, StoredRun>();
+  readonly #live = new LiveRuns();
   /** What was last reported of each run, so that only changes are. */
   readonly #told = new Map<string, string>();
   readonly #pending = new Set<string>();
   #retentionDue = false;
+  /** At a start, nothing is launched before every run is known. */
+  #begun = false;
 
   constructor(ports: RunPorts) {
     this.#ports = ports;
@@ -58,12 +61,18 @@ export class Runs {
 
   /** Runs that have not ended. */
   *live(): Generator<StoredRun> {
-    for (const stored of this.#runs.values()) if (!hasEnded(stored.process.state)) yield stored;
+    yield* this.#those(this.#live.all());
   }
 
   liveOf(task: string | undefined): StoredRun[] {
-    if (task === undefined) return [];
-    return [...this.live()].filter((stored) => stored.order.task === task);
+    return task === undefined ? [] : [...this.#those(this.#live.of(task))];
+  }
+
+  *#those(ids: Iterable<string>): Generator<StoredRun> {
+    for (const id of ids) {
+      const stored = this.#runs.get(id);
+      if (stored) yield stored;
+    }
   }
 
   digestsInUse(): ReadonlySet<string> {
@@ -76,6 +85,7 @@ export class Runs {
   load(stored: StoredRun): void {
     const { process } = stored;
     this.#runs.set(process.run, stored);
+    this.#live.put(stored);
     this.#told.set(process.run, JSON.stringify(rowOf(stored)));
     if (process.state === 'pending') this.#pending.add(process.run);
   }
@@ -105,8 +115,17 @@ export class Runs {
     const { process, actions } = this.#judgeEnd(before, step, stored.order);
     if (process !== before) this.#keep({ ...stored, process });
     for (const action of actions) this.#act(process, stored.order, action);
+    if (process.state === 'disarmed') this.#forget(run);
     this.#ports.settled(run);
     if (hasEnded(process.state) && !hasEnded(before.state)) this.#ended(run);
+  }
+
+  /** It never was; a later run of the same firing has its id and its place. */
+  #forget(run: string): void {
+    this.#runs.delete(run);
+    this.#told.delete(run);
+    this.#ports.ledger.remove('runs', run);
+    this.#ports.act({ type: 'remove', run });
   }
 
   /** A run that has just ended may live again, by its task's policy: then it never had ended. */
@@ -128,7 +147,7 @@ export class Runs {
   /** Looks again at what a pending run waits for: starts it, ends it, or says what is missing. */
   evaluate(run: string): void {
     const stored = this.#runs.get(run);
-    if (stored?.process.state !== 'pending') return;
+    if (!this.#begun || stored?.process.state !== 'pending') return;
     const { order, process } = stored;
     const bundles = this.#ports.bundles();
     if (order.digest !== undefined) {
@@ -151,6 +170,11 @@ export class Runs {
       this.#runs.set(run, { ...stored, process: { ...process, reason: undefined } });
     }
     this.apply(run, { event: 'go' });
+  }
+
+  begin(): void {
+    this.#begun = true;
+    this.evaluatePending();
   }
 
   evaluatePending(): void {
@@ -181,21 +205,8 @@ export class Runs {
   retain(force = false): void {
     if (!this.#retentionDue && !force) return;
     this.#retentionDue = false;
-    const { atUs } = this.#ports.time();
-    const kept = new Map<string, number>();
-    const newestFirst = [...this.#runs.values()].sort(
-      (a, b) => b.process.createdAt - a.process.createdAt,
-    );
-    for (const stored of newestFirst) {
-      const { order, process } = stored;
-      if (!hasEnded(process.state) || stored.removing) continue;
-      const key = order.task ?? '';
-      const count = (kept.get(key) ?? 0) + 1;
-      kept.set(key, count);
-      const { keepRuns = limits.keepRuns, keepForMs = limits.keepForMs } = order.spec ?? {};
-      const ageMs = (atUs - (process.exitedAt ?? process.createdAt)) / MICROSECONDS;
-      if (count <= keepRuns && ageMs <= keepForMs) continue;
-      const { run } = process;
+    for (const stored of surplusRuns(this.#runs.values(), this.#ports.time().atUs)) {
+      const { run } = stored.process;
       this.#runs.set(run, { ...stored, removing: true });
       // How it ended lies nowhere but in its directory, until it is stored.
       this.#ports.ledger.after(() => this.#ports.act({ type: 'remove', run }));
@@ -224,6 +235,7 @@ export class Runs {
     const { ledger, reports } = this.#ports;
     const { run, state } = stored.process;
     this.#runs.set(run, stored);
+    this.#live.put(stored);
     if (state === 'pending') this.#pending.add(run);
     else this.#pending.delete(run);
     const { deadlineMs: _, ...process } = stored.process;
@@ -240,11 +252,15 @@ export class Runs {
     const { run } = process;
     switch (action) {
       case 'launch':
-        this.#ports.act({ type: 'launch', run, order, launch: process.restarts });
+        this.#ports.act({
+          ...{ type: 'launch', run, order, launch: process.restarts },
+          gateUs: process.restarts === 0 ? gateOf(order) : undefined,
+        });
         break;
       case 'terminate':
         this.#ports.act({ type: 'terminate', run, signal: process.stop.signal });
         break;
+      case 'cancel':
       case 'freeze':
       case 'thaw':
       case 'kill-tree':
@@ -272,15 +288,4 @@ export class Runs {
       if (this.#runs.get(pending)?.order.previous === run) this.evaluate(pending);
     }
   }
-}
-
-function revivalOf(process: Process, order: Item, { atUs }: Time): Revival {
-  const { wish, exitCode, signal, reason, tail, state, startedAt, exitedAt = atUs } = process;
-  const ranMs = (exitedAt - (startedAt ?? exitedAt)) / MICROSECONDS;
-  const how = state === 'lost' ? 'lost' : 'exited';
-  const { streak = 0, run, restarts } = process;
-  const end = { wish, how, exitCode, signal, reason, tail, ranMs, streak } as const;
-  // Of the run and the launch, so that it is the same again after a crash in between.
-  const random = crc32(`${run}/${restarts}`) / 2 ** 32;
-  return judgeEnd(end, policyOf(order.spec), random);
 }

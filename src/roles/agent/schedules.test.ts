@@ -1,64 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FakeNode } from '../../../tests/agent/fake-node.ts';
-import type { Shape } from '../../net/bodies.ts';
+import { Scheduled, SECOND, schedule, task } from '../../../tests/agent/scheduled.ts';
 import type { Item } from './events.ts';
 import type { Plan } from './firing.ts';
-
-const SECOND = 1_000_000;
-
-function schedule(id: string, sinceUs: number, more: Partial<Plan>): Item {
-  const plan: Plan = {
-    ...{ schedule: id, action: 'start', task: 'web', sinceUs, revision: 1 },
-    ...{ missed: 'skip', overlap: 'forbid' },
-    ...more,
-  };
-  return { item: `schedule:${id}`, generation: 0, entry: 'schedule', at: sinceUs, plan };
-}
-
-function task(name: string, more: Partial<Item> = {}): Item {
-  const spec = { command: ['./x'] };
-  return { item: `task:${name}`, generation: 0, entry: 'task', task: name, spec, ...more };
-}
-
-class Scheduled extends FakeNode {
-  #generation = 0;
-
-  begin(...items: readonly Item[]): this {
-    this.boot();
-    this.connect();
-    this.settle();
-    this.change(items);
-    return this;
-  }
-
-  change(items: readonly Item[], removed: readonly string[] = []): void {
-    this.#generation += 1;
-    const generation = this.#generation;
-    const numbered = items.map((item) => ({ ...item, generation }));
-    const body = { generation, base: generation - 1, items: numbered, removed: [...removed] };
-    this.assign(body);
-    this.settle();
-  }
-
-  /** Time passes as timers see it: a second at a time, with whatever falls due. */
-  pass(seconds: number, each?: () => void): void {
-    for (let second = 0; second < seconds; second += 1) {
-      this.tick(1_000);
-      this.settle();
-      each?.();
-    }
-  }
-
-  get fires(): Shape<'fire'>[] {
-    return this.journaled.flatMap((report) => (report.fire ? [report.fire] : []));
-  }
-
-  /** Outcome and instant, counted in seconds. */
-  get told(): string[] {
-    return this.fires.map(({ plannedUs, result }) => `${plannedUs / SECOND} ${result}`);
-  }
-}
 
 const T0 = 1 * SECOND;
 

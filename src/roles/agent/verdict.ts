@@ -6,7 +6,7 @@
 import { type ErrorCode, errorCodes } from '../../base/errors.ts';
 import type { Shape } from '../../net/bodies.ts';
 import { judgedState, type Process } from '../../supervisor/process.ts';
-import { hasEnded, isWaiting } from '../../supervisor/table.ts';
+import { hasEnded, isWaiting } from '../../supervisor/states.ts';
 import type { Item } from './events.ts';
 
 type Answer = Shape<'answer'>;

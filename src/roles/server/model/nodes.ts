@@ -11,7 +11,7 @@ import { answerOperation, closeOrder, openOperation } from './operations.ts';
 import { forgetPlacements, placeSchedulesOn } from './placement.ts';
 import { nodeNamed } from './resolve.ts';
 import { answerRow, nodeRow } from './rows.ts';
-import { liveRuns, setRow } from './runs.ts';
+import { isArmed, liveRuns, setRow } from './runs.ts';
 import type { Answer, Labels, NodeRecord, Reply } from './state.ts';
 import { finishRemoval, stopForRemoval } from './tasks.ts';
 import { usableToken, useToken } from './tokens.ts';
@@ -156,7 +156,7 @@ export function removeNodes(change: Change, body: CommandBody<'hostRm'>): Reply 
   const gone: NodeRecord[] = [];
   for (const name of new Set(body.names)) {
     const node = state.nodes.get(state.index.nodeByName.get(name) ?? '');
-    const first = node && liveRuns(state, { uid: node.uid }).next().value;
+    const first = node && liveRuns(state, { uid: node.uid }).find((run) => !isArmed(run));
     if (!node) {
       answers.push({
         ok: false,

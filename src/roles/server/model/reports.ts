@@ -10,8 +10,8 @@ import type { Change } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { finishNodeRemoval } from './nodes.ts';
 import { answerOperation, closeOrder, dropIfHistory } from './operations.ts';
-import { addRun, rowOf, setRow } from './runs.ts';
-import { endedStates, type NodeRecord, type Reply } from './state.ts';
+import { addRun, dropRun, rowOf, setRow } from './runs.ts';
+import { endedStates, type NodeRecord, type Reply, type RunRecord } from './state.ts';
 import { finishRemoval } from './tasks.ts';
 
 export function applyReports(change: Change, body: CommandBody<'report'>): Reply {
@@ -56,6 +56,10 @@ const kindsFromNodes: ReadonlySet<string> = new Set(['process-warned']);
 function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): void {
   const { state, command } = change;
   let record = state.runs.get(row.run);
+  if (row.processState === 'disarmed') {
+    forgetArmed(change, node, record);
+    return;
+  }
   if (!record) {
     const { run, task, operation = '' } = row;
     const digest = row.bundle?.startsWith('sha256:') === true ? row.bundle : undefined;
@@ -80,6 +84,14 @@ function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): 
   if (!endedStates.has(row.processState)) return;
   finishRemoval(change, record.task);
   dropIfHistory(state, row.run);
+}
+
+/** It waited for its instant, and was taken back: it never was. */
+function forgetArmed(change: Change, node: NodeRecord, record: RunRecord | undefined): void {
+  if (!record || record.uid !== node.uid || record.ended) return;
+  dropRun(change.state, record.run);
+  change.runs.add(record.run);
+  finishRemoval(change, record.task);
 }
 
 function announce(

@@ -8,7 +8,7 @@ import { LotcError } from '../../../base/errors.ts';
 import { isRunId } from '../../../base/ids.ts';
 import { matches, namesIn, parseSelector, type Selector } from '../../../base/selector.ts';
 import { Refusal } from './change.ts';
-import { latestRun, liveRunsOf } from './runs.ts';
+import { latestRun, presentRunsOf } from './runs.ts';
 import type { BundleRecord, NodeRecord, RunRecord, State, TaskRecord } from './state.ts';
 
 const parsed = new Map<string, Selector>();
@@ -136,7 +136,7 @@ export function resolveTarget(
   } else nodes = [...state.nodes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const aims: Aim[] = [];
   for (const node of nodes) {
-    const live = liveRunsOf(state, name, node.uid);
+    const live = presentRunsOf(state, name, node.uid);
     const selected = taskSelects(state, task, node);
     if (!selected && !named.has(node.name) && (live.length === 0 || options.starting)) continue;
     const latest = live.at(-1) ?? latestRun(state, name, node.uid);

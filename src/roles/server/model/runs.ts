@@ -1,6 +1,7 @@
 /**
  * Run records and their indexes. A run stays in the living set until it has ended and a later run
- * of its task on its node exists; ended runs without a task go when their operation is over.
+ * of its task on its node has begun; ended runs without a task go when their operation is over.
+ * One that is armed for an instant to come has not begun: what ended before it is still the latest.
  */
 import type { Shape } from '../../../net/layout.ts';
 import type { Change } from './change.ts';
@@ -22,6 +23,15 @@ export function addRun(change: Change, record: RunRecord): void {
   state.runs.set(record.run, record);
   indexRun(state, record);
   change.runs.add(record.run);
+  if (!isArmed(record)) supersede(state, record);
+}
+
+export function isArmed({ row, ended }: RunRecord): boolean {
+  return row.processState === 'armed' && !ended;
+}
+
+/** What has ended before a run that began is history. */
+function supersede(state: State, record: RunRecord): void {
   if (record.task === undefined) return;
   for (const other of state.index.runsOf.get(runsKey(record.task, record.uid)) ?? []) {
     if (other !== record.run && state.runs.get(other)?.ended) dropRun(state, other);
@@ -46,8 +56,12 @@ export function dropRun(state: State, run: string): void {
 }
 
 export function latestRun(state: State, task: string, uid: string): RunRecord | undefined {
-  const run = state.index.runsOf.get(runsKey(task, uid))?.at(-1);
-  return run === undefined ? undefined : state.runs.get(run);
+  const runs = state.index.runsOf.get(runsKey(task, uid)) ?? [];
+  const begun = runs.findLast((id) => {
+    const run = state.runs.get(id);
+    return run && !isArmed(run);
+  });
+  return state.runs.get(begun ?? runs.at(-1) ?? '');
 }
 
 /** Live runs of a task on a node, in order of creation: more than one where they may overlap. */
@@ -58,6 +72,13 @@ export function liveRunsOf(state: State, task: string, uid: string): readonly Ru
     if (run && !run.ended) live.push(run);
   }
   return live;
+}
+
+/** The same that verbs are about: what is armed for an instant to come only where nothing runs. */
+export function presentRunsOf(state: State, task: string, uid: string): readonly RunRecord[] {
+  const live = liveRunsOf(state, task, uid);
+  const begun = live.filter((run) => !isArmed(run));
+  return begun.length > 0 ? begun : live;
 }
 
 /** All live runs of a task, or of everything; of one node where `uid` is given. */
@@ -89,7 +110,9 @@ export function putRun(change: Change, record: RunRecord): void {
 /** A new row for a run: as its node reported it, or as the server must conclude it. */
 export function setRow(change: Change, record: RunRecord, row: Shape<'process'>): void {
   const ended = endedStates.has(row.processState);
-  putRun(change, { ...record, row, ended, ordered: ended ? undefined : record.ordered });
+  const next = { ...record, row, ended, ordered: ended ? undefined : record.ordered };
+  putRun(change, next);
+  if (isArmed(record) && !isArmed(next)) supersede(change.state, next);
   // Once more where the server had concluded how it ended, and the node knew better.
   if (ended && !(record.ended && record.row.processState === row.processState))
     change.history.push({ kind: 'run', process: rowOf(change.state, row, record) });

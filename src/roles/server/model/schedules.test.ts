@@ -11,6 +11,7 @@ import {
   decodeCommand,
   encodeCommand,
 } from './command.ts';
+import { latestRun } from './runs.ts';
 import { encodeEntries, freeze, loadEntries } from './snapshot.ts';
 import { emptyState, type State } from './state.ts';
 
@@ -23,6 +24,8 @@ class Machine {
   state = emptyState();
   readonly journal: Uint8Array[] = [];
   readonly fires: unknown[] = [];
+  /** Rows of history that are no firings, and events. */
+  told = 0;
   at = 1_000 * S;
   #no = 0;
   readonly #seqs = new Map<string, number>();
@@ -45,6 +48,8 @@ class Machine {
     this.journal.push(record);
     const outcome = apply(this.state, decodeCommand(record), this.journal.length);
     for (const { fire } of outcome.change.history) if (fire) this.fires.push(fire);
+    const { history, events } = outcome.change;
+    this.told += history.filter(({ kind: what }) => what !== 'fire').length + events.length;
     return outcome;
   }
 
@@ -345,6 +350,41 @@ test('verbs mean every run of a task whose runs overlap; a restart leaves one', 
   machine.ok('taskRun', { targets: ['crawl'], mode: 'restart' });
   expect(orders().filter((order) => order.startsWith('stop'))).toEqual(['stop R00000000001']);
   expect(orders().filter((order) => order.startsWith('restart'))).toHaveLength(1);
+});
+
+test('what is armed has not begun: it hides nothing, holds nothing up, and may never have been', () => {
+  const machine = new Machine();
+  const row = (run: string, processState: string): Shape<'process'> => {
+    return {
+      run,
+      task: 'crawl',
+      processState,
+      exitCode: processState === 'exited' ? 3 : undefined,
+    };
+  };
+  const [first, second] = ['R00000000001', 'R00000000002'] as const;
+  const uid = machine.uid('n1');
+  machine.report('n1', { process: row(first, 'running') });
+  machine.report('n1', { process: row(second, 'armed') });
+  machine.ok('taskStop', { targets: ['crawl'] });
+  const [order, ...others] = [...machine.state.orders.values()];
+  expect([order?.run, others]).toEqual([first, []]);
+  machine.report('n1', { process: row(first, 'exited') });
+  expect(latestRun(machine.state, 'crawl', uid)?.run).toBe(first);
+  // Taken back: as if it had never been, in no history and no event.
+  const { told } = machine;
+  machine.report('n1', { process: row(second, 'disarmed') });
+  expect(machine.state.runs.has(second)).toBe(false);
+  expect(machine.told).toBe(told);
+  // Once more, and it begins.
+  machine.report('n1', { process: row(second, 'armed') });
+  machine.report('n1', { process: row(second, 'running') });
+  expect(latestRun(machine.state, 'crawl', uid)?.run).toBe(second);
+  expect(machine.state.runs.has(first)).toBe(false);
+  machine.report('n1', { process: row(second, 'exited') });
+  machine.report('n1', { process: row('R00000000003', 'armed') });
+  machine.ok('taskRm', { names: ['crawl'] });
+  expect([...machine.state.runs.values()].filter(({ task }) => task === 'crawl')).toEqual([]);
 });
 
 const node = fc.constantFrom('n1', 'n2', 'n3');

@@ -9,7 +9,7 @@ import { dropSchedule, placeSchedulesOf, schedulesOf } from './placement.ts';
 import { checkProgram } from './program.ts';
 import { bundleNamed, checkSelector, taskNamed } from './resolve.ts';
 import { answerRow } from './rows.ts';
-import { dropRun, liveRuns, putRun } from './runs.ts';
+import { dropRun, isArmed, liveRuns, putRun } from './runs.ts';
 import type { Answer, Reply, TaskRecord } from './state.ts';
 import { refusalOf } from './verbs.ts';
 
@@ -117,8 +117,7 @@ export function removeTasks(change: Change, body: CommandBody<'taskRm'>): Reply 
   const gone: TaskRecord[] = [];
   for (const name of new Set(body.names)) {
     const task = state.tasks.get(name);
-    const live = [...liveRuns(state, { task: name })];
-    const [first] = live;
+    const first = liveRuns(state, { task: name }).find((run) => !isArmed(run));
     if (!task) {
       answers.push({
         ok: false,
@@ -150,7 +149,10 @@ export function removeTasks(change: Change, body: CommandBody<'taskRm'>): Reply 
 function removeTask(change: Change, task: TaskRecord, operation: string): void {
   const { state } = change;
   for (const record of schedulesOf(state, task.task)) dropSchedule(change, record);
-  const live = [...liveRuns(state, { task: task.task })];
+  const all = [...liveRuns(state, { task: task.task })];
+  // What is armed goes with its schedule, by the node's own hand.
+  for (const run of all) if (isArmed(run)) dropRun(state, run.run);
+  const live = all.filter((run) => !isArmed(run));
   if (live.length === 0) {
     forgetTask(change, task.task);
     return;

@@ -14,7 +14,7 @@ import { giveOrder, type OrderDraft, openOperation, operationId } from './operat
 import { checkProgram } from './program.ts';
 import { type Aim, bundleSelects, resolveTarget } from './resolve.ts';
 import { answerRow } from './rows.ts';
-import { addRun, judgedState, liveRunsOf, putRun } from './runs.ts';
+import { addRun, judgedState, presentRunsOf, putRun } from './runs.ts';
 import { makeSchedules } from './schedules.ts';
 import type { Answer, Ordered, Reply, RunRecord } from './state.ts';
 import type { Timing } from './timing.ts';
@@ -166,7 +166,7 @@ function carryOut(change: Change, aim: Aim, request: VerbRequest): void {
   const { run, node } = aim;
   if (!run) return;
   if (verb === 'restart') {
-    const overlapping = liveRunsOf(change.state, run.task ?? '', node.uid);
+    const overlapping = presentRunsOf(change.state, run.task ?? '', node.uid);
     for (const other of overlapping) if (other.run !== run.run) stopOther(change, other, aim);
     putRun(change, { ...run, ordered: 'down' });
     startRun(change, aim, request, run.run);

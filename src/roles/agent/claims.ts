@@ -1,0 +1,250 @@
+/**
+ * Firings of this node whose instants have not come: claimed durably, prepared shortly before, and
+ * handed out when they are due. What preparing means depends on the deed: a start is armed
+ * (arming.ts); a deed that leaves no trace of its own is marked, so that a later life of the agent
+ * knows whether it may have been carried out.
+ *
+ * It does nothing at an instant, and knows no outcome (fires.ts).
+ */
+import { limits } from '../../base/limits.ts';
+import { Heap } from '../../scheduler/heap.ts';
+import type { Planned } from '../../scheduler/planner.ts';
+import { Arming } from './arming.ts';
+import type { DeedPorts } from './deeds.ts';
+import type { Fire } from './fire.ts';
+import {
+  claimOf,
+  clockWhy,
+  fireKey,
+  firesBefore,
+  missedWhy,
+  type Plan,
+  type StoredFire,
+  wantsMark,
+} from './firing.ts';
+import type { Ledger } from './ledger.ts';
+import type { Presence } from './presence.ts';
+
+export interface ClaimPorts extends DeedPorts {
+  readonly ledger: Ledger;
+  plan(schedule: string): Plan | undefined;
+  node(): string;
+  readonly presence: Presence;
+  /** How many firings of a task wait for the end of its run. */
+  queued(task: string): number;
+  /** Its run is about to be made. */
+  arms(fire: Fire): void;
+  /** Something may be due. */
+  look(): void;
+}
+
+const MICROSECONDS = 1_000;
+/** The two clocks are read one after the other: woken too early, a firing would wait again. */
+const LATER_US = 20;
+
+export class Claims {
+  readonly #ports: ClaimPorts;
+  readonly #fires = new Map<string, Fire>();
+  readonly #ahead = new Heap<Fire>((a, b) =>
+    a.wakeUs === b.wakeUs ? firesBefore(a.stored, b.stored) : a.wakeUs < b.wakeUs,
+  );
+  readonly #arming: Arming;
+  /** Those that decide what a start after them finds: of other code, of a restart. */
+  readonly #deciding = new Set<Fire>();
+  #outstanding = 0;
+
+  constructor(ports: ClaimPorts) {
+    this.#ports = ports;
+    this.#arming = new Arming({ ...ports, mustWait: (fire) => this.#mustWait(fire) });
+  }
+
+  /** Those that have not been begun. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  /** When to look next, on the monotonic clock. */
+  get deadlineMs(): number | undefined {
+    const { nowMs, atUs } = this.#ports.time();
+    const wakeUs = Math.min(this.#ahead.top?.wakeUs ?? Infinity, this.#arming.wakeUs ?? Infinity);
+    if (wakeUs === Infinity) return undefined;
+    return nowMs + (wakeUs - atUs + LATER_US) / MICROSECONDS;
+  }
+
+  load(stored: StoredFire): Fire {
+    const fire: Fire = { stored, state: 'claimed', place: -1, wakeUs: stored.dueUs };
+    this.#fires.set(fireKey(stored), fire);
+    this.#outstanding += 1;
+    return fire;
+  }
+
+  claim(planned: Planned, plan: Plan): void {
+    const stored = claimOf(this.#ports.node(), plan, planned);
+    const known = this.#fires.get(fireKey(stored));
+    // It was taken back and is wanted again, before it is known whether it has not fired.
+    if (known) known.after = 'claim';
+    // Or it had fired.
+    if (known || this.#ports.runs().get(stored.run ?? '')) return;
+    const fire = this.load(stored);
+    this.store(fire, stored);
+    this.#ports.ledger.after(() => {
+      if (fire.state !== 'claimed') return;
+      this.await(fire);
+      this.#ports.look();
+    });
+  }
+
+  /** A claim that is durable: it is prepared in time, then handed out. */
+  await(fire: Fire): void {
+    const { action, dueUs, schedule } = fire.stored;
+    if (['load', 'unload', 'restart'].includes(action)) {
+      this.#deciding.add(fire);
+      this.#arming.doubt('all');
+    }
+    if (action !== 'start') {
+      this.#wakeAt(fire, dueUs - limits.prepareAheadUs);
+      return;
+    }
+    if (fire.state === 'claimed') this.#arming.add(fire);
+    const isExact = this.#ports.plan(schedule)?.maxClockErrorUs !== undefined;
+    this.#wakeAt(fire, isExact ? dueUs - limits.lastLookUs : dueUs);
+  }
+
+  /** A run of an earlier life of the agent holds it. */
+  hold(fire: Fire): void {
+    this.#arming.found(fire);
+    this.await(fire);
+  }
+
+  /** What may fire may have become another, of one task or of all. */
+  doubt(task?: string): void {
+    if (task === undefined) this.#arming.doubt('all');
+    else this.#arming.doubtTask(task);
+  }
+
+  /** Arms what is to be armed; once a step, when all else has been done. */
+  arm(): void {
+    this.#arming.arm();
+  }
+
+  /** What a run says that is held, or was, for a firing: `begun` it has to be settled. */
+  heard(fire: Fire): 'held' | 'begun' | 'gone' {
+    const standing = this.#arming.standing(fire);
+    if (standing !== 'gone') return standing;
+    // It never was.
+    this.#arming.drop(fire);
+    if (fire.after === 'forget') return 'gone';
+    fire.state = 'claimed';
+    this.await(fire);
+    return 'held';
+  }
+
+  /** Prepares what is near; the answer is due now, in the order of firings. */
+  due(): readonly Fire[] {
+    const { atUs } = this.#ports.time();
+    const due: Fire[] = [];
+    for (let { top } = this.#ahead; top && top.wakeUs <= atUs; { top } = this.#ahead) {
+      this.#ahead.take(top);
+      const { dueUs } = top.stored;
+      if (wantsMark(top.stored)) this.#mark(top);
+      else if (dueUs <= atUs) due.push(top);
+      else {
+        if (top.state === 'armed') this.#lookAtClock(top);
+        this.#wakeAt(top, dueUs);
+      }
+    }
+    this.#overdue();
+    return due.sort((a, b) => (firesBefore(a.stored, b.stored) ? -1 : 1));
+  }
+
+  /** It is carried out now: no longer ahead. */
+  begun(fire: Fire): void {
+    fire.state = 'begun';
+    this.#outstanding -= 1;
+    this.#leave(fire);
+  }
+
+  forget(fire: Fire): void {
+    if (fire.state !== 'begun') this.#outstanding -= 1;
+    fire.state = 'over';
+    this.#leave(fire);
+    this.#fires.delete(fireKey(fire.stored));
+    this.#ports.ledger.remove('fires', fireKey(fire.stored));
+  }
+
+  store(fire: Fire, stored: StoredFire): void {
+    fire.stored = stored;
+    this.#ports.ledger.put('fires', fireKey(stored), stored);
+  }
+
+  /** Firings of a schedule that have not been begun, with what is to become of each. */
+  *of(schedule: string): Generator<[Fire, 'ahead' | 'held' | 'come']> {
+    const { atUs } = this.#ports.time();
+    for (const fire of [...this.#fires.values()]) {
+      const { stored, state } = fire;
+      if (stored.schedule !== schedule || state === 'begun' || state === 'over') continue;
+      const isHeld = state === 'armed' || state === 'disarming';
+      if (state === 'queued' || stored.dueUs <= atUs) {
+        // Its instant has come: what its shim has done counts.
+        if (!isHeld) yield [fire, 'come'];
+      } else yield [fire, isHeld ? 'held' : 'ahead'];
+    }
+  }
+
+  disarm(fire: Fire): void {
+    this.#arming.disarm(fire, 'forget');
+  }
+
+  // ---- inside ----
+
+  #leave(fire: Fire): void {
+    this.#ahead.take(fire);
+    this.#arming.drop(fire);
+    this.#deciding.delete(fire);
+  }
+
+  #wakeAt(fire: Fire, wakeUs: number): void {
+    fire.wakeUs = wakeUs;
+    this.#ahead.put(fire);
+  }
+
+  /** Durably, before it can have happened. */
+  #mark(fire: Fire): void {
+    this.store(fire, { ...fire.stored, prepared: true });
+    this.#ports.ledger.after(() => {
+      if (fire.state !== 'claimed') return;
+      this.#wakeAt(fire, fire.stored.dueUs);
+      this.#ports.look();
+    });
+  }
+
+  /** What decides about it is ahead of it. */
+  #mustWait({ stored }: Fire): boolean {
+    const { task = '' } = stored;
+    if (this.#ports.queued(task) > 0) return true;
+    const bundle = this.#ports.task(task)?.spec?.bundle;
+    for (const { stored: other } of this.#deciding) {
+      const concerns = other.task === undefined ? other.bundle === bundle : other.task === task;
+      if (concerns && firesBefore(other, stored)) return true;
+    }
+    return false;
+  }
+
+  /** For the last time before the shim fires it. */
+  #lookAtClock(fire: Fire): void {
+    const plan = this.#ports.plan(fire.stored.schedule);
+    if (plan && clockWhy(plan, this.#ports.time().errorUs) === undefined) return;
+    this.#arming.disarm(fire, 'claim');
+  }
+
+  /** What should have fired long ago, by a clock that was put or stood still, is to be judged. */
+  #overdue(): void {
+    const { atUs: nowUs } = this.#ports.time();
+    const lateness = { nowUs, presentUs: this.#ports.presence.sinceUs, isOvertaken: false };
+    for (const fire of this.#arming.armed()) {
+      const { dueUs } = fire.stored;
+      if (dueUs > nowUs || missedWhy(dueUs, lateness) === undefined) continue;
+      this.#arming.disarm(fire, 'claim');
+    }
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * What a run's shim says, told to the core: in its order, in true time, and only of the launch that
+ * is the run's present one. Where the channel closes without a last word, what became of the run is
+ * looked for.
+ */
+import type { Log } from '../../base/log.io.ts';
+import type { SystemClock } from '../../scheduler/system-clock.ts';
+import { paths } from '../../supervisor/paths.ts';
+import { isAlive, processStart } from '../../supervisor/proc.io.ts';
+import { attachShim, readExitRecord } from '../../supervisor/shim.io.ts';
+import type { Exited, Failed, ShimEvent } from '../../supervisor/shim.ts';
+import type { RunTrees } from '../../supervisor/tree.io.ts';
+import { type Attached, CANCELLED, faultOf, startedOf } from './attached.io.ts';
+import { endOf, type TrueTime } from './end.io.ts';
+import type { RunEvent } from './events.ts';
+import { InOrder } from './in-order.ts';
+
+export interface HearingOptions {
+  readonly directory: string;
+  readonly trees: RunTrees;
+  readonly log: Log;
+  readonly clock: Pick<SystemClock, 'trueAt' | 'monotonicOf'>;
+  readonly emit: (run: string, event: RunEvent) => void;
+  /** Whether that is the launch the run is at. */
+  isPresent(run: string, attached: Attached): boolean;
+}
+
+/** The clock has to move by more before an instant is worth moving (clock.io.ts). */
+const MOVED_US = 100;
+
+export class Hearing {
+  readonly #options: HearingOptions;
+  /** What is told of a run keeps its order, also where something has to be looked up first. */
+  readonly #told: InOrder;
+  readonly trueAt: TrueTime = ({ monotonicUs }) => this.#options.clock.trueAt(monotonicUs);
+
+  constructor(options: HearingOptions) {
+    this.#options = options;
+    this.#told = new InOrder((run, error) => {
+      options.log('error', 'a run was not heard', { run, reason: String(error) });
+    });
+  }
+
+  hear(run: string, attached: Attached, event: ShimEvent): void {
+    if (event.kind === 'hello') attached.shim = processStart(event.shimPid);
+    if (attached.held) {
+      attached.held.push(event);
+      return;
+    }
+    const { emit, log } = this.#options;
+    switch (event.kind) {
+      case 'armed':
+        this.#armed(run, attached, event.plannedUs);
+        break;
+      case 'started':
+        attached.gateUs = undefined;
+        emit(run, { kind: 'started', started: startedOf(event, this.trueAt) });
+        break;
+      case 'failed':
+        this.#failed(run, attached, event);
+        break;
+      case 'exited':
+        this.#exited(run, attached, event);
+        break;
+      case 'gone':
+        this.#gone(run, attached);
+        break;
+      case 'detached':
+        attached.handle = undefined;
+        if (attached.disarmed) this.#gone(run, attached);
+        else if (!attached.over) this.#tell(run, attached, () => this.#lost(run, attached));
+        break;
+      case 'record-failed':
+      case 'log-failed':
+        log('warn', 'the shim cannot write', { run, what: event.kind, errno: event.errno });
+        break;
+      case 'error':
+        // Asked to move or cancel what had been fired a moment before.
+        if (event.reason === 'not-armed') break;
+        log('warn', 'the shim said something unexpected', { run, ...event });
+        break;
+      case 'unknown':
+        log('warn', 'the shim said something unexpected', { run, ...event });
+        break;
+      case 'hello':
+      case 'acted':
+      case 'sign':
+      case 'stopped':
+      case 'continued':
+      case 'quiet':
+      case 'marked':
+      case 'recorded':
+        break;
+    }
+  }
+
+  /** The instant as it is now: it may have moved since the shim was told, or the agent died. */
+  move(attached: Attached, plannedUs?: number): void {
+    const { gateUs, handle } = attached;
+    if (gateUs === undefined) return;
+    const atUs = this.#options.clock.monotonicOf(gateUs);
+    if (plannedUs !== undefined && Math.abs(atUs - plannedUs) <= MOVED_US) return;
+    handle?.send({ kind: 'gate', atUs });
+  }
+
+  #armed(run: string, attached: Attached, plannedUs: number): void {
+    this.move(attached, plannedUs);
+    this.#options.emit(run, { kind: 'armed' });
+  }
+
+  #failed(run: string, attached: Attached, event: Failed): void {
+    attached.over = true;
+    attached.gateUs = undefined;
+    if (event.step === CANCELLED) {
+      attached.disarmed = true;
+      return;
+    }
+    const { text, code } = faultOf(event, attached);
+    this.#options.emit(run, { kind: 'launch-failed', reason: text, errorCode: code });
+  }
+
+  #gone(run: string, attached: Attached): void {
+    const kind = attached.disarmed ? 'disarmed' : 'gone';
+    attached.over = true;
+    delete attached.disarmed;
+    this.#tell(run, attached, () => this.#options.emit(run, { kind }));
+  }
+
+  /** Whether something of the tree is left is asked of the kernel: the shim's word comes later. */
+  #exited(run: string, attached: Attached, event: Exited): void {
+    const { trees, emit } = this.#options;
+    this.#tell(run, attached, async () => {
+      const shim = attached.shim;
+      const members = await trees.members({ run, shim }).catch(() => [0]);
+      const end = endOf(event, { run, trees, trueAt: this.trueAt, said: attached });
+      emit(run, { kind: 'ended', end, left: members.length > 0 });
+    });
+  }
+
+  /** In order; what concerns a launch that another has followed is no news any more. */
+  #tell(run: string, attached: Attached, say: () => void | Promise<void>): void {
+    this.#told.do(run, () => (this.#options.isPresent(run, attached) ? say() : undefined));
+  }
+
+  /** The channel closed without a last word: to a newer reader of ours, or with the shim. */
+  async #lost(run: string, attached: Attached): Promise<void> {
+    const { directory, emit, trees } = this.#options;
+    const places = paths(directory, run, attached.launch);
+    if (attached.shim && isAlive(attached.shim)) {
+      attached.handle = await attachShim(places.socket, (event) => this.hear(run, attached, event));
+      if (attached.handle) return;
+    }
+    const record = await readExitRecord(places.exit).catch(() => undefined);
+    if (record?.end.kind === 'exited') {
+      const end = endOf(record.end, { run, trees, trueAt: this.trueAt, said: attached });
+      emit(run, { kind: 'ended', end, left: true });
+    }
+    emit(run, { kind: 'detached', reason: 'the shim died' });
+  }
+}
