@@ -398,6 +398,8 @@ local KEYS = {
   [327] = { "audits", "Audits", "", "list", "audit" },
   [328] = { "anchor_number", "Anchor number", "", "uint" },
   [329] = { "anchor_hash", "Anchor hash", "", "text" },
+  [330] = { "secret_env", "Secret env", "", "strmap" },
+  [331] = { "secret_files", "Secret files", "", "strmap" },
 }
 -- shape = keys that must be there
 local SHAPES = {

@@ -119,6 +119,8 @@ export const limits = {
   uploadsAtOnce: 8,
   /** MAX_ARG_STRLEN of Linux (execve(2)): one string of argv or the environment, NUL included. */
   argumentBytes: 131_072,
+  /** Of one secret, and of one file of variables. */
+  secretBytes: 64 * KiB,
   /** Arguments and environment together, as the shim holds them; execve(2) itself takes 6 MiB. */
   launchBytes: 4 * MiB,
 

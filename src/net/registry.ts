@@ -273,6 +273,8 @@ export const keys = {
   audits: [327, { list: 'audit' }],
   anchorNumber: [328, 'uint'],
   anchorHash: [329, 'text'],
+  secretEnv: [330, 'strmap'],
+  secretFiles: [331, 'strmap'],
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
 export type KeyName = keyof typeof keys;

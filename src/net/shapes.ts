@@ -12,7 +12,11 @@ export interface Fields {
 
 /** Nested maps: which keys each must and may hold. */
 export const shapes = {
-  /** What a task is. `on` is a selector's source text; absent: wherever its bundle is, or @all. */
+  /**
+   * What a task is. `on` is a selector's source text; absent: wherever its bundle is, or @all.
+   * `secretEnv` and `secretFiles` (base64): a value is `v:` and itself, or `=` and a mark for one
+   * that is known; what is written down is sealed.
+   */
   spec: {
     must: ['command'],
     may: [
@@ -20,6 +24,7 @@ export const shapes = {
       ...['keepRuns', 'keepForMs', 'restart', 'backoffMinMs', 'backoffMaxMs', 'maxRestarts'],
       ...['memoryMaxBytes', 'cpuMax', 'pidsMax', 'nofileMax', 'logMaxBytes'],
       'memoryWarnBytes',
+      ...['secretEnv', 'secretFiles'],
     ] as const,
   },
   /** A process as everybody sees it: one run on one node (CLI contract, "process"). */

@@ -5,6 +5,7 @@
 import { writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
+import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { monotonicMs } from '../../base/monotonic.io.ts';
 import { RealAsk } from './client.io.ts';
@@ -25,6 +26,13 @@ export function realConsole(context: AdminContext): Console {
     connect: (settings: ConnectSettings, warn: (text: string) => void): Ask =>
       new RealAsk(settings, context.env, warn),
     makeToken,
+    readFile: async (path) => {
+      const { readFile } = await import('node:fs/promises');
+      return readFile(path).catch((cause: unknown) => {
+        const why = (cause as Error).message;
+        throw new LotcError('usage', `cannot read ${path}: ${why}`, { cause });
+      });
+    },
     readToken: async (path) => (await import('./login.io.ts')).readToken(path),
     login: async (settings, request) =>
       (await import('./login.io.ts')).login(settings, request, context.env),

@@ -59,6 +59,8 @@ export interface Console {
   noInput(): Readable;
   connect(settings: ConnectSettings, warn: (text: string) => void): Ask;
   makeToken(settings: ConnectSettings): Promise<MadeToken>;
+  /** A small file, whole; a usage error where it cannot be read. */
+  readFile(path: string): Promise<Uint8Array>;
   /** A token, from a file or stdin (`-`). */
   readToken(path: string): Promise<string>;
   /** Joins the fleet as a console: key, certificate, and the file that holds them. */

@@ -8,6 +8,7 @@ import type { Shape } from '../../net/layout.ts';
 import type { View } from './cells.ts';
 import { AdminCommand, checkName, usage } from './command.ts';
 import { addOptions, readOptions } from './field-options.ts';
+import { readSecrets } from './secrets.ts';
 import { taskFields } from './task-fields.ts';
 import { readWords } from './words.ts';
 
@@ -16,6 +17,12 @@ type Spec = Shape<'spec'>;
 export abstract class TaskDefinition extends AdminCommand {
   disabled = Option.Boolean('--disabled', false, {
     description: 'It does not start until enabled',
+  });
+  envFile = Option.Array('--env-file', [], {
+    description: 'FILE of NAME=VALUE lines: variables kept secret; repeats',
+  });
+  secret = Option.Array('--secret', [], {
+    description: 'NAME=FILE: a file $LOTC_SECRETS/NAME that only the run reads; repeats',
   });
   /** Undefined where `--` comes before it. */
   name: string | undefined = Option.String({ name: 'NAME' });
@@ -42,8 +49,10 @@ export abstract class TaskDefinition extends AdminCommand {
     readOptions(this, taskFields);
   }
 
-  protected spec(old: Spec | undefined): Spec {
+  protected async spec(old: Spec | undefined): Promise<Spec> {
     this.checkOptions();
+    const words = { envFiles: this.envFile, secrets: this.secret };
+    const secrets = await readSecrets(words, old, (path) => this.console.readFile(path));
     const command = this.command.tail ?? old?.command;
     if (command === undefined) {
       throw usage(
@@ -51,7 +60,8 @@ export abstract class TaskDefinition extends AdminCommand {
         `write it after --, for instance: ${this.task()} -- ./run`,
       );
     }
-    const spec = Object.entries({ ...old, ...readOptions(this, taskFields, old), command });
+    const given = readOptions(this, taskFields, old);
+    const spec = Object.entries({ ...old, ...given, ...secrets, command });
     return Object.fromEntries(spec.filter(([, value]) => value !== undefined)) as unknown as Spec;
   }
 

@@ -164,6 +164,12 @@ export class FakeConsole implements Console {
     return Promise.resolve({ secret: 'lotc1.secret.pin', spki: 'ab'.repeat(32) });
   }
 
+  readonly files: Record<string, string> = {};
+
+  readFile(path: string): Promise<Uint8Array> {
+    return Promise.resolve(Buffer.from(this.files[path] ?? ''));
+  }
+
   readToken(path: string): Promise<string> {
     return Promise.resolve(`token of ${path}`);
   }

@@ -8,8 +8,8 @@ import type { Shape } from '../../net/layout.ts';
 import type { Field } from './fields.ts';
 import * as forms from './forms.ts';
 
-/** All but the command, which has no option: it follows `--`. */
-export type SpecKey = Exclude<keyof Shape<'spec'>, 'command'>;
+/** All but the command, which follows `--`, and secrets, which stand in no manifest. */
+export type SpecKey = Exclude<keyof Shape<'spec'>, 'command' | 'secretEnv' | 'secretFiles'>;
 export type TaskField = Field<SpecKey>;
 
 export const taskFields: readonly TaskField[] = [

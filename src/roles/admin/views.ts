@@ -126,6 +126,9 @@ const bundleView: View<Shape<'bundle'>> = {
 function taskJson({ enabled, revision, spec, task }: Shape<'task'>): Record<string, unknown> {
   const json: Record<string, unknown> = { name: task, bundle: null, command: spec.command };
   for (const field of taskFields) put(json, field.path, effectiveJson(field, spec));
+  // Marks that say which, never what.
+  const secrets = { ...spec.secretEnv, ...spec.secretFiles };
+  if (Object.keys(secrets).length > 0) json['secrets'] = secrets;
   return { ...json, enabled, revision };
 }
 

@@ -18,6 +18,7 @@ import type { RunUser } from '../../supervisor/user.ts';
 import type { Item } from './events.ts';
 import { makeFifo } from './fifo.io.ts';
 import { writeOrder } from './order-file.io.ts';
+import { type SecretFile, secretDirectory, secretsOf, writeSecrets } from './secrets.io.ts';
 
 export class LaunchError extends LotcError {}
 
@@ -66,19 +67,24 @@ async function prepare({
   const paths =
     launch > 0
       ? await clearLaunch(directory, run, launch)
-      : await claim({ directory, run, bundle, owner: spec.user === undefined ? undefined : user });
+      : await claim({
+          ...{ directory, run, bundle, files: secretsOf(spec).files },
+          owner: spec.user === undefined ? undefined : user,
+        });
+  const { variables: secretVariables, files } = secretsOf(spec);
+  const own = {
+    ...(digest === undefined ? {} : { LOTC_DIGEST: digest }),
+    ...(launch === 0 ? {} : { LOTC_RESTARTS: String(launch) }),
+    ...(files.length === 0 ? {} : { LOTC_SECRETS: secretDirectory(paths) }),
+  };
   const stdin = order.stdin || order.tty ? join(paths.record, 'stdin') : undefined;
   if (stdin !== undefined && launch === 0) await makeFifo(stdin);
   // A run that begins again begins to count again what the kernel kills for want of memory.
   if (launch > 0 && spec.memoryMaxBytes !== undefined) await trees.removeRunGroup(run);
   const group = await trees.createRunGroup(run);
   const held = trees.limit(run, limitsOf(spec), user.uid);
-  const variables = [spec.env ?? {}, env];
+  const variables = [spec.env ?? {}, secretVariables, env];
   const temporary = paths.temporary;
-  const own = {
-    ...(digest === undefined ? {} : { LOTC_DIGEST: digest }),
-    ...(launch === 0 ? {} : { LOTC_RESTARTS: String(launch) }),
-  };
   const environment = buildEnvironment({
     ...{ node, run, task: order.task ?? null, bundle: order.bundle ?? spec.bundle },
     ...{ user, temporary, variables, own: { ...own, NOTIFY_SOCKET: paths.notify } },
@@ -109,14 +115,17 @@ interface Claim {
   readonly directory: string;
   readonly run: string;
   readonly bundle: string | undefined;
+  readonly files: readonly SecretFile[];
   readonly owner: RunUser | undefined;
 }
 
 /** A run's directories, made once: its restarts find them as the launches before left them. */
-async function claim({ directory, run, bundle, owner }: Claim): Promise<RunPaths> {
+async function claim({ directory, run, bundle, files, owner }: Claim): Promise<RunPaths> {
   const { claimed, paths } = await claimRun(directory, run);
   if (!claimed) throw new LotcError('exists', `run ${run} was begun before`);
   if (bundle !== undefined) await materialize(bundle, paths.work);
+  // Before the directory is its user's: nothing of ours is ever written into that.
+  writeSecrets(paths, files);
   if (owner !== undefined) await giveRun(paths, owner);
   return paths;
 }

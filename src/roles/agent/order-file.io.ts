@@ -4,7 +4,7 @@
  * Written before the launch, not synced: it has to survive the agent's death, and after a power
  * cut nothing runs any more.
  */
-import { renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { bootId } from '../../supervisor/proc.io.ts';
 import type { Item } from './events.ts';
@@ -18,7 +18,8 @@ export interface OrderFile {
 
 export function writeOrder(path: string, order: Item, launch: number): void {
   const file: OrderFile = { order, boot: bootId(), launch };
-  const temporary = launch === 0 ? path : `${path}.tmp`;
+  // The first is claimed by its directory; what comes later replaces it as a whole.
+  const temporary = existsSync(path) ? `${path}.tmp` : path;
   writeFileSync(temporary, JSON.stringify(file), { mode: 0o600 });
   if (temporary !== path) renameSync(temporary, path);
 }

@@ -21,6 +21,7 @@ import type { FoundRun, Item, RunEvent } from './events.ts';
 import { Hearing } from './hearing.io.ts';
 import { InOrder } from './in-order.ts';
 import { LaunchError, prepareLaunch } from './launch.io.ts';
+import { forgetSecrets } from './secrets.io.ts';
 
 export interface RunnerOptions {
   readonly directory: string;
@@ -164,7 +165,8 @@ export class Runner {
   release(run: string): void {
     this.#turns.do(run, async () => {
       await this.#attached.get(run)?.indexer?.stop();
-      const { trees, log } = this.#options;
+      const { directory, trees, log } = this.#options;
+      await forgetSecrets(paths(directory, run), log);
       if (!(await trees.removeRunGroup(run).catch(() => false))) {
         log('warn', 'a control group is still busy', { run });
       }

@@ -21,6 +21,7 @@ import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';
 import { readingsSince } from './readings.ts';
 import { checkAsked, madeRows } from './scheduling.ts';
+import { withSealed } from './sealing.ts';
 import type { Sessions } from './sessions.ts';
 import { type WaitFor, Waits } from './waits.ts';
 import { Watches } from './watches.ts';
@@ -167,7 +168,8 @@ export class AdminServer {
   }
 
   #command(kind: (typeof plain)[number], all: AnyBody, asker: Asker, replier: Replier): void {
-    const { key, ...body } = all;
+    const { key, ...asked } = all;
+    const body = withSealed(this.#controller.state, asked, this.#ports.vault);
     const command = body as unknown as CommandBody<CommandKind>;
     this.#controller.submit(
       kind,

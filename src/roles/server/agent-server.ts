@@ -22,6 +22,7 @@ import type {
   ServerPorts,
   SessionPort,
 } from './ports.ts';
+import { withOpened } from './sealing.ts';
 
 /** Bytes of items in one assignment message, well below the body limit. */
 const ITEM_BYTES_PER_MESSAGE = 512 * 1024;
@@ -221,7 +222,9 @@ export class AgentServer {
     const delta = deltaSince(this.#controller.state, uid, session.base, session.namedAt);
     if (!delta) return;
     session.syncing = true;
-    const { items, rest } = cut(delta.items);
+    const { items: sealed, rest } = cut(delta.items);
+    const { vault } = this.#ports;
+    const items = vault ? sealed.map((item) => withOpened(item, vault)) : sealed;
     const generation = rest ? (items.at(-1)?.generation ?? delta.generation) : delta.generation;
     const names = delta.reset ? delta.items.map((item) => item.item) : undefined;
     const { removed, base } = delta;

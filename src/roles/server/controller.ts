@@ -5,10 +5,11 @@
  * It knows the model and the journal's order; it does not know sockets, nor who listens to what
  * changed.
  */
+import { assert } from '../../base/assert.ts';
 import { errorCodes, LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { encodeShape } from '../../net/codec.ts';
-import type { Failure, Shape } from '../../net/layout.ts';
+import type { AnyBody, Failure, Shape } from '../../net/layout.ts';
 import { apply } from './model/apply.ts';
 import type { Change, HistoryDraft } from './model/change.ts';
 import {
@@ -21,6 +22,7 @@ import {
 import { answerRow } from './model/rows.ts';
 import type { Reply, State } from './model/state.ts';
 import type { HistoryRow, ServerPorts } from './ports.ts';
+import { isSafe } from './secrets.ts';
 
 export interface Entry {
   readonly seq: number;
@@ -80,6 +82,8 @@ export class Controller {
       done(replyOf(this.#readOnly), this.state.seq);
       return;
     }
+    const { spec } = body as AnyBody;
+    assert(spec === undefined || isSafe(spec), 'a secret is sealed before it is written down');
     const { atUs: at, errorUs } = this.#ports.now();
     const command = { kind, body, key, at, errorUs, ...asker } as unknown as Command;
     const record = encodeCommand(command);

@@ -3,7 +3,7 @@
  * identity, and below `private` the journal and the blobs. What exists is kept; what is missing
  * is made, each file durably, so a start that was cut off half-way is finished by the next.
  */
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { formatAddress, parseAddress } from '../../net/address.ts';
 import { issueKeyPair, type KeyPair, makeAuthority, reissue } from '../../net/certificate.io.ts';
 import { spkiOf } from '../../net/token.ts';
 import { writeFileDurably } from '../../store/durable.io.ts';
+import { Vault } from './secrets.ts';
 
 export interface ServerFiles {
   readonly authority: string;
@@ -20,6 +21,7 @@ export interface ServerFiles {
   readonly key: string;
   readonly admin: string;
   readonly fleet: string;
+  readonly secretKey: string;
   readonly journal: string;
   readonly blobs: string;
 }
@@ -32,6 +34,7 @@ export function serverFiles(data: string): ServerFiles {
     key: join(data, 'server.key'),
     admin: join(data, 'admin.json'),
     fleet: join(data, 'private/fleet'),
+    secretKey: join(data, 'private/secrets.key'),
     journal: join(data, 'private/journal'),
     blobs: join(data, 'private/blobs'),
   };
@@ -83,6 +86,21 @@ export async function openCredentials(data: string, newFleet: string): Promise<C
   const admin = await adminIdentity(files.admin, fleet, authority);
   const adminSpki = spkiOf(new X509Certificate(admin.certificate).publicKey);
   return { fleet, authority, server, admin, adminSpki };
+}
+
+/** The key that secrets of tasks are sealed with: made once, outside the journal. */
+export async function openVault(data: string): Promise<Vault> {
+  const { secretKey } = serverFiles(data);
+  const known = await read(secretKey);
+  const text = known ?? randomBytes(32).toString('hex');
+  if (known === undefined) await write(secretKey, text, 0o600);
+  const key = Buffer.from(text.trim(), 'hex');
+  if (key.length !== 32) {
+    throw new LotcError('damaged', `${secretKey} is damaged`, {
+      hint: 'put back the file from a backup of the data directory',
+    });
+  }
+  return new Vault(key);
 }
 
 /** The key is written last: a certificate without its key is made again. */

@@ -9,6 +9,7 @@ import { processRow } from './model/rows.ts';
 import { answerInPages } from './pages.ts';
 import type { Replier, SessionPort } from './ports.ts';
 import { Relay } from './relay.ts';
+import { withSealed } from './sealing.ts';
 
 interface Execution {
   readonly operation: string;
@@ -35,7 +36,8 @@ export class Executions {
   }
 
   start(session: SessionPort, body: Req<'retExec'>, asker: Asker, replier: Replier): void {
-    const { key, ...rest } = body;
+    const { key, ...asked } = body;
+    const rest = withSealed(this.#controller.state, asked, undefined) as typeof asked;
     const command = { ...rest, present: this.#agents.presentNames, credit: 0 };
     this.#controller.submit(
       'retExec',

@@ -26,6 +26,8 @@ async function copyDirectory(from: string, to: string): Promise<number> {
   }
   await mkdir(join(to, 'private'), { recursive: true, mode: 0o700 });
   for (const file of keyFiles) await copyFile(source[file], target[file]);
+  // A server of before there were secrets has no key for them.
+  if (existsSync(source.secretKey)) await copyFile(source.secretKey, target.secretKey);
   // The journal before the blobs: every blob it names is there already and does not change.
   const { seq } = await copyJournal(source.journal, target.journal);
   await mkdir(join(target.blobs, 'partial'), { recursive: true, mode: 0o700 });

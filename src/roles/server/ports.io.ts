@@ -4,6 +4,7 @@ import type { Log } from '../../base/log.io.ts';
 import type { SystemClock } from '../../scheduler/clock.io.ts';
 import type { ServerJournal } from '../../store/journal.ts';
 import type { ServerPorts } from './ports.ts';
+import type { Vault } from './secrets.ts';
 
 /** Seconds during which content may wait for the command that names it. */
 const BLOBS_LATER_MS = 60_000;
@@ -12,11 +13,12 @@ export interface PortsOptions {
   readonly journal: ServerJournal;
   readonly clock: SystemClock;
   readonly log: Log;
+  readonly vault: Vault;
   /** Removes content that nothing names. */
   readonly sweep: () => Promise<void>;
 }
 
-export function makePorts({ journal, clock, log, sweep }: PortsOptions): ServerPorts {
+export function makePorts({ journal, clock, log, vault, sweep }: PortsOptions): ServerPorts {
   let sweeping: NodeJS.Timeout | undefined;
   return {
     now: () => clock.now(),
@@ -43,5 +45,6 @@ export function makePorts({ journal, clock, log, sweep }: PortsOptions): ServerP
       }, BLOBS_LATER_MS).unref();
     },
     log,
+    vault,
   };
 }

@@ -7,6 +7,7 @@ import type { Instant } from '../../base/clock.ts';
 import type { AnyBody, Failure, MessageKind } from '../../net/layout.ts';
 import type { HistoryQuery, HistoryRow } from '../../store/journal.ts';
 import type { PeerRole } from './may.ts';
+import type { Vault } from './secrets.ts';
 
 /** Who is at the other end: what the record of its public key says. */
 export interface Peer {
@@ -67,6 +68,8 @@ export interface ServerPorts {
   append(record: Uint8Array, failed: (error: Error) => void, urgent: boolean): void;
   project(rows: readonly HistoryRow[], through: number): void;
   history(query: HistoryQuery, then: (rows: readonly HistoryRow[]) => void): void;
+  /** Seals secrets; without it there can be none. */
+  readonly vault?: Vault | undefined;
   /** Content that nothing names any more. */
   blobsUnneeded(): void;
   log(level: 'info' | 'warn' | 'error', text: string, facts?: Record<string, unknown>): void;

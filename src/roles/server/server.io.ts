@@ -18,7 +18,13 @@ import { lockDirectory } from '../../store/lock.io.ts';
 import { openJournal } from '../../store/open-journal.io.ts';
 import { parseKeepAudit } from './audit-retention.ts';
 import { ServerCore } from './core.ts';
-import { type Credentials, openCredentials, publishAddresses, serverFiles } from './data.io.ts';
+import {
+  type Credentials,
+  openCredentials,
+  openVault,
+  publishAddresses,
+  serverFiles,
+} from './data.io.ts';
 import { Doors } from './door.io.ts';
 import { neededDigests } from './model/bundles.ts';
 import { loadEntries } from './model/snapshot.ts';
@@ -26,6 +32,7 @@ import type { State } from './model/state.ts';
 import { makePorts } from './ports.io.ts';
 import { keepPruning } from './prune.io.ts';
 import { parseRetention } from './retention.ts';
+import type { Vault } from './secrets.ts';
 import { SnapshotSaver } from './snapshot-saver.io.ts';
 import { Transfers } from './transfers.io.ts';
 
@@ -74,7 +81,8 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   const blobs = stack.use(openBlobs(files.blobs));
   const clock = await openClock({ servers: options.ntp, log });
   stack.defer(() => clock.close());
-  const running = await start({ journal, blobs, credentials, log, clock });
+  const vault = await openVault(options.data);
+  const running = await start({ journal, blobs, credentials, log, clock, vault });
   const { core, transfers } = running;
   const doors = new Doors({ core, transfers, credentials, log, now: () => clock.now() });
   const listener = await listen({
@@ -123,6 +131,7 @@ interface Parts {
   readonly credentials: Credentials;
   readonly log: Log;
   readonly clock: SystemClock;
+  readonly vault: Vault;
 }
 
 interface Running {
@@ -134,11 +143,12 @@ interface Running {
 }
 
 /** Replays the journal into a core, and keeps it following. */
-async function start({ journal, blobs, credentials, log, clock }: Parts): Promise<Running> {
+async function start(parts: Parts): Promise<Running> {
+  const { journal, blobs, credentials, log } = parts;
   const restored = await restore(journal, log);
   const sweep = (): Promise<void> =>
     sweepBlobs(blobs, neededDigests(core.state).union(transfers.fresh));
-  const ports = makePorts({ journal, clock, log, sweep });
+  const ports = makePorts({ ...parts, sweep });
   const facts = { journal: Buffer.from(journal.id).toString('hex'), epoch: journal.writer.epoch };
   const core = new ServerCore(ports, {
     build: build.version,

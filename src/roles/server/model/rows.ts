@@ -1,6 +1,7 @@
 /** Rows as messages carry them, made from records. */
 import { errorCodes } from '../../../base/errors.ts';
 import type { Shape } from '../../../net/layout.ts';
+import { marked } from '../secrets.ts';
 import { scheduleSelects } from './placement.ts';
 import { bundleSelects } from './resolve.ts';
 import { rowOf } from './runs.ts';
@@ -45,7 +46,7 @@ export function processRow(state: State, record: RunRecord): Shape<'process'> {
 
 export function taskRow(record: TaskRecord): Shape<'task'> {
   const { task, spec, enabled, revision, createdAt, at, who } = record;
-  return { task, spec, enabled, revision, createdAt, at, who };
+  return { task, spec: marked(spec), enabled, revision, createdAt, at, who };
 }
 
 /** As people see it; `next` is added by who has a calendar. */

@@ -21,7 +21,7 @@ export class TaskCreate extends TaskDefinition {
   });
 
   protected override async perform(): Promise<number> {
-    const spec = this.spec(undefined);
+    const spec = await this.spec(undefined);
     const enabled = this.disabled ? { enabled: false } : {};
     const { tasks } = await this.ask('taskAdd', {
       ...{ task: this.task(), spec, mode: 'create' },

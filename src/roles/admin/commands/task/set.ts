@@ -21,7 +21,7 @@ export class TaskSet extends TaskDefinition {
   protected override async perform(): Promise<number> {
     this.checkOptions();
     const { tasks: [old] = [] } = await this.query({ query: 'tasks', names: [this.task()] });
-    const spec = this.spec(old?.spec);
+    const spec = await this.spec(old?.spec);
     const enabled = this.disabled ? { enabled: false } : {};
     const { tasks } = await this.ask('taskAdd', {
       ...{ task: this.task(), spec, mode: 'set' },
