@@ -508,7 +508,7 @@ end
 
 -- Fields of the header and those made here; those of bodies come from KEYS.
 
-local CODES, MESSAGE_NAMES = {}, {}
+local CODES = {}
 for code, row in pairs(MESSAGES) do CODES[code] = row[1] end
 
 local CHECKSUMS = { [0] = "bad", [1] = "good", [2] = "not verified" }
@@ -543,7 +543,8 @@ local F = {
     base.UNIT_STRING, { " µs" }),
   syn_delay = ProtoField.int64("lotc.syn.delay_us", "Delay, as captured here",
     base.UNIT_STRING, { " µs" }),
-  syn_bound = ProtoField.int64("lotc.syn.bound_us", "Error at most", base.UNIT_STRING, { " µs" }),
+  syn_bound = ProtoField.int64("lotc.syn.bound_us", "Error at most, if asked as soon as stamped",
+    base.UNIT_STRING, { " µs" }),
 }
 
 local fields = {}
@@ -1447,15 +1448,24 @@ local function judge_clock(message, body)
   end
 end
 
+-- Said of a side when it speaks again, and, while it does not, once of what the other one says.
 local function judge_silence(message, conversation)
-  local heard = conversation.heard[message.side]
-  conversation.heard[message.side] = message.at
-  if not heard or not conversation.welcome then return end
-  local gap = message.at - heard
+  local heard, side, at = conversation.heard, message.side, message.at
+  local before = heard[side]
+  heard[side] = at
+  if not conversation.welcome then return end
   local heartbeat = conversation.heartbeat or LIMITS.pingEveryMs / 1000
-  if gap > heartbeat * LIMITS.pingMissed then
-    find(message, "silence", "nothing from this side for " .. seconds_text(gap)
-      .. "; its heartbeat is " .. seconds_text(heartbeat))
+  local most = heartbeat * LIMITS.pingMissed
+  local its = "; its heartbeat is " .. seconds_text(heartbeat)
+  if before and at - before > most then
+    find(message, "silence", "nothing from this side for " .. seconds_text(at - before) .. its)
+    return
+  end
+  for other, last in pairs(heard) do
+    if other ~= side and at - last > most and conversation.missed ~= last then
+      conversation.missed = last
+      find(message, "silence", "nothing from the other side for " .. seconds_text(at - last) .. its)
+    end
   end
 end
 
@@ -1473,13 +1483,12 @@ local function analyse_request(message, conversation)
   end
   local call = conversation.calls[id]
   if call and call.code == message.code and call.side == message.side then
-    if not message.again or call.repeated == nil then call.repeated = message.number end
     find(message, "repeated", "asked before in frame " .. call.frame)
     return call
   end
   call = {
-    id = id, code = message.code, side = message.side, frame = message.number, at = message.at,
-    checksum = message.checksum, answered = message.answered,
+    code = message.code, side = message.side, frame = message.number, key = message.key,
+    at = message.at, checksum = message.checksum, answered = message.answered,
   }
   conversation.calls[id] = call
   return call
@@ -1502,11 +1511,11 @@ local function analyse_answer(message, conversation)
     find(message, "duplicate", "answered before in frame " .. call.done)
   end
   if message.state == ACK then
-    if not call.ack then call.ack, call.ack_at = message.number, message.at end
+    if not call.ack then call.ack, call.ack_at, call.ack_key = message.number, message.at, message.key end
   elseif message.more then
     call.parts = (call.parts or 0) + 1
   elseif not call.done then
-    call.done, call.done_at, call.failed = message.number, message.at, message.state == ERR
+    call.done, call.done_at, call.done_key = message.number, message.at, message.key
   end
   return call
 end
@@ -1548,6 +1557,29 @@ local function examine(message, conversation)
   return call
 end
 
+-- Whether a frame is the one that ends its call; several of a call may stand in one packet.
+local function answers(message, call)
+  return call and message.state ~= REQ and call.done_key == message.key
+end
+
+local function repeats(message, call)
+  return call and message.state == REQ and not TRANSFER[message.kind] and call.key ~= message.key
+end
+
+-- Four stamps: asked (t1), there (t2), left there (t3), and back, which no message says: t1 and the
+-- time between both captured frames. So what passed between t1 and the capture of the request is
+-- in the offset and not in the bound. All in µs; nothing where the stamps are none.
+local function clock_of(message, call)
+  local body = message.body
+  local t1, t2, t3 = body.t1, body.t2, body.t3
+  if not (t1 and t2 and t3 and answers(message, call)) then return end
+  local t4 = t1 + (call.done_at - call.at) * 1000000
+  local offset, delay = ((t2 - t1) + (t3 - t4)) / 2, (t4 - t1) - (t3 - t2)
+  local bound = math.abs(delay) / 2 + (body.error_us or 0)
+  if math.max(math.abs(offset), math.abs(delay), bound) > EXACT then return end
+  return { offset = floor(offset + 0.5), delay = floor(delay + 0.5), bound = floor(bound + 0.5) }
+end
+
 -- The info column: one sentence a frame.
 
 local tell = {}
@@ -1566,6 +1598,13 @@ end
 
 function tell.fileCredit(_, body)
   return body.credit and " up to " .. bytes_text(body.credit) or ""
+end
+
+function tell.synDef(message, body, call)
+  local clock = clock_of(message, call)
+  if not clock then return "" end
+  return " offset about " .. (clock.offset < 0 and "-" or "+")
+    .. seconds_text(math.abs(clock.offset) / 1000000)
 end
 
 function tell.synDrop(_, body)
@@ -1611,28 +1650,42 @@ function tell.hostHello(message, body)
   return (body.identity and " " .. body.identity or "") .. (body.fleet and ", fleet " .. body.fleet or "")
 end
 
+-- Whatever lists a body has: what the only row of one is about, or how many rows there are.
 local function rows_text(body)
-  local out = {}
-  for _, name in ipairs({ "nodes", "processes", "tasks", "bundles", "operations", "events", "tokens",
-    "samples", "answers" }) do
+  local numbers = {}
+  for name, list in pairs(body) do
+    local number = NAME[name]
+    if KEYS[number].kind == "list" and list then numbers[#numbers + 1] = number end
+  end
+  if #numbers == 0 then return "" end
+  table.sort(numbers)
+  local words = {}
+  for i, number in ipairs(numbers) do
+    local name = KEYS[number].name
     local list = body[name]
-    if list and #list == 1 and list[1] then
-      out[#out + 1] = (target(list[1]) or list[1].operation or name)
-        .. (list[1].process_state and " " .. list[1].process_state or "")
-    elseif list then
-      out[#out + 1] = plain(#list) .. " " .. name
+    local only = #list == 1 and list[1]
+    if only and only.planned_us then
+      words[i] = fire_text(only)
+    elseif only then
+      words[i] = (only.schedule or target(only) or only.operation or name)
+        .. (only.process_state and " " .. only.process_state or "")
+    else
+      words[i] = plain(#list) .. " " .. name
     end
   end
-  return #out > 0 and " " .. concat(out, ", ") or ""
+  return " " .. concat(words, ", ")
 end
 
 -- What any other message is about.
 local function subject(body)
   local words = {}
-  if body.query then words[#words + 1] = body.query end
-  if body.targets then words[#words + 1] = join(body.targets, 3) end
-  if body.names then words[#words + 1] = join(body.names, 3) end
-  if not body.targets and not body.names then words[#words + 1] = target(body) end
+  words[#words + 1] = body.query
+  local named = body.targets or body.names
+  if not named then
+    words[#words + 1] = target(body)
+  elseif #named > 0 then
+    words[#words + 1] = join(named, 3)
+  end
   if body.spec and body.spec.command then words[#words + 1] = join(body.spec.command, 6) end
   if body.on then words[#words + 1] = "on " .. body.on end
   if body.digest then words[#words + 1] = short(body.digest, 15) end
@@ -1640,8 +1693,28 @@ local function subject(body)
   if body.operation then words[#words + 1] = body.operation end
   local timing = body.timing or body.plan
   if timing then words[#words + 1] = timing_text(timing) end
-  if body.data and type(body.data) == "table" then words[#words + 1] = bytes_text(body.data[2]) end
+  if body.data then words[#words + 1] = bytes_text(body.data[2]) end
   return #words > 0 and " " .. concat(words, " ") or ""
+end
+
+-- What a body says that has no sentence of its own: its first few values, by name.
+local function values_text(body)
+  local numbers = {}
+  for name, value in pairs(body) do
+    local kind = KEYS[NAME[name]].kind
+    if type(value) ~= "table" and kind ~= "time" and value ~= "" then
+      numbers[#numbers + 1] = NAME[name]
+    end
+  end
+  table.sort(numbers)
+  local words = {}
+  for i = 1, math.min(#numbers, 3) do
+    local key = KEYS[numbers[i]]
+    local value = body[key.name]
+    local text = type(value) == "number" and format("%.15g", value) or tostring(value)
+    words[i] = key.name .. " " .. short(text, 20)
+  end
+  return #words > 0 and " " .. concat(words, ", ") or ""
 end
 
 local function error_text(body)
@@ -1650,7 +1723,7 @@ local function error_text(body)
   return word .. (body.text and ": " .. body.text or "")
 end
 
-local function sentence(message, call, extra)
+local function sentence(message, call)
   local text = message.name
   if message.id > 0 then text = text .. " #" .. plain(message.id) end
   local body = message.body
@@ -1658,13 +1731,15 @@ local function sentence(message, call, extra)
     text = text .. " " .. short(error_text(body), 120)
   else
     local own = tell[message.kind]
-    text = text .. short(own and own(message, body, call) or subject(body) .. rows_text(body), 160)
+    local about = own and own(message, body, call) or subject(body) .. rows_text(body)
+    if about == "" and not own then about = values_text(body) end
+    text = text .. short(about, 160)
   end
   if message.more and not TRANSFER[message.kind] then text = text .. " [more]" end
-  if call and message.state ~= REQ and call.done == message.number then
+  if answers(message, call) then
     text = text .. " (" .. seconds_text(call.done_at - call.at) .. ")"
   end
-  if message.again or extra and extra.again then text = text .. " [repeat]" end
+  if message.again or repeats(message, call) then text = text .. " [repeat]" end
   return text
 end
 
@@ -1694,7 +1769,6 @@ local function duration(seconds)
 end
 
 local function show_call(message, call, tree)
-  local number = message.number
   local function link(field, frame)
     tree:add(field, frame):set_generated()
   end
@@ -1706,33 +1780,25 @@ local function show_call(message, call, tree)
       tree:add(F.progress, percent):set_generated()
     end
   elseif message.state == REQ then
-    if call.frame ~= number then link(F.repeat_of, call.frame) end
+    if repeats(message, call) then link(F.repeat_of, call.frame) end
     if call.ack then link(F.ack_in, call.ack) end
     if call.done then link(F.response_in, call.done) end
   else
     link(F.response_to, call.frame)
-    if call.ack == number and message.state == ACK then
+    if call.ack_key == message.key then
       tree:add(F.ack_time, duration(call.ack_at - call.at)):set_generated()
-    elseif call.done == number then
+    elseif answers(message, call) then
       tree:add(F.time, duration(call.done_at - call.at)):set_generated()
     end
   end
 end
 
--- Four stamps: asked (t1), there (t2), left there (t3), and back here, as far as the capture knows.
 local function show_clock(message, call, tree)
-  local body = message.body
-  local t1, t2, t3 = body.t1, body.t2, body.t3
-  if not (t1 and t2 and t3 and call and call.done == message.number) then return end
-  local t4 = t1 + (call.done_at - call.at) * 1000000
-  local function add(field, value)
-    if value < -EXACT or value > EXACT then return end
-    tree:add(field, Int64(floor(value + 0.5))):set_generated()
-  end
-  local delay = (t4 - t1) - (t3 - t2)
-  add(F.syn_offset, ((t2 - t1) + (t3 - t4)) / 2)
-  add(F.syn_delay, delay)
-  add(F.syn_bound, math.abs(delay) / 2 + (body.error_us or 0))
+  local clock = clock_of(message, call)
+  if not clock then return end
+  tree:add(F.syn_offset, Int64(clock.offset)):set_generated()
+  tree:add(F.syn_delay, Int64(clock.delay)):set_generated()
+  tree:add(F.syn_bound, Int64(clock.bound)):set_generated()
 end
 
 local function show_runs(list, tree)
@@ -1764,7 +1830,7 @@ local function show_experts(message, call, extra, anchor, visited)
   if extra and extra.found then
     for i = 1, math.min(#extra.found, 20) do say(extra.found[i][1], extra.found[i][2]) end
   end
-  if visited and call and message.state == REQ and call.frame == message.number
+  if visited and call and message.state == REQ and call.key == message.key
     and call.answered and not call.done and not call.dropped and not TRANSFER[message.kind] then
     if call.ack or call.parts then
       say(E.open, "still open at the end of this capture")
@@ -1834,10 +1900,10 @@ local function count_frame(all, one)
   local name = (message.name:gsub(" %u+$", ""))
   local row = row_of(all, one.conversation, name)
   row.frames, row.bytes = row.frames + 1, row.bytes + HEADER + message.length
-  if call and call.done == message.number and message.state ~= REQ then
+  if answers(message, call) then
     count_time(row, call.done_at - call.at)
   end
-  if call and call.answered and call.frame == message.number and message.state == REQ then
+  if call and call.answered and call.key == message.key then
     row.requests[#row.requests + 1] = call
   end
   if message.state == ERR then
@@ -1853,11 +1919,12 @@ local function count_frame(all, one)
     if fire and fire.planned_us then
       local key = (fire.schedule or "?") .. label_of(one.conversation) .. plain(fire.planned_us)
       local place = all.fires[key]
-      if not place and #all.fires < LISTED then
-        place = #all.fires + 1
+      if not place then
+        all.fires.count = all.fires.count + 1
+        place = all.fires.count
         all.fires[key] = place
       end
-      if place then all.fires[place] = { message.number, one.conversation, fire } end
+      if place <= LISTED then all.fires[place] = { message.number, one.conversation, fire } end
     end
   end
 end
@@ -1956,25 +2023,24 @@ local function error_rows(all)
   return rows
 end
 
+-- A table of at most so many rows, which says how many there are.
+local function listed(title, list, rows)
+  if #list == 0 then return "" end
+  local more = list.count > #list and "… " .. plain(list.count) .. " in all\n" or ""
+  return "\n" .. title .. "\n" .. table_text(rows) .. "\n" .. more
+end
+
 local function statistics_text(all)
-  local text = "LOTC messages\n" .. table_text(message_rows(all)) .. "\n"
-  if #all.fires > 0 then
-    text = text .. "\nLOTC firings\n" .. table_text(fire_rows(all)) .. "\n"
-  end
-  if #all.errors > 0 then
-    text = text .. "\nLOTC errors\n" .. table_text(error_rows(all)) .. "\n"
-    if all.errors.count > #all.errors then
-      text = text .. "… " .. plain(all.errors.count) .. " in all\n"
-    end
-  end
-  return text
+  return "LOTC messages\n" .. table_text(message_rows(all)) .. "\n"
+    .. listed("LOTC firings", all.fires, fire_rows(all))
+    .. listed("LOTC errors", all.errors, error_rows(all))
 end
 
 -- A listener that counts what a display filter lets through; `show` gets the text of the tables.
 local function listen(filter, show)
   local waiting, all
   local function reset()
-    waiting, all = {}, { rows = {}, fires = {}, errors = { count = 0 } }
+    waiting, all = {}, { rows = {}, fires = { count = 0 }, errors = { count = 0 } }
   end
   reset()
   local limit = filter and filter ~= "" and "lotc && (" .. filter .. ")" or "lotc"
@@ -2077,7 +2143,8 @@ local function place_of(pinfo, number)
   return last_place
 end
 
-local function study(message, key, conversation, tree, anchor, visited)
+local function study(message, conversation, tree, anchor, visited)
+  local key = message.key
   show_frame(message, tree)
   if not visited then
     records[key] = examine(message, conversation)
@@ -2103,16 +2170,16 @@ local function frame(buffer, offset, count, total, pinfo, root, show, said)
   local anchor = tree or root
   local number, visited = pinfo.number, pinfo.visited
   local message = message_of(count < total, number, pinfo.rel_ts)
-  local call, extra, conversation
+  local call, conversation
   if show or PREFS.analysis then
     conversation = conversation_of(pinfo)
     message.side = side_of(pinfo)
-    local key = number * 65536 + place_of(pinfo, number)
-    local ok, problem = pcall(study, message, key, conversation, tree, anchor, visited)
+    message.key = number * 65536 + place_of(pinfo, number)
+    local ok, problem = pcall(study, message, conversation, tree, anchor, visited)
     if not ok then anchor:add_proto_expert_info(E.internal, tostring(problem)) end
-    call, extra = records[key], extras[key]
+    call = records[message.key]
   end
-  local told, text = pcall(sentence, message, call, extra)
+  local told, text = pcall(sentence, message, call)
   if not told then
     anchor:add_proto_expert_info(E.internal, tostring(text))
     text = message.name
@@ -2266,13 +2333,17 @@ function lotc.dissector(buffer, pinfo, root)
 end
 
 -- What begins like a frame of ours is ours, on any port: magic, version, a length that may be, no
--- flag that may not.
+-- flag that may not; and where the whole frame is there, its checksum.
 local function is_ours(buffer)
   if buffer:len() < HEADER then return false end
   local s = buffer:raw(0, HEADER)
   if sub(s, 1, 4) ~= "LOTC" or byte(s, 5) ~= VERSION or byte(s, 7) > 1 then return false end
-  local b1, b2, b3, b4 = byte(s, 9, 12)
-  return ((b1 * 256 + b2) * 256 + b3) * 256 + b4 <= LIMITS.bodyBytes
+  local b1, b2, b3, b4, _, _, _, _, c1, c2, c3, c4 = byte(s, 9, HEADER)
+  local length = ((b1 * 256 + b2) * 256 + b3) * 256 + b4
+  if length > LIMITS.bodyBytes then return false end
+  local count = HEADER + length
+  if count > VERIFIED or count > buffer:len() then return true end
+  return checksum_of(buffer:raw(0, count), count) == ((c1 * 256 + c2) * 256 + c3) * 256 + c4
 end
 
 local function heuristic(buffer, pinfo, root)

@@ -38,6 +38,12 @@ class Talk {
     return this;
   }
 
+  /** Several frames in one packet. */
+  together(side: Side, messages: readonly Parameters<typeof encodeFrame>[0][]): this {
+    this.#stream.send(side, Buffer.concat(messages.map((one) => encodeFrame(one))));
+    return this;
+  }
+
   hello(body: AnyBody, answer: AnyBody = {}): this {
     const build = { build: '0.1.0', features: [] };
     this.say('client', 'hostHello', 'REQ', 1, { ...build, instance: 'i', ...body });
@@ -56,6 +62,8 @@ function scene(tell: (capture: Capture) => void): {
   /** What the filter leaves, as messages with their ids. */
   readonly find: (filter: string) => string[];
   readonly value: (filter: string, field: string) => string | undefined;
+  /** The info column of what the filter leaves. */
+  readonly lines: (filter: string) => string[];
   readonly file: string;
 } {
   const capture = new Capture();
@@ -70,6 +78,7 @@ function scene(tell: (capture: Capture) => void): {
         .fields(file, filter, ['lotc.message', 'lotc.id'])
         .map(([message, id]) => `${message} #${id}`),
     value: (filter, field) => tshark.fields(file, filter, [field])[0]?.[0],
+    lines: (filter) => tshark.fields(file, filter, ['_ws.col.Info']).map(([line = '']) => line),
   };
 }
 
@@ -78,7 +87,7 @@ const admin = { role: 'admin' };
 const process = (run: string, processState: string) => ({ run, task: 'web', processState });
 
 describe('requests and answers', () => {
-  const { find, value } = scene((capture) => {
+  const { find, value, lines } = scene((capture) => {
     const talk = new Talk(capture, 50_001).hello(admin, { identity: 'root' });
     talk.say('client', 'taskRun', 'REQ', 3, { key, targets: ['crawl@n1'] });
     talk.say('server', 'taskRun', 'ACK', 3, { operation: 'O1' }, { afterUs: 4 * MS });
@@ -98,6 +107,9 @@ describe('requests and answers', () => {
     talk.say('server', 'retLog', 'OK', 13);
     talk.say('client', 'taskCont', 'REQ', 15, { key, targets: ['web@n1'] });
     talk.say('server', 'taskCont', 'ERR', 15, { errorCode: 25, text: 'not suspended' });
+    const part = { kind: 'retLog', state: 'OK', id: 17, body: {} } as const;
+    talk.say('client', 'retLog', 'REQ', 17, { credit: 1_000, targets: ['nap'] });
+    talk.together('server', [{ ...part, more: true }, { ...part, more: true }, part]);
     new Talk(capture, 50_002).say('server', 'taskRun', 'OK', 41);
   });
 
@@ -110,6 +122,18 @@ describe('requests and answers', () => {
       6,
     );
     expect(Number(value('lotc.ack_time', 'lotc.ack_time'))).toBeCloseTo(0.0041, 6);
+  });
+
+  test('one frame ends a request, however many stand in its packet', () => {
+    expect(lines('lotc.id == 17 && lotc.state == 2')).toEqual([
+      'RET LOG OK #17 [more]; RET LOG OK #17 [more]; RET LOG OK #17 (100 µs)',
+    ]);
+    expect(value('lotc.id == 17 && lotc.state == 2', 'lotc.time')).toBe('0.000100000');
+  });
+
+  test('that were repeated say so in their line', () => {
+    const repeated = 'RET QUERY REQ #5 nodes [repeat]';
+    expect(lines('lotc.id == 5 && lotc.state == 0')).toEqual(['RET QUERY REQ #5 nodes', repeated]);
   });
 
   test.each([
@@ -198,6 +222,9 @@ describe('clocks, credit and silence', () => {
     chunk(80, 20, false);
     talk.say('server', 'ping', 'REQ', 2, {}, { afterUs: 2_900 * MS });
     talk.say('client', 'ping', 'OK', 2, {}, { afterUs: 200 * MS });
+    talk.say('server', 'ping', 'REQ', 4, {}, { afterUs: 2_000 * MS });
+    talk.say('server', 'ping', 'REQ', 6, {}, { afterUs: 1_500 * MS });
+    talk.say('server', 'ping', 'REQ', 8, {}, { afterUs: 1_500 * MS });
   });
 
   test('offset, delay and bound come from four stamps', () => {
@@ -215,7 +242,31 @@ describe('clocks, credit and silence', () => {
   });
 
   test('silence beyond what the heartbeat allows is said of the silent side', () => {
-    expect(find('lotc.expert.silence')).toEqual(['PING PING OK #2']);
+    expect(find('lotc.expert.silence')).toEqual(['PING PING OK #2', 'PING PING REQ #6']);
+  });
+});
+
+describe('the line of a message that has no sentence of its own', () => {
+  const { lines } = scene((capture) => {
+    const talk = new Talk(capture, 50_001);
+    talk.say('server', 'filePut', 'ACK', 3, { offset: 0, credit: 524_288 });
+    const fire = { schedule: 'nightly', action: 'start', task: 'crawl', plannedUs: 1_000_000 };
+    talk.say('server', 'retQuery', 'OK', 5, { fires: [fire, fire] });
+    talk.say('server', 'retQuery', 'OK', 7, { fires: [{ ...fire, node: 'n1', result: 'ok' }] });
+    talk.say('client', 'retQuery', 'REQ', 9, { query: 'fires', names: [] });
+    const timing = { at: 1_796_126_400_000_000 };
+    const body = { key, targets: ['crawl@n1'], timing };
+    talk.say('client', 'taskRun', 'REQ', 11, body);
+  });
+
+  test.each([
+    [3, 'FILE PUT ACK #3 offset 0, credit 524288'],
+    [5, 'RET QUERY OK #5 2 fires'],
+    [7, 'RET QUERY OK #7 crawl@n1 → firing 1970-01-01T00:00:01Z ok'],
+    [9, 'RET QUERY REQ #9 fires'],
+    [11, 'TASK RUN REQ #11 crawl@n1 → firing 2026-12-01T12:00:00Z'],
+  ])('#%i', (id, line) => {
+    expect(lines(`lotc.id == ${id}`)).toEqual([line]);
   });
 });
 

@@ -218,6 +218,7 @@ describe('what belongs to others', () => {
     'the magic alone': [9_000, 'LOTC'],
     'the magic in prose': [9_001, 'LOTC is a process manager, and this is no frame of it.'],
     'another version': [9_002, bytes(`4c4f544303000000${'00'.repeat(12)}`)],
+    'a wrong checksum': [9_004, bytes(`4c4f5443020000000000000000000000${'00'.repeat(4)}`)],
     'an absurd length': [9_003, bytes(`4c4f544302000000ffffffff${'00'.repeat(12)}`)],
   };
   test('is left to them', () => {

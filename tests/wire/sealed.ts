@@ -14,7 +14,7 @@ export interface Words {
 }
 
 /** A pipe of which `tell` hears everything. */
-function pipe(tell: (side: Side, bytes: Uint8Array) => void): Record<Side, Duplex> {
+export function pipe(tell: (side: Side, bytes: Uint8Array) => void): Record<Side, Duplex> {
   const end = (side: Side, other: () => Duplex): Duplex =>
     new Duplex({
       read: () => undefined,
@@ -34,6 +34,7 @@ export async function sealed(
   capture: Capture,
   options: StreamOptions,
   words: Iterable<Words>,
+  alpn = 'lotc/2',
 ): Promise<string> {
   const fleet = 'f1';
   const authority = await makeAuthority(fleet);
@@ -41,7 +42,7 @@ export async function sealed(
     issueKeyPair(authority, { fleet, role: 'server', name: 'main' }),
     issueKeyPair(authority, { fleet, role: 'agent', name: 'n1' }),
   ]);
-  const context = { ca: authority.certificate, minVersion: 'TLSv1.3', ALPNProtocols: ['lotc/2'] };
+  const context = { ca: authority.certificate, minVersion: 'TLSv1.3', ALPNProtocols: [alpn] };
   const stream = capture.stream(options);
   const ends = pipe((side, bytes) => void stream.send(side, bytes));
   const secrets: string[] = [];
@@ -52,7 +53,7 @@ export async function sealed(
   near.on('keylog', (line) => secrets.push(line.toString()));
   const far = new TLSSocket(ends.server, {
     ...{ isServer: true, requestCert: true, rejectUnauthorized: false },
-    ...{ ALPNProtocols: ['lotc/2'] },
+    ...{ ALPNProtocols: [alpn] },
     secureContext: createSecureContext({
       ...{ ca: authority.certificate, cert: server.certificate, key: server.key },
     }),
