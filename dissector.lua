@@ -1878,6 +1878,13 @@ local function label_of(conversation)
   return conversation.node or conversation.who or conversation.role or "?"
 end
 
+-- Who asks in an exchange: the side that opened the connection, or the server it went to.
+local function asker_of(message, call, conversation)
+  local side = call and call.side or message.side
+  if not conversation.opener then return "?" end
+  return side == conversation.opener and label_of(conversation) or "server"
+end
+
 local function row_of(all, conversation, name)
   local rows = all.rows[conversation]
   if not rows then
@@ -1898,7 +1905,8 @@ local LISTED = 1000
 local function count_frame(all, one)
   local message, call = one.message, one.call
   local name = (message.name:gsub(" %u+$", ""))
-  local row = row_of(all, one.conversation, name)
+  local row = row_of(all, one.conversation,
+    name .. "\0" .. asker_of(message, call, one.conversation))
   row.frames, row.bytes = row.frames + 1, row.bytes + HEADER + message.length
   if answers(message, call) then
     count_time(row, call.done_at - call.at)
@@ -1960,7 +1968,8 @@ local function merged(all)
       local into = out[key]
       if not into then
         into = counter()
-        into.label, into.name, into.open = label, name, 0
+        into.label, into.open = label, 0
+        into.name, into.asker = name:match("^(.*)%z(.*)$")
         out[key] = into
         out[#out + 1] = into
       end
@@ -1981,18 +1990,19 @@ local function merged(all)
   end
   table.sort(out, function(a, b)
     if a.label ~= b.label then return a.label < b.label end
-    return a.name < b.name
+    if a.name ~= b.name then return a.name < b.name end
+    return a.asker < b.asker
   end)
   return out
 end
 
 local function message_rows(all)
-  local rows = { { "NODE", "MESSAGE", "FRAMES", "BYTES", "ANSWERED", "MIN", "MEAN", "P95", "MAX",
-    "ERRORS", "UNANSWERED" } }
-  rows.left = 2
+  local rows = { { "NODE", "MESSAGE", "ASKED BY", "FRAMES", "BYTES", "ANSWERED", "MIN", "MEAN", "P95",
+    "MAX", "ERRORS", "UNANSWERED" } }
+  rows.left = 3
   for _, row in ipairs(merged(all)) do
     local timed = row.answered > 0
-    rows[#rows + 1] = { row.label, row.name, plain(row.frames), plain(row.bytes),
+    rows[#rows + 1] = { row.label, row.name, row.asker, plain(row.frames), plain(row.bytes),
       plain(row.answered), timed and seconds_text(row.least) or "-",
       timed and seconds_text(row.sum / row.answered) or "-",
       timed and seconds_text(percentile(row, 0.95)) or "-",
@@ -2002,11 +2012,12 @@ local function message_rows(all)
 end
 
 local function fire_rows(all)
-  local rows = { { "FRAME", "NODE", "SCHEDULE", "PLANNED", "LATE", "CLOCK", "RESULT" } }
-  rows.left = 4
+  local rows = { { "FRAME", "NODE", "TASK", "SCHEDULE", "PLANNED", "LATE", "CLOCK", "RESULT" } }
+  rows.left = 5
   for _, one in ipairs(all.fires) do
     local fire = one[3]
-    rows[#rows + 1] = { plain(one[1]), fire.node or label_of(one[2]), fire.schedule or "?",
+    rows[#rows + 1] = { plain(one[1]), fire.node or label_of(one[2]), fire.task or "-",
+      fire.schedule or "?",
       instant_text(fire.planned_us), fire.late_us and late_text(fire.late_us) or "-",
       fire.clock_error_us and "±" .. seconds_text(fire.clock_error_us / 1000000) or "?",
       fire.result or "-" }

@@ -277,6 +277,8 @@ describe('the tables', () => {
       talk.say('client', 'ping', 'REQ', 2 * n + 1);
       talk.say('server', 'ping', 'OK', 2 * n + 1, {}, { afterUs: n * MS - 100 });
     }
+    talk.say('server', 'ping', 'REQ', 2);
+    talk.say('client', 'ping', 'OK', 2);
     const at = capture.nowUs;
     const planned = { schedule: 'nightly', action: 'start', task: 'crawl', plannedUs: at };
     const fire = { ...planned, firedUs: at + 1_500, lateUs: 1_500, result: 'ok' };
@@ -293,14 +295,17 @@ describe('the tables', () => {
     const text = tshark.run(['-q', '-r', file, ...how]);
     const cells = text.split('\n').map((line) => line.trim().split(/\s{2,}/u));
     const row = (name: string) => cells.find((line) => line.includes(name));
-    const [node, , frames, bytes, answered, least, mean, p95, most, errors, open] =
-      row('PING PING') ?? [];
-    expect([node, frames, bytes, answered]).toEqual(['n1', '200', '4200', '100']);
+    const pings = cells.filter((line) => line.includes('PING PING'));
+    const [node, , asker, frames, bytes, answered, least, mean, p95, most, errors, open] =
+      pings[0] ?? [];
+    expect([node, asker, frames, bytes, answered]).toEqual(['n1', 'n1', '200', '4200', '100']);
+    expect(pings[1]?.slice(0, 6)).toEqual(['n1', 'PING PING', 'server', '2', '42', '1']);
     expect([least, mean, most]).toEqual(['1.0 ms', '50.5 ms', '100.0 ms']);
     expect(Number.parseFloat(p95 ?? '')).toBeCloseTo(95, -0.5);
     expect([errors, open]).toEqual(['0', '0']);
     expect(row('SYN REPORT')?.at(-1)).toBe('1');
-    expect(row('nightly')?.slice(4)).toEqual(['1.5 ms late', '?', 'ok']);
+    expect(row('nightly')?.slice(2, 4)).toEqual(['crawl', 'nightly']);
+    expect(row('nightly')?.slice(5)).toEqual(['1.5 ms late', '?', 'ok']);
     expect(row('TASK KILL ERR')).toContain('not-running: web is not running');
     expect(row('TASK KILL')?.[0]).toBe('root');
   });
