@@ -4,6 +4,7 @@ import { parseDurationMs } from '../../base/duration.ts';
 import { optionFlag, optionList, optionText } from '../../base/environment.ts';
 import { limits } from '../../base/limits.ts';
 import { nameFault } from '../../base/names.ts';
+import { isLoopback, parseAddress } from '../../net/address.ts';
 import { parseTimeServers } from '../../net/time-server.ts';
 import type { AgentOptions } from './agent.io.ts';
 import type { TokenSource } from './data.io.ts';
@@ -77,6 +78,8 @@ class Agent extends Command {
     if (data === undefined) throw new UsageError('--data DIR is required (or LOTC_DATA)');
     const servers = optionList(this.server, 'server', env);
     if (servers.length === 0) throw new UsageError('--server ADDR is required (or LOTC_SERVER)');
+    const plaintext = optionFlag(this.plaintext, 'plaintext', env);
+    if (plaintext) for (const server of servers) checkLoopback(server);
     const name = optionText(this.name, 'name', env);
     const fault = name === undefined ? undefined : nameFault(name);
     if (fault !== undefined) throw new UsageError(`--name "${name}": ${fault}`);
@@ -90,7 +93,7 @@ class Agent extends Command {
       readyFile: optionText(this.readyFile, 'ready-file', env),
       keylog: optionText(this.keylog, 'keylog', env),
       acceptCopy: optionFlag(this.acceptCopy, 'accept-copy', env),
-      plaintext: optionFlag(this.plaintext, 'plaintext', env),
+      plaintext,
     };
   }
 
@@ -104,6 +107,13 @@ class Agent extends Command {
     if (text !== undefined) return { text };
     return file === undefined ? undefined : { file };
   }
+}
+
+/** An agent tries for ever; this would never go right. */
+function checkLoopback(server: string): void {
+  const { host } = parseAddress(server);
+  if (host === '' || isLoopback(host)) return;
+  throw new UsageError(`--plaintext is for loopback addresses only, and ${server} is none`);
 }
 
 function labelsOf(words: readonly string[]): Record<string, string> {

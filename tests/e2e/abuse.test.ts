@@ -1,0 +1,231 @@
+/**
+ * What an attacker, a typo or a bad image does to a fleet, each with the answer it gets
+ * (docs/SECURITY.md, "Threats"). What needs no executable stands in tests/wire and tests/store.
+ */
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { executable, Fleet, finish, type Result, type Role, until } from './fleet.ts';
+
+let fleet: Fleet;
+beforeAll(async () => {
+  fleet = new Fleet();
+  await fleet.server();
+  await fleet.agent('n1');
+  await fleet.online('n1');
+});
+afterAll(() => fleet[Symbol.asyncDispose]());
+
+const token = async (...more: string[]): Promise<string> =>
+  (await fleet.must(['token', 'create', '--role', 'agent', '-o', 'name', ...more])).trim();
+
+let directories = 0;
+
+/** An agent on a fresh directory in a place of its own. */
+function join(name: string, secret: string | undefined, ...more: string[]): Role {
+  directories += 1;
+  const place = fleet.place('stranger');
+  const data = fleet.path(`x${directories}`);
+  const args = ['agent', '--data', data, '--name', name, ...fleet.serverArgs(place), ...more];
+  return fleet.start(place, secret === undefined ? args : [...args, '--token', secret]);
+}
+
+async function refused(role: Role, code: number, ...words: string[]): Promise<void> {
+  expect([await role.ended(), role.text()]).toEqual([code, expect.anything()]);
+  for (const word of words) expect(role.text()).toContain(word);
+}
+
+const nodes = async (): Promise<string[]> =>
+  (await fleet.json<{ name: string }[]>(['nodes'])).map(({ name }) => name);
+
+/** Another secret, or the hash of another CA, in an otherwise good token. */
+function forged(good: string, part: 'secret' | 'pin'): string {
+  const [kind, secret = '', pin = ''] = good.split('.');
+  const other = (text: string): string =>
+    Buffer.alloc(text === secret ? 20 : 32, 9).toString('base64url');
+  return [kind, part === 'secret' ? other(secret) : secret, part === 'pin' ? other(pin) : pin].join(
+    '.',
+  );
+}
+
+test('no token, a wrong secret, a wrong pin: 6, and no node', async () => {
+  await refused(join('x', undefined), 6, 'lotc admin token create');
+  const good = await token();
+  await refused(join('x', forged(good, 'secret')), 6);
+  await refused(join('x', forged(good, 'pin')), 6, 'not the one this token is for');
+  expect(await nodes()).toEqual(['n1']);
+});
+
+test('a token that has expired, was used, or is for another name: 6, and why', async () => {
+  const short = await token('--ttl', '1s');
+  await sleep(1_500);
+  await refused(join('x', short), 6, 'expired');
+  const once = await token();
+  const first = join('once', once);
+  await fleet.online('once');
+  await refused(join('twice', once), 6, 'used', 'by node once');
+  await refused(join('other', await token('--name', 'bound')), 6, 'bound');
+  await first.stop();
+  expect(await nodes()).toEqual(['n1', 'once']);
+});
+
+test('two race for one use: one of them is a node, every time', async () => {
+  for (const round of [1, 2, 3]) {
+    const secret = await token();
+    const roles = ['p', 'q'].map((name) => join(`${name}${round}`, secret));
+    await until(() => roles.some(({ alive }) => !alive));
+    const joined = roles.filter(({ alive }) => alive);
+    expect(joined).toHaveLength(1);
+    expect(roles.find(({ alive }) => !alive)?.child.exitCode).toBe(6);
+    for (const role of joined) await role.stop();
+  }
+});
+
+test('names and tokens that are none: 2, before anything is said to anybody', async () => {
+  const good = await token();
+  for (const name of ['../x', 'a/b', 'a'.repeat(300), 'x\n', '@all', 'UPPER', 'a..b']) {
+    await refused(join(name, good), 2);
+  }
+  for (const text of ['x', 'lotc1', good.slice(0, -1), good.toLowerCase(), `${good}x`, 'K10::x']) {
+    await refused(join('x', text), 2);
+  }
+  expect(await nodes()).not.toContain('x');
+});
+
+test('the name of another node: 8, whether that lives or is away', async () => {
+  await refused(join('n1', await token()), 8, 'node rm n1');
+  await refused(join('once', await token()), 8, 'node rm once');
+  expect(await fleet.nodeState('n1')).toBe('online');
+});
+
+test('a node whose identity is revoked goes on retrying, and its processes stay', async () => {
+  const agent = await fleet.agent('lost');
+  await fleet.online('lost');
+  await fleet.must(['task', 'create', 'stays', '--on', 'lost', '--', 'sleep', '1000']);
+  await fleet.must(['start', 'stays', '--wait']);
+  const [row] = await fleet.json<{ pid: number }[]>(['ps', 'stays']);
+  await fleet.must(['identity', 'revoke', 'lost']);
+  await until(() => agent.text().includes('the server refuses this node'));
+  expect(agent.alive).toBe(true);
+  expect(readFileSync(`/proc/${row?.pid}/cmdline`, 'utf8')).toContain('sleep');
+  expect(await fleet.nodeState('lost')).toBe('unresponsive');
+  await agent.stop();
+});
+
+test('plaintext is for loopback: 2 at every role', async () => {
+  const run = (...words: string[]): Promise<Result> => finish(spawn(executable, words));
+  const address = `${fleet.place('srv').ipv4}:7416`;
+  const data = fleet.path('plain');
+  expect((await run('server', '--data', data, '--plaintext', '--listen', '0.0.0.0:0')).code).toBe(
+    2,
+  );
+  expect((await run('agent', '--data', data, '--plaintext', '--server', address)).code).toBe(2);
+  expect((await run('admin', 'ps', '--plaintext', '--server', address)).code).toBe(2);
+});
+
+test('a data directory is private, whatever the umask; one that is not is refused: 1', async () => {
+  const place = fleet.place('stranger');
+  const data = fleet.path('umask');
+  const shell = `umask 000; exec "$@"`;
+  const args = ['agent', '--data', data, '--name', 'open', ...fleet.serverArgs(place)];
+  const role = fleet.start(place, [...args, '--token', await token()], ['sh', '-c', shell, 'sh']);
+  await fleet.online('open');
+  expect(statSync(data).mode & 0o777).toBe(0o711);
+  expect(statSync(`${data}/private`).mode & 0o777).toBe(0o700);
+  await role.stop();
+  mkdirSync(fleet.path('wide'));
+  chmodSync(fleet.path('wide'), 0o777);
+  const wide = ['agent', '--data', fleet.path('wide'), ...fleet.serverArgs(place), '--token', 'x'];
+  await refused(fleet.start(place, wide), 1, 'wide');
+});
+
+test('a user that does not exist: failed, once', async () => {
+  const policy = ['--restart', 'always', '--user', 'no-such-user'];
+  await fleet.must(['task', 'create', 'nobody-is', '--on', 'n1', ...policy, '--', 'true']);
+  await fleet.admin(['start', 'nobody-is', '--wait']);
+  const rows = () =>
+    fleet.json<{ state: string; restarts: number; reason: string }[]>(['ps', '--all', 'nobody-is']);
+  await until(async () => (await rows()).some(({ reason }) => reason.includes('no-such-user')));
+  expect(await rows()).toMatchObject([{ state: 'failed' }]);
+  await fleet.must(['task', 'rm', 'nobody-is', '--force']);
+});
+
+/** A console at a terminal; what it wrote there. */
+const onTerminal = (words: readonly string[]): Promise<Result> => {
+  const python = 'import os,pty,sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
+  const { netns } = fleet.place('srv');
+  const line = ['netns', 'exec', netns, 'python3', '-c', python, executable, 'admin', ...words];
+  const env = { PATH: process.env['PATH'] ?? '', LOTC_IDENTITY: fleet.path('s/admin.json') };
+  return finish(spawn('ip', line, { env: { ...env, TERM: 'xterm', HOME: fleet.directory } }));
+};
+
+/** Moves the cursor, sets the title, clears, hides what follows; C1, and right-to-left. */
+const HOSTILE = '\\033]0;owned\\007\\033[2J\\033[8m\\302\\23331m\\342\\200\\256gnp\\r\\033[1A';
+// oxlint-disable-next-line no-control-regex
+const OBEYED = /[\u001b\u0007\u009b\u202e]/;
+
+test('what programs print, are called and fail with is shown on a terminal, not obeyed', async () => {
+  const program = `printf '${HOSTILE}out\\n'; printf '${HOSTILE}err\\n' >&2; exit 3`;
+  await fleet.must(['task', 'create', 'rude', '--on', 'n1', '--', 'sh', '-c', program]);
+  await fleet.must(['start', 'rude', '--wait']);
+  await fleet.admin(['wait', 'rude']);
+  const screens = [
+    ...[['logs', 'rude'], ['ps', '--all', '-o', 'wide'], ['events'], ['events', '--audit']],
+    ...[
+      ['task', 'show', 'rude'],
+      ['task', 'ls'],
+      ['task', 'history', 'rude'],
+      ['wait', 'rude'],
+    ],
+    ...[
+      ['run', '--on', 'n1', '--', 'sh', '-c', program],
+      ['operation', 'ls'],
+    ],
+    ...[
+      ['start', '\u001b[2Jx'],
+      ['node', 'show', 'n1\u202e'],
+      ['ps', '--on', '\u001b]0;x\u0007'],
+    ],
+    ['logs', 'rude', '--json'],
+  ];
+  for (const words of screens) {
+    const { stdout } = await onTerminal(words);
+    expect([words.slice(0, 2), OBEYED.exec(stdout)?.[0]]).toEqual([words.slice(0, 2), undefined]);
+    if (words[0] === 'logs' && words.length === 2) expect(stdout).toContain('\\x1b]0;owned');
+  }
+  // Asked for, it is what it is; and a pipe gets the bytes.
+  expect((await onTerminal(['logs', 'rude', '--raw'])).stdout).toContain('\u001b]0;owned');
+  expect(await fleet.must(['logs', 'rude', '--stdout'])).toContain('\u001b]0;owned');
+});
+
+/** Connects as fast as it can from many addresses of its own and says nonsense, until told. */
+const flood = `
+const net = require('node:net');
+const [host, count] = process.argv.slice(1);
+const noise = Buffer.alloc(600, 0x16);
+let made = 0;
+const next = () => {
+  if (made >= Number(count)) return;
+  made += 1;
+  const socket = net.connect({ host, port: 7416 }, () => socket.end(noise));
+  socket.on('error', () => undefined).on('close', () => setImmediate(next)).resume();
+};
+for (let lane = 0; lane < 64; lane += 1) next();
+process.on('exit', () => process.stdout.write(String(made)));`;
+
+test('thousands of connections of garbage: the server answers its admins all the while', async () => {
+  const { netns } = fleet.place('stranger');
+  const { ipv6 = '' } = fleet.place('srv');
+  const words = ['netns', 'exec', netns, process.execPath, '-e', flood, ipv6, '6000'];
+  const flooding = spawn('ip', words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const flooded = finish(flooding);
+  let answers = 0;
+  while (flooding.exitCode === null) {
+    await fleet.must(['ps', '--timeout', '10s']);
+    answers += 1;
+  }
+  expect((await flooded).stdout).toBe('6000');
+  expect(answers).toBeGreaterThan(1);
+  expect(await fleet.nodeState('n1')).toBe('online');
+}, 120_000);
