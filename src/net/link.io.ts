@@ -9,6 +9,7 @@ import { limits } from '../base/limits.ts';
 import { monotonicMs } from '../base/monotonic.io.ts';
 import { Dialogue } from './dialogue.ts';
 import type { SessionEnd, SessionOptions } from './session-events.ts';
+import { readFromSocket } from './young.io.ts';
 
 /** Bytes of one write: a few TLS records, and one frame of content more at most. */
 const WRITE_BYTES = 64 * 1024;
@@ -40,6 +41,7 @@ export class Link extends Dialogue implements AsyncDisposable {
     socket.on('data', (bytes: Buffer) => {
       this.bytesIn += bytes.length;
       this.receive(bytes);
+      readFromSocket(bytes.length);
     });
     socket.on('drain', () => {
       this.#full = false;

@@ -33,6 +33,9 @@ import {
 import { TarLayout } from './tar-layout.ts';
 import { WINDOW_BYTES, Windows } from './windows.io.ts';
 
+/** Pieces in which a compressed tar is read and expanded. */
+const EXPAND_BYTES = 256 * 1024;
+
 export interface PackProgress {
   /** `expand` counts compressed bytes and comes first, if at all. */
   readonly phase: 'expand' | 'digest';
@@ -173,7 +176,7 @@ async function expand(
   const output = await openNameless(options.tempDirectory);
   try {
     const before = await input.stat({ bigint: true });
-    const bytes = input.createReadStream({ autoClose: false, highWaterMark: WINDOW_BYTES / 4 });
+    const bytes = input.createReadStream({ autoClose: false, highWaterMark: EXPAND_BYTES });
     const totalBytes = Number(before.size);
     bytes.on('data', () => {
       options.onProgress?.({ phase: 'expand', doneBytes: bytes.bytesRead, totalBytes });
@@ -197,7 +200,7 @@ async function expand(
 }
 
 function expander(format: 'gzip' | 'zstd'): ReturnType<typeof createGunzip> {
-  const chunkSize = WINDOW_BYTES / 4;
+  const chunkSize = EXPAND_BYTES;
   if (format === 'gzip') return createGunzip({ chunkSize });
   const params = { [zlib.ZSTD_d_windowLogMax]: limits.zstdWindowLog };
   return createZstdDecompress({ chunkSize, params });

@@ -2,10 +2,12 @@
  * A tar that is written nowhere, in windows, the next one already on its way while one is used.
  * Their memory is used again: a window is good until another is asked for.
  */
+import { blockBytes } from '../base/blocks.ts';
 import type { BundleSource } from './pack-source.io.ts';
 import type { TarLayout } from './tar-layout.ts';
 
-export const WINDOW_BYTES = 1024 * 1024;
+/** Whole chunks, and two stay in a core's cache. */
+export const WINDOW_BYTES = blockBytes;
 
 export class Windows {
   readonly layout: TarLayout;

@@ -4,6 +4,7 @@
  * server carries it out once and says again what it said. An answer that has begun is not
  * repeated: its reader would see the beginning twice. No sockets here: `connect` gives them.
  */
+import { blockBytes } from '../../base/blocks.ts';
 import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { AskHandlers } from '../../net/exchange.ts';
@@ -51,7 +52,7 @@ export interface LastingOptions {
 
 /** An exec is stopped when its console goes away: there is nothing to ask again about. */
 const onceOnly: ReadonlySet<MessageKind> = new Set<MessageKind>(['retExec', 'retInput']);
-const READ_BYTES = 1024 * 1024;
+const READ_BYTES = blockBytes;
 
 export class LastingAsk implements Ask {
   readonly #options: LastingOptions;
