@@ -63,7 +63,7 @@ export const errorCodes = {
   locked: { number: 44, exit: 1 },
   damaged: { number: 45, exit: 1 },
   'not-private': { number: 46, exit: 1 },
-  'changed-while-read': { number: 47, exit: 1 },
+  'changed-while-read': { number: 47, exit: 8 },
   io: { number: 48, exit: 1 },
   'no-such-schedule': { number: 49, exit: 4 },
   unsupported: { number: 50, exit: 8 },

@@ -274,7 +274,9 @@ export function unreadable(cause: unknown, path: string): LotcError {
   if (cause instanceof LotcError) return cause;
   const { code, message } = cause as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new LotcError('usage', `${path}: no such file or directory`, { cause });
+    return new LotcError('bad-archive', `${path}: no such file or directory`, {
+      ...{ cause, hint: 'a bundle is a file, a directory or a tar (.tar, .tar.gz, .tar.zst)' },
+    });
   }
   const reason = code === 'EACCES' || code === 'EPERM' ? 'permission denied' : message;
   return new LotcError('io', `cannot read ${path}: ${reason}`, { cause });

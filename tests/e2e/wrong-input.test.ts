@@ -1,4 +1,5 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Fleet, type Result, until } from './fleet.ts';
 
@@ -56,7 +57,7 @@ test('bundles that are wrong', async () => {
   mkdirSync(`${dir}/out`);
   symlinkSync('../../../etc/passwd', `${dir}/out/leak`);
   writeFileSync(`${dir}/out/file`, 'inside');
-  expectError(await admin('load', `${dir}/nope`, '--name', 'b'), 2, 'nope');
+  expectError(await admin('load', `${dir}/nope`, '--name', 'b'), 8, 'nope', 'no such file');
   expectError(await admin('load', `${dir}/empty`, '--name', 'b'), 8, 'empty');
   expectError(await admin('load', `${dir}/out`, '--name', 'b'), 8, 'leak');
   writeFileSync(`${dir}/one`, 'one');
@@ -72,6 +73,20 @@ test('bundles that are wrong', async () => {
   expect(await fleet.must(['logs', 'uses-b'])).toBe('two');
   await fleet.must(['task', 'rm', 'uses-b']);
   await fleet.must(['unload', 'b', '--wait']);
+});
+
+test('a bundle that changes while it is read is 8, and nothing of it is kept', async () => {
+  const dir = fleet.path('changing');
+  mkdirSync(dir);
+  for (let no = 0; no < 8; no += 1) writeFileSync(`${dir}/${no}`, Buffer.alloc(8 << 20, no));
+  const touch = setInterval(() => utimesSync(`${dir}/3`, new Date(), new Date()), 1);
+  try {
+    const result = await admin('load', dir, '--name', 'changing', '--wait');
+    expectError(result, 8, `${dir}/3`, 'changed while it was read');
+  } finally {
+    clearInterval(touch);
+  }
+  expectError(await admin('bundle', 'show', 'changing'), 4);
 });
 
 test('conflicts are 8 and say what to do', async () => {
@@ -90,6 +105,62 @@ test('conflicts are 8 and say what to do', async () => {
   expectError(await admin('node', 'rm', 'n1'), 8, '--force');
   await fleet.must(['stop', 'web', '--wait']);
 });
+
+/** The table under "Words" of the command line: what a verb answers, and the state afterwards. */
+const verbs = ['start', 'suspend', 'resume', 'stop', 'kill', 'restart'] as const;
+type Cell = readonly [code: number, state?: string | undefined];
+const cells: Record<string, readonly Cell[]> = {
+  running: [[0, 'running'], [0, 'suspended'], [8, 'running'], [0], [0], [0, 'running']],
+  suspended: [[8, 'suspended'], [0, 'suspended'], [0, 'running'], [0], [0], [0, 'running']],
+  pending: [[0, 'pending'], [8, 'pending'], [8, 'pending'], [0], [0], [0, 'pending']],
+  stopping: [[8, 'stopping'], [8, 'stopping'], [8, 'stopping'], [0, 'stopping'], [0], [0]],
+  down: [[0, 'running'], [8], [8], [0], [8], [0, 'running']],
+};
+const taskOf = (state: string, verb: string): string => `${state}-${verb}`;
+const tasksOf = (state: string): string[] => verbs.map((verb) => taskOf(state, verb));
+
+test('each verb on each state answers as the table says', async () => {
+  const forever = '--stop-grace 60s -- sh -c "trap : TERM; while :; do sleep 0.2; done"';
+  const commands: Record<string, string> = {
+    pending: '--restart always --backoff 1h..1h -- false',
+    stopping: forever,
+  };
+  const lines = Object.keys(cells).flatMap((state) =>
+    tasksOf(state).map((name) => `task create ${name} ${commands[state] ?? '-- sleep 1000'}\n`),
+  );
+  expect(await fleet.admin(['batch'], { stdin: lines.join('') })).toMatchObject({ code: 0 });
+  const stateOf = async (name: string): Promise<string | undefined> =>
+    (await fleet.json<Row[]>(['ps', name]))[0]?.state;
+  const begun = ['running', 'suspended', 'stopping'].flatMap(tasksOf);
+  await fleet.must(['start', ...begun, ...tasksOf('pending')]);
+  await fleet.must(['wait', ...begun, '--for', 'running', '--timeout', '30s']);
+  await fleet.must(['suspend', ...tasksOf('suspended'), '--wait']);
+  await fleet.must(['stop', ...tasksOf('stopping')]);
+  for (const state of ['pending', 'stopping']) {
+    const names = tasksOf(state);
+    await until(async () => {
+      const rows = await fleet.json<Row[]>(['ps', ...names]);
+      return rows.length === names.length && rows.every((row) => row.state === state);
+    });
+  }
+  for (const [state, row] of Object.entries(cells)) {
+    for (const [no, verb] of verbs.entries()) {
+      const name = taskOf(state, verb);
+      const [code, after] = row[no] ?? [];
+      // What stops takes its grace, what is pending its backoff: those are not waited for.
+      const wait = code === 0 && after !== 'stopping' && after !== 'pending';
+      const waiting = wait && name !== 'stopping-restart' ? ['--wait'] : [];
+      const result = await admin(verb, name, ...waiting);
+      expect(result.code, `${name}: ${result.stderr}`).toBe(code);
+      if (code === 8) expect(result.stderr).toContain(name);
+      if (name === 'stopping-restart') continue;
+      if (after === undefined) await fleet.must(['wait', name, '--for', 'gone']);
+      else if (after === 'pending') await until(async () => (await stateOf(name)) === 'pending');
+      else expect(await stateOf(name), name).toBe(after);
+    }
+  }
+  await fleet.must(['task', 'rm', ...Object.keys(cells).flatMap(tasksOf), '--force']);
+}, 120_000);
 
 interface Row {
   readonly state: string;
@@ -136,6 +207,33 @@ test('a timeout that is too short is 124 and names the node', async () => {
 test('no server: 5, with every address and both families', async () => {
   const result = await fleet.admin(['ps', '--server', '[::1]:1', '--server', '127.0.0.1:1']);
   expectError(result, 5, '[::1]:1', '127.0.0.1:1');
+});
+
+test('a server of another fleet, which ends with 0 on SIGTERM, and its identity here', async () => {
+  const ready = fleet.path('other.ready');
+  const other = fleet.start(fleet.place('srv'), [
+    ...['server', '--data', fleet.path('other'), '--listen', '127.0.0.1:0'],
+    ...['--ready-file', ready],
+  ]);
+  await until(() => existsSync(ready));
+  const env = { LOTC_IDENTITY: fleet.path('other/admin.json') };
+  expect((await fleet.admin(['ps'], { env })).code).toBe(0);
+  const here = fleet.serverArgs(fleet.place('srv'));
+  expectError(await fleet.admin(['ps', ...here], { env }), 6, 'fleet');
+  expect(await other.stop()).toBe(0);
+});
+
+test('a token that has expired is 6 and says so', async () => {
+  const create = ['token', 'create', '--role', 'agent', '--ttl', '1s', '-o', 'name'];
+  const token = (await fleet.must(create)).trim();
+  await sleep(1_500);
+  const place = fleet.place('n2');
+  const role = fleet.start(place, [
+    ...['agent', '--data', fleet.path('expired'), '--name', 'n2', '--token', token],
+    ...fleet.serverArgs(place),
+  ]);
+  expect(await role.ended()).toBe(6);
+  expect(role.text()).toContain('expired');
 });
 
 test('no identity, a used token, a truncated token', async () => {

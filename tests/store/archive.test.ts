@@ -272,7 +272,7 @@ test('what cannot be a bundle says why', async () => {
   execFileSync('mkfifo', [at('in/fifo')]);
   mkdirSync(at('in/fifos'));
   execFileSync('mkfifo', [at('in/fifos/f')]);
-  await expect(pack(at('in/none'))).rejects.toThrow(failure('usage', /none: no such file/));
+  await expect(pack(at('in/none'))).rejects.toThrow(failure('bad-archive', /none: no such file/));
   const bad: [string, RegExp][] = [
     ['empty', /empty is empty: there is no file/],
     ['nothing', /nothing is empty/],
