@@ -18,12 +18,13 @@ import { idle } from './rows/idle.ts';
 import { runAll, thousand } from './rows/many.ts';
 import { died, firstInstruction } from './rows/orders.ts';
 import { pushOne, pushTen } from './rows/push.ts';
+import { rights } from './rows/rights.ts';
 import { skew } from './rows/skew.ts';
 
 const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle],
   ...[runAll, thousand, pushOne, pushTen],
-  ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew],
+  ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights],
 ];
 
 const root = join(import.meta.dirname, '..');

@@ -19,17 +19,10 @@ import {
 } from '../src/net/layout.ts';
 import { type KeyName, keys } from '../src/net/registry.ts';
 import { type Fields, shapes } from '../src/net/shapes.ts';
+import { code, type Row, renderSections, table } from './sections.ts';
 
 export const protocolPath = join(import.meta.dirname, '../docs/PROTOCOL.md');
 
-type Row = readonly (string | number)[];
-
-function table(head: Row, rows: readonly Row[]): string {
-  const line = (cells: Row): string => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-const code = (text: string): string => `\`${text}\``;
 const names = (list: readonly KeyName[]): string => [...new Set(list)].map(code).join(' ');
 
 function typeText(type: KeyType): string {
@@ -135,20 +128,8 @@ const sections: Readonly<Record<string, () => string>> = {
     ),
 };
 
-/** The text with each section rendered anew; every section has its markers, once. */
-export function renderProtocol(text: string): string {
-  let out = text;
-  for (const [name, render] of Object.entries(sections)) {
-    const begin = `<!-- generated: ${name} -->`;
-    const end = `<!-- end: ${name} -->`;
-    const parts = out.split(begin);
-    const [head = '', rest = ''] = parts;
-    const at = rest.indexOf(end);
-    if (parts.length !== 2 || at < 0) throw new Error(`docs/PROTOCOL.md: no section ${name}`);
-    out = `${head}${begin}\n${render()}\n${rest.slice(at)}`;
-  }
-  return out;
-}
+export const renderProtocol = (text: string): string =>
+  renderSections('docs/PROTOCOL.md', text, sections);
 
 if (import.meta.main) {
   writeFileSync(protocolPath, renderProtocol(readFileSync(protocolPath, 'utf8')));

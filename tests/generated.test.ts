@@ -2,16 +2,35 @@
  * What is rendered from the tables of the code says what they say. Whoever adds a message or a
  * key runs the two scripts; whoever forgets is told here, in `make check`.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { dissectorPath, renderDissector } from '../scripts/render-dissector.ts';
 import { protocolPath, renderProtocol } from '../scripts/render-protocol.ts';
+import { renderSecurity, securityPath } from '../scripts/render-security.ts';
 
 const protocol = readFileSync(protocolPath, 'utf8');
 const dissector = readFileSync(dissectorPath, 'utf8');
 
 test('docs/PROTOCOL.md says what the tables of the code say', () => {
   expect(protocol, 'run: node scripts/render-protocol.ts').toBe(renderProtocol(protocol));
+});
+
+test('docs/SECURITY.md says who may what as the server judges it', () => {
+  const security = readFileSync(securityPath, 'utf8');
+  expect(security, 'run: node scripts/render-security.ts').toBe(renderSecurity(security));
+});
+
+test('every threat of docs/SECURITY.md names tests that are there', () => {
+  const rows = readFileSync(securityPath, 'utf8')
+    .split('\n')
+    .filter((row) => /test\.ts/.test(row));
+  expect(rows.length).toBeGreaterThan(10);
+  for (const row of rows) {
+    for (const [, path = ''] of row.matchAll(/`([^`]*\.test\.ts)`/g)) {
+      expect(existsSync(join(import.meta.dirname, '..', path)), path).toBe(true);
+    }
+  }
 });
 
 test('dissector.lua knows what the tables of the code know', () => {
