@@ -3,7 +3,7 @@
  * (docs/SECURITY.md, "Threats"). What needs no executable stands in tests/wire and tests/store.
  */
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { executable, Fleet, finish, type Result, type Role, until } from './fleet.ts';
@@ -122,6 +122,45 @@ test('plaintext is for loopback: 2 at every role', async () => {
   );
   expect((await run('agent', '--data', data, '--plaintext', '--server', address)).code).toBe(2);
   expect((await run('admin', 'ps', '--plaintext', '--server', address)).code).toBe(2);
+});
+
+test('a node that has joined serves without TLS on loopback; joining is by TLS alone', async () => {
+  const place = fleet.place('srv');
+  const address = '127.0.0.1:7500';
+  const ready = fleet.path('plain.ready');
+  const server = async (...more: string[]): Promise<Role> => {
+    rmSync(ready, { force: true });
+    const args = ['--data', fleet.path('plain'), '--listen', address, '--ready-file', ready];
+    const role = fleet.start(place, ['server', ...args, ...more]);
+    await until(() => existsSync(ready));
+    return role;
+  };
+  const agent = (data: string, ...more: string[]): Role => {
+    const args = ['--data', fleet.path(data), '--name', 'p1', '--server', address];
+    return fleet.start(place, ['agent', ...args, ...more]);
+  };
+  const env = { LOTC_IDENTITY: fleet.path('plain/admin.json') };
+  const create = ['token', 'create', '--role', 'agent', '-o', 'name'];
+  const secure = await server();
+  const joined = agent('pa', '--token', (await fleet.must(create, { env })).trim());
+  const online = async (...words: string[]): Promise<boolean> =>
+    (await fleet.admin(['node', 'show', 'p1', '--json', ...words], { env })).stdout.includes(
+      '"online"',
+    );
+  await until(() => online());
+  expect(await joined.stop()).toBe(0);
+  expect(await secure.stop()).toBe(0);
+  const plain = await server('--plaintext');
+  const back = agent('pa', '--plaintext');
+  const words = ['--plaintext', '--server', address];
+  await until(() => online(...words));
+  const none = { env: { LOTC_IDENTITY: '/no/such/identity' } };
+  expect(await fleet.must(['run', '--on', 'p1', ...words, '--', 'echo', 'open'], none)).toContain(
+    'open',
+  );
+  await refused(agent('pb', '--plaintext'), 2, 'has not joined a fleet yet', '--token');
+  expect(await back.stop()).toBe(0);
+  expect(await plain.stop()).toBe(0);
 });
 
 test('a data directory is private, whatever the umask; one that is not is refused: 1', async () => {

@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { build } from '../../base/build.ts';
 import { runDaemon } from '../../base/daemon.io.ts';
+import { LotcError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import type { NamedTimeServer } from '../../net/time-server.ts';
@@ -91,7 +92,9 @@ async function join(
   if (known) return known;
   const name = options.name ?? defaultName(hostname());
   if (plaintext) {
-    return { node: name, uid: '', fleet: '', authority: '', certificate: '', key: '' };
+    throw new LotcError('usage', `${at.data}: this node has not joined a fleet yet`, {
+      hint: 'join over TLS, with --token and without --plaintext; then --plaintext will do',
+    });
   }
   if (token === undefined) throw needsToken(at.data);
   const secret = readToken(token);

@@ -12,12 +12,14 @@ import { Link } from '../../net/link.io.ts';
 import type { Caller } from '../../net/listen.io.ts';
 import type { ServerCore } from './core.ts';
 import type { Credentials } from './data.io.ts';
-import { identify } from './identify.ts';
+import { believed, identify } from './identify.ts';
+import { PLAINTEXT } from './model/authority.ts';
 import type { Asked, AskHandlers, Peer, Replier, SessionPort } from './ports.ts';
 import type { Transfers } from './transfers.io.ts';
 
 class LinkPort implements SessionPort {
-  readonly peer: Peer;
+  /** Without TLS it is the HELLO that says which node this is. */
+  peer: Peer;
   readonly link: Link;
 
   constructor(peer: Peer, link: Link) {
@@ -105,11 +107,22 @@ export class Doors {
   }
 
   #hello(port: LinkPort, body: Req<'hostHello'>): void {
-    const welcome = this.#options.core.hello(port, body);
+    const { core, log } = this.#options;
+    if (port.peer.spki === PLAINTEXT && body.role === 'agent') {
+      const { address } = port.peer;
+      const found = believed(core.state, { name: body.node, address }, this.#options.now());
+      if ('refused' in found) {
+        log('warn', 'refused', { name: body.node, from: address, reason: found.refused });
+        port.link.refuse(unknown(found.refused));
+        return;
+      }
+      port.peer = found.peer;
+    }
+    const welcome = core.hello(port, body);
     if ('ok' in welcome) port.link.welcome(welcome.ok as never);
     else {
       const { name, address } = port.peer;
-      this.#options.log('warn', 'refused', { name, from: address, reason: welcome.fail.text });
+      log('warn', 'refused', { name, from: address, reason: welcome.fail.text });
       port.link.refuse(welcome.fail);
     }
   }
@@ -166,13 +179,14 @@ function failureOf(error: unknown): Failure {
   return { errorCode: errorCodes.internal.number, text: (error as Error).message };
 }
 
+const unknown = (text: string): Failure => ({
+  ...{ errorCode: errorCodes.unauthenticated.number, text },
+  hint: 'make a token for this machine: lotc admin token create',
+});
+
 /** Possession of the key is proven, so its owner is told why it may not come in. */
 function refuseAll(link: Link, why: string): void {
-  const failure: Failure = {
-    errorCode: errorCodes.unauthenticated.number,
-    text: `the server does not know this key: ${why}`,
-    hint: 'make a token for this machine: lotc admin token create',
-  };
+  const failure = unknown(`the server does not know this key: ${why}`);
   link.handle({
     hello: () => link.refuse(failure),
     request: (_, __, reply) => reply.fail(failure),

@@ -37,9 +37,29 @@ export function identify(state: State, door: Door, now: Instant): Identified {
   if (!door.authorized) return { refused: 'its key is not known here' };
   const identity = state.identities.get(spki);
   if (!identity) return { refused: 'its identity was removed, or belongs to another fleet' };
+  return judged(state, identity, address, now);
+}
+
+/**
+ * On a listener without TLS a node is who it says it is: nobody proves anything there, and whoever
+ * reaches it may do all that the admin may. Its record is judged as ever.
+ */
+export function believed(
+  state: State,
+  { name, address }: { readonly name: string | undefined; readonly address: string },
+  now: Instant,
+): Identified {
+  for (const identity of state.identities.values()) {
+    if (identity.role !== 'agent' || identity.name !== name) continue;
+    return judged(state, identity, address, now);
+  }
+  return { refused: `no node named "${name}" has joined: nodes join over TLS, by a token` };
+}
+
+function judged(state: State, identity: IdentityRecord, address: string, now: Instant): Identified {
   const fault = identityFault(identity, now.atUs, now.errorUs) ?? awayFault(state, identity, now);
   if (fault !== undefined) return { refused: fault };
-  const { role, name, node: uid } = identity;
+  const { role, name, node: uid, spki } = identity;
   return { peer: { role, name, uid, spki, address } };
 }
 
