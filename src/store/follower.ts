@@ -133,3 +133,18 @@ export class Follower implements AsyncIterator<readonly Entry[]> {
     this.#liveBytes = 0;
   }
 }
+
+/** A journal's place for its one follower. */
+export class Following {
+  follower: Follower | undefined;
+
+  begin(after: number, source: FollowSource, closed: boolean): AsyncIterable<readonly Entry[]> {
+    assert(this.follower === undefined, 'a journal has one follower');
+    const follower = new Follower(after, source, () => {
+      this.follower = undefined;
+    });
+    this.follower = follower;
+    if (closed) follower.end();
+    return { [Symbol.asyncIterator]: () => follower };
+  }
+}

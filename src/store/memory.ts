@@ -8,7 +8,7 @@
 
 import { assert } from '../base/assert.ts';
 import { AppendQueue, answer, type Pending } from './append-queue.ts';
-import { Follower } from './follower.ts';
+import { Following } from './follower.ts';
 import {
   type AppendOptions,
   type Entry,
@@ -52,7 +52,7 @@ export class MemoryJournal implements ServerJournal {
   #head: Position;
   #state: JournalState = 'open';
   #cause: Error | undefined;
-  #follower: Follower | undefined;
+  readonly #following = new Following();
   #flushing = false;
   #crashed = false;
 
@@ -124,18 +124,12 @@ export class MemoryJournal implements ServerJournal {
   }
 
   follow(after: number): AsyncIterable<readonly Entry[]> {
-    assert(this.#follower === undefined, 'a journal has one follower');
     const source = {
       read: (from: number, limit: number) => this.read(from, limit),
       headSeq: () => this.#head.seq,
       failure: () => (this.#state === 'closed' ? this.#cause : undefined),
     };
-    const follower = new Follower(after, source, () => {
-      this.#follower = undefined;
-    });
-    this.#follower = follower;
-    if (this.#state === 'closed') follower.end();
-    return { [Symbol.asyncIterator]: () => follower };
+    return this.#following.begin(after, source, this.#state === 'closed');
   }
 
   async read(after: number, limit: number): Promise<readonly Entry[]> {
@@ -210,8 +204,8 @@ export class MemoryJournal implements ServerJournal {
     this.#rows.done(through);
     this.#head = this.#disk.head;
     this.#disk.witnessSeq = this.#head.seq;
-    this.#follower?.offer(entries);
-    answer(batch, before, this.#follower);
+    this.#following.follower?.offer(entries);
+    answer(batch, before, this.#following.follower);
   }
 
   #refuse(batch: readonly Pending[], error: JournalError, state: JournalState): void {
@@ -228,7 +222,7 @@ export class MemoryJournal implements ServerJournal {
     if (state !== 'open') {
       this.#queue.reject(this.#refusal(), ({ urgent }) => state !== 'full' || !urgent);
     }
-    if (state === 'closed' || state === 'fenced') this.#follower?.end();
+    if (state === 'closed' || state === 'fenced') this.#following.follower?.end();
     if (changed) this.#options.onState?.(state, cause);
   }
 

@@ -10,7 +10,7 @@
 import { assert } from '../base/assert.ts';
 import { AppendQueue, answer, type Pending } from './append-queue.ts';
 import type { Calls } from './calls.io.ts';
-import { Follower } from './follower.ts';
+import { Following } from './follower.ts';
 import type { JournalCalls, ReadRow } from './journal.thread.io.ts';
 import {
   type AppendOptions,
@@ -49,7 +49,7 @@ export class SqliteJournal implements ServerJournal {
   #head: Position;
   #state: JournalState = 'open';
   #cause: Error | undefined;
-  #follower: Follower | undefined;
+  readonly #following = new Following();
   #commit: Promise<void> | undefined;
   #rowsDue = false;
   #closing: Promise<void> | undefined;
@@ -96,18 +96,12 @@ export class SqliteJournal implements ServerJournal {
   }
 
   follow(after: number): AsyncIterable<readonly Entry[]> {
-    assert(this.#follower === undefined, 'a journal has one follower');
     const source = {
       read: (from: number, limit: number) => this.read(from, limit),
       headSeq: () => this.#head.seq,
       failure: () => (this.#state === 'closed' ? this.#cause : undefined),
     };
-    const follower = new Follower(after, source, () => {
-      this.#follower = undefined;
-    });
-    this.#follower = follower;
-    if (this.#state === 'closed') follower.end();
-    return { [Symbol.asyncIterator]: () => follower };
+    return this.#following.begin(after, source, this.#state === 'closed');
   }
 
   async read(after: number, limit: number): Promise<readonly Entry[]> {
@@ -194,7 +188,7 @@ export class SqliteJournal implements ServerJournal {
     if (this.#state !== 'closed') await this.#calls.call('close', undefined);
     this.#state = 'closed';
     await this.#calls.end();
-    this.#follower?.end();
+    this.#following.follower?.end();
   }
 
   /** Sends the next batch, unless one is on its way. */
@@ -235,8 +229,8 @@ export class SqliteJournal implements ServerJournal {
     const entry = (rec: Uint8Array, index: number): Entry => {
       return { seq: before + index + 1, crc: crcs[index] ?? 0, writer, epoch, rec };
     };
-    if (this.#follower) this.#follower.offer(recs.map(entry));
-    answer(batch, before, this.#follower);
+    if (this.#following.follower) this.#following.follower.offer(recs.map(entry));
+    answer(batch, before, this.#following.follower);
   }
 
   #refuse(batch: readonly Pending[], error: Error): void {
@@ -259,7 +253,7 @@ export class SqliteJournal implements ServerJournal {
     if (refusal) this.#queue.reject(refusal, ({ urgent }) => state !== 'full' || !urgent);
     if (state === 'full')
       this.#fullTimer ??= setInterval(() => void this.#recover(), recoverEveryMs);
-    if (state === 'closed' || state === 'fenced') this.#follower?.end();
+    if (state === 'closed' || state === 'fenced') this.#following.follower?.end();
     if (changed) this.#options.onState?.(state, cause);
   }
 

@@ -1,5 +1,7 @@
 /** `lotc agent`: options and their environment twins; no decision. */
+
 import { Command, type CommandClass, Option, UsageError } from 'clipanion';
+import { DaemonCommand } from '../../base/daemon-command.ts';
 import { parseDurationMs } from '../../base/duration.ts';
 import { optionFlag, optionList, optionText } from '../../base/environment.ts';
 import { limits } from '../../base/limits.ts';
@@ -10,7 +12,7 @@ import type { AgentOptions } from './agent.io.ts';
 import type { TokenSource } from './data.io.ts';
 import { hideCommandLine } from './title.io.ts';
 
-class Agent extends Command {
+class Agent extends DaemonCommand {
   static override paths = [['agent']];
   static override usage = Command.Usage({
     description: 'The agent of a node: runs and supervises processes there.',
@@ -30,7 +32,6 @@ class Agent extends Command {
     ],
   });
 
-  data = Option.String('--data', { description: 'the data directory (LOTC_DATA)' });
   server = Option.Array('--server', {
     description: 'an address of the server, repeatable (LOTC_SERVER)',
   });
@@ -50,18 +51,8 @@ class Agent extends Command {
   stopProcesses = Option.Boolean('--stop-processes', {
     description: 'stop every process before ending (LOTC_STOP_PROCESSES)',
   });
-  ntp = Option.Array('--ntp', {
-    description: 'a time server, HOST[:PORT] or nts:HOST[:PORT], repeatable (LOTC_NTP)',
-  });
-  readyFile = Option.String('--ready-file', {
-    description: 'written once ready (LOTC_READY_FILE)',
-  });
-  keylog = Option.String('--keylog', { description: 'TLS secrets for Wireshark (LOTC_KEYLOG)' });
   acceptCopy = Option.Boolean('--accept-copy', {
     description: 'the directory this one was copied from is gone for good (LOTC_ACCEPT_COPY)',
-  });
-  plaintext = Option.Boolean('--plaintext', {
-    description: 'no TLS; loopback only (LOTC_PLAINTEXT)',
   });
 
   async execute(): Promise<number> {
@@ -74,26 +65,22 @@ class Agent extends Command {
   }
 
   #options(env: typeof this.context.env): AgentOptions {
-    const data = optionText(this.data, 'data', env);
-    if (data === undefined) throw new UsageError('--data DIR is required (or LOTC_DATA)');
+    const { timeServers, ...shared } = this.shared();
     const servers = optionList(this.server, 'server', env);
     if (servers.length === 0) throw new UsageError('--server ADDR is required (or LOTC_SERVER)');
-    const plaintext = optionFlag(this.plaintext, 'plaintext', env);
-    if (plaintext) for (const server of servers) checkLoopback(server);
+    if (shared.plaintext) for (const server of servers) checkLoopback(server);
     const name = optionText(this.name, 'name', env);
     const fault = name === undefined ? undefined : nameFault(name);
     if (fault !== undefined) throw new UsageError(`--name "${name}": ${fault}`);
     const heartbeat = optionText(this.heartbeat, 'heartbeat', env);
     return {
-      ...{ data, servers, name, token: this.#token(env) },
-      ntp: parseTimeServers(optionList(this.ntp, 'ntp', env)),
+      ...shared,
+      ...{ servers, name, token: this.#token(env) },
+      ntp: parseTimeServers(timeServers),
       labels: labelsOf(optionList(this.label, 'label', env)),
       heartbeatMs: heartbeat === undefined ? undefined : heartbeatOf(heartbeat),
       stopProcesses: optionFlag(this.stopProcesses, 'stop-processes', env),
-      readyFile: optionText(this.readyFile, 'ready-file', env),
-      keylog: optionText(this.keylog, 'keylog', env),
       acceptCopy: optionFlag(this.acceptCopy, 'accept-copy', env),
-      plaintext,
     };
   }
 

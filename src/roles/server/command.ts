@@ -1,20 +1,12 @@
 /** `lotc server` and its offline tools: options and their environment twins; no decision. */
+
 import { Command, type CommandClass, Option, UsageError } from 'clipanion';
-import { optionFlag, optionList, optionText } from '../../base/environment.ts';
+import { DaemonCommand, DataCommand } from '../../base/daemon-command.ts';
+import { optionList, optionText } from '../../base/environment.ts';
 import { nameFault } from '../../base/names.ts';
 import { parseTimeServers } from '../../net/time-server.ts';
 
-abstract class DataCommand extends Command {
-  data = Option.String('--data', { description: 'the data directory (LOTC_DATA)' });
-
-  protected directory(): string {
-    const data = optionText(this.data, 'data', this.context.env);
-    if (data === undefined) throw new UsageError('--data DIR is required (or LOTC_DATA)');
-    return data;
-  }
-}
-
-class Server extends DataCommand {
+class Server extends DaemonCommand {
   static override paths = [['server']];
   static override usage = Command.Usage({
     description: 'The server: keeps the fleet’s state, answers consoles, commands agents.',
@@ -35,35 +27,23 @@ class Server extends DataCommand {
   listen = Option.Array('--listen', {
     description: 'an address to listen on, repeatable (LOTC_LISTEN; default [::]:7416 and 0.0.0.0)',
   });
-  ntp = Option.Array('--ntp', {
-    description: 'a time server, HOST[:PORT] or nts:HOST[:PORT], repeatable (LOTC_NTP)',
-  });
-  readyFile = Option.String('--ready-file', {
-    description: 'written once ready (LOTC_READY_FILE)',
-  });
-  keylog = Option.String('--keylog', { description: 'TLS secrets for Wireshark (LOTC_KEYLOG)' });
   keepFires = Option.String('--keep-fires', {
     description: 'the ledger of firings: an age, a size or both (LOTC_KEEP_FIRES; 90d,1GiB)',
   });
   keepAudit = Option.String('--keep-audit', {
     description: 'who did what: an age (LOTC_KEEP_AUDIT; 400d)',
   });
-  plaintext = Option.Boolean('--plaintext', {
-    description: 'no TLS; loopback only (LOTC_PLAINTEXT)',
-  });
 
   async execute(): Promise<number> {
     const { env } = this.context;
     const { runServer } = await import('./server.io.ts');
+    const { timeServers, ...shared } = this.shared();
     return runServer({
-      data: this.directory(),
+      ...shared,
+      ntp: parseTimeServers(timeServers),
       listen: optionList(this.listen, 'listen', env),
-      ntp: parseTimeServers(optionList(this.ntp, 'ntp', env)),
-      readyFile: optionText(this.readyFile, 'ready-file', env),
-      keylog: optionText(this.keylog, 'keylog', env),
       keepFires: optionText(this.keepFires, 'keep-fires', env),
       keepAudit: optionText(this.keepAudit, 'keep-audit', env),
-      plaintext: optionFlag(this.plaintext, 'plaintext', env),
     });
   }
 }
