@@ -81,6 +81,8 @@ export const limits = {
   /** A person's identity lapses so long after `login`, unless its token says otherwise. */
   identityTtlMs: 90 * 86_400_000,
   identityTtlMsMax: 400 * 86_400_000,
+  /** A node renews its key this often, a tenth more or less. */
+  rotateKeyMs: 30 * 86_400_000,
   /** A node that was away longer has lapsed. */
   nodeAwayMsMax: 400 * 86_400_000,
 

@@ -268,3 +268,33 @@ test('thousands of connections of garbage: the server answers its admins all the
   expect(answers).toBeGreaterThan(1);
   expect(await fleet.nodeState('n1')).toBe('online');
 }, 120_000);
+
+test('keys renew themselves, killed or not, and nobody notices', async () => {
+  const often = ['--rotate-key', '1s'];
+  let agent = await fleet.agent('turns', 'both', often);
+  await fleet.online('turns');
+  await fleet.must(['task', 'create', 'lasts', '--on', 'turns', '--', 'sleep', '1000']);
+  await fleet.must(['start', 'lasts', '--wait']);
+  const [before] = await fleet.json<{ pid: number }[]>(['ps', 'lasts']);
+  const keys = async (): Promise<string[]> => {
+    const rows = await fleet.json<{ name: string; key: string; revoked: boolean }[]>([
+      'identity',
+      'ls',
+    ]);
+    return rows.filter(({ name, revoked }) => name === 'turns' && !revoked).map(({ key }) => key);
+  };
+  const seen = new Set<string>();
+  const first = await keys();
+  for (let kills = 0; kills < 4; kills += 1) {
+    await sleep(600 + kills * 330);
+    await agent.stop('SIGKILL');
+    agent = await fleet.agent('turns', 'both', often);
+    await fleet.online('turns');
+    for (const key of await keys()) seen.add(key);
+  }
+  await until(async () => (await keys()).every((key) => !first.includes(key)), 20_000);
+  expect(seen.size).toBeGreaterThan(1);
+  expect(await fleet.json(['ps', 'lasts'])).toMatchObject([{ state: 'running', pid: before?.pid }]);
+  expect(statSync(fleet.path('a-turns/private/identity.json')).mode & 0o777).toBe(0o600);
+  await fleet.must(['kill', 'lasts', '--wait']);
+}, 60_000);

@@ -38,6 +38,7 @@ export interface AgentOptions {
   readonly stopProcesses: boolean;
   readonly readyFile: string | undefined;
   readonly keylog: string | undefined;
+  readonly rotateKeyMs: number;
   /** Its data directory was copied, and this copy is the node from now on. */
   readonly acceptCopy: boolean;
   readonly plaintext: boolean;

@@ -51,6 +51,9 @@ class Agent extends DaemonCommand {
   stopProcesses = Option.Boolean('--stop-processes', {
     description: 'stop every process before ending (LOTC_STOP_PROCESSES)',
   });
+  rotateKey = Option.String('--rotate-key', {
+    description: 'how often this node gets a new key (LOTC_ROTATE_KEY; default 30d)',
+  });
   acceptCopy = Option.Boolean('--accept-copy', {
     description: 'the directory this one was copied from is gone for good (LOTC_ACCEPT_COPY)',
   });
@@ -79,6 +82,7 @@ class Agent extends DaemonCommand {
       ntp: parseTimeServers(timeServers),
       labels: labelsOf(optionList(this.label, 'label', env)),
       heartbeatMs: heartbeat === undefined ? undefined : heartbeatOf(heartbeat),
+      rotateKeyMs: rotationOf(optionText(this.rotateKey, 'rotate-key', env)),
       stopProcesses: optionFlag(this.stopProcesses, 'stop-processes', env),
       acceptCopy: optionFlag(this.acceptCopy, 'accept-copy', env),
     };
@@ -101,6 +105,13 @@ function checkLoopback(server: string): void {
   const { host } = parseAddress(server);
   if (host === '' || isLoopback(host)) return;
   throw new UsageError(`--plaintext is for loopback addresses only, and ${server} is none`);
+}
+
+function rotationOf(text: string | undefined): number {
+  if (text === undefined) return limits.rotateKeyMs;
+  const ms = parseDurationMs(text, '--rotate-key');
+  if (ms >= 1_000) return ms;
+  throw new UsageError('--rotate-key is at least 1s');
 }
 
 function labelsOf(words: readonly string[]): Record<string, string> {

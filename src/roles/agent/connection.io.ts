@@ -15,7 +15,8 @@ import { rest } from './rest.io.ts';
 
 export interface ConnectionOptions {
   readonly servers: readonly string[];
-  readonly credentials: DialCredentials | undefined;
+  /** Of the session that is about to begin. */
+  credentials(): DialCredentials | undefined;
   readonly plaintext: boolean;
   readonly keylog: string | undefined;
   readonly log: Log;
@@ -58,7 +59,8 @@ export async function keepConnected(options: ConnectionOptions): Promise<void> {
 
 /** One session from dialling to its end; why it ended. */
 async function session(options: ConnectionOptions, backoff: Backoff): Promise<string> {
-  const { servers, credentials, plaintext, keylog, log, signal } = options;
+  const { servers, plaintext, keylog, log, signal } = options;
+  const credentials = options.credentials();
   const { socket, address } = await dial({ servers, credentials, plaintext, keylog, signal });
   const link = new Link({ socket, side: 'opener' });
   options.prepare(link);

@@ -16,6 +16,7 @@ export interface AgentFiles {
   readonly instance: string;
   readonly identity: string;
   readonly key: string;
+  readonly nextKey: string;
   readonly tables: string;
   /** Outside of `private`: runs of other users read their larger files through it. */
   readonly bundles: string;
@@ -27,6 +28,7 @@ export function agentFiles(data: string): AgentFiles {
     instance: join(secret, 'agent.json'),
     identity: join(secret, 'identity.json'),
     key: join(secret, 'node.key'),
+    nextKey: join(secret, 'node.key.next'),
     tables: join(secret, 'tables.log'),
     bundles: join(data, 'bundles'),
   };
@@ -41,6 +43,8 @@ export interface NodeIdentity {
   readonly authority: string;
   readonly certificate: string;
   readonly key: string;
+  /** Since when it has this key, µs of true time; absent: since it joined, by the file's age. */
+  readonly keySinceUs?: number | undefined;
 }
 
 /**
@@ -83,9 +87,10 @@ function copied(data: string, from: string | undefined): LotcError {
 /** Undefined where this node has not enrolled yet. */
 export async function readIdentity(data: string): Promise<NodeIdentity | undefined> {
   const files = agentFiles(data);
-  const granted = await readJson<Omit<NodeIdentity, 'key'>>(files.identity);
-  const key = await readIfThere(files.key);
+  const granted = await readJson<Omit<NodeIdentity, 'key'> & { key?: string }>(files.identity);
   if (granted === undefined) return undefined;
+  // A key that was renewed lies beside its certificate, replaced with it in one step.
+  const key = granted.key ?? (await readIfThere(files.key));
   if (key === undefined) throw damaged(files.key, 'it is missing');
   return { ...granted, key };
 }
@@ -94,6 +99,25 @@ export async function storeIdentity(data: string, identity: NodeIdentity): Promi
   const { key: _, ...granted } = identity;
   await writeFileDurably(agentFiles(data).identity, `${JSON.stringify(granted, null, 2)}\n`);
 }
+
+/** A renewed key with its certificate, in one step; then the request for it is over. */
+export async function storeRenewed(data: string, identity: NodeIdentity): Promise<void> {
+  const files = agentFiles(data);
+  await writeFileDurably(files.identity, `${JSON.stringify(identity, null, 2)}\n`);
+  await removeFileDurably(files.nextKey);
+  await removeFileDurably(files.key);
+}
+
+/** The key that is asked for next: kept over attempts, so that a lost answer can be asked again. */
+export const readNextKey = (data: string): Promise<string | undefined> =>
+  readIfThere(agentFiles(data).nextKey);
+
+export const storeNextKey = (data: string, key: string): Promise<void> =>
+  writeFileDurably(agentFiles(data).nextKey, key);
+
+/** When the identity was written, µs since 1970. */
+export const identityAtUs = (data: string): number =>
+  statSync(agentFiles(data).identity).mtimeMs * 1000;
 
 /** The node's own key, durable before anybody hears of it; kept over attempts. */
 export async function readKey(data: string): Promise<string | undefined> {

@@ -16,12 +16,14 @@ import type { Inputs } from './inputs.io.ts';
 import type { Happening, NodeOptions } from './node.io.ts';
 import type { Output } from './output.io.ts';
 import { within } from './rest.io.ts';
+import type { Rotation } from './rotation.io.ts';
 import type { Samples } from './samples.io.ts';
 import type { ServerTime } from './server-time.io.ts';
 
 export interface LineParts {
   readonly samples: Samples;
   readonly time: ServerTime;
+  readonly rotation: Rotation;
   readonly contents: Contents;
   readonly inputs: Inputs;
   readonly output: Output;
@@ -56,11 +58,10 @@ export class Line {
   }
 
   open(): void {
-    const { servers, identity, plaintext, keylog, log } = this.#options;
-    const { authority, certificate, key, fleet } = identity;
+    const { servers, plaintext, keylog, log } = this.#options;
     this.#running = keepConnected({
       ...{ servers, plaintext, keylog, log, signal: this.#over.signal },
-      credentials: plaintext ? undefined : { authority, certificate, key, fleet },
+      credentials: () => (plaintext ? undefined : this.#parts.rotation.identity),
       hello: () => this.#hello(),
       prepare: (link) => this.#serve(link),
       opened: (link, welcome) => this.#opened(link, welcome),
@@ -139,6 +140,7 @@ export class Line {
     this.#parts.feed({ type: 'connected', welcome });
     this.#parts.contents.connected(link);
     this.#parts.time.opened(link);
+    if (!this.#options.plaintext) this.#parts.rotation.opened(link);
     const everyMs = welcome.heartbeatMs;
     clearTimeout(this.#beat);
     void this.#heartbeat(link, everyMs);
@@ -150,6 +152,7 @@ export class Line {
     this.#replies.clear();
     this.#parts.contents.disconnected();
     this.#parts.time.closed();
+    this.#parts.rotation.closed();
     this.#parts.feed({ type: 'disconnected' });
   }
 

@@ -19,6 +19,7 @@ import { Inputs } from './inputs.io.ts';
 import { Line } from './line.io.ts';
 import { Output } from './output.io.ts';
 import { within } from './rest.io.ts';
+import { Rotation } from './rotation.io.ts';
 import { onRun } from './run-action.ts';
 import { Runner } from './runner.io.ts';
 import { Samples } from './samples.io.ts';
@@ -93,6 +94,11 @@ export class Node implements AsyncDisposable {
       ...{
         samples,
         time: new ServerTime(clock),
+        rotation: new Rotation({
+          ...options,
+          everyMs: options.rotateKeyMs,
+          nowUs: () => clock.now().atUs,
+        }),
         contents: this.#contents,
         inputs: this.#inputs,
         output: this.#output,

@@ -110,7 +110,7 @@ export class AgentServer {
     const addresses = [port.peer.address.replace(/:\d+$/, '')];
     this.#controller.submit(
       'attach',
-      { uid, instance, build, addresses, boot, containment, holds },
+      { uid, instance, build, addresses, boot, containment, holds, spki: port.peer.spki },
       { who: node.name, origin: port.peer.address },
       () => this.#sync(uid),
     );

@@ -3,14 +3,14 @@
  * Sessions, the journal and time come in through `ports.ts`; the simulator drives the same class.
  */
 import type { Instant } from '../../base/clock.ts';
-import { LotcError } from '../../base/errors.ts';
+import { errorCodes, LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { AnyBody, Failure, MessageKind, Req } from '../../net/layout.ts';
 import { AdminServer, failureFrom } from './admin-server.ts';
 import { AgentServer } from './agent-server.ts';
 import { Controller, failureOf } from './controller.ts';
 import { type Authority, authorityOf, identityFault, judge } from './model/authority.ts';
-import { emptyState, type State } from './model/state.ts';
+import { emptyState, type Reply, type State } from './model/state.ts';
 import type { JournalFacts, Peer, Replier, ServerPorts, SessionPort } from './ports.ts';
 import { Refusals } from './refusals.ts';
 import { dueOf, spentOf } from './scheduling.ts';
@@ -124,6 +124,17 @@ export class ServerCore {
     }
   }
 
+  /** A key at the door that counted once: whoever shows it is not who has its successor. */
+  strange(spki: string | undefined, address: string, reason: string): void {
+    const identity = this.state.identities.get(spki ?? '');
+    if (identity?.retiredAt === undefined) return;
+    const { name, role } = identity;
+    const peer = { name, role, spki: identity.spki, address };
+    const failure = { errorCode: errorCodes.copied.number, text: reason };
+    const asked = { kind: 'hostHello', body: {} } as const;
+    this.#refusals.note(peer, asked, failure, this.#ports.monotonicMs());
+  }
+
   /** Its record as it is now, not as it was when the session began. */
   #authorityOf(peer: Peer): Authority {
     if (peer.role === 'enrol') return peer;
@@ -144,10 +155,13 @@ export class ServerCore {
       build,
       ...{ node, labels, addresses, role, identity },
     };
-    this.controller.submit('enrol', command, asker, (reply) => {
+    const done = (reply: Reply): void => {
       if (!reply.ok) replier.fail(failureOf(reply));
       else replier.ok({ ...reply.body, fleet: this.state.fleet });
-    });
+    };
+    const { uid, name: who } = port.peer;
+    if (uid === undefined) this.controller.submit('enrol', command, asker, done);
+    else this.controller.submit('renew', { uid, spki }, { ...asker, who }, done);
   }
 
   #syn({ t1 }: Req<'synDef'>, replier: Replier): void {

@@ -68,6 +68,7 @@ export class Doors {
     if ('refused' in identified) {
       incoming.badKey();
       log('warn', 'refused', { from: incoming.address, reason: identified.refused });
+      core.strange(incoming.spki, incoming.address, identified.refused);
       refuseAll(link, identified.refused);
       return;
     }

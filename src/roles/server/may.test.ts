@@ -8,7 +8,7 @@ import { layouts, type MessageKind } from '../../net/layout.ts';
 import { peerRoles, type Question, questions, rightOf, toServer } from './may.ts';
 
 const messages: Readonly<Record<MessageKind, string>> = {
-  ...{ hostAdd: 'y----', hostRm: '----y', hostState: '---sy', hostHello: 'yyyyy' },
+  ...{ hostAdd: 'yo---', hostRm: '----y', hostState: '---sy', hostHello: 'yyyyy' },
   ...{ hostBye: '-o---', hostSample: '-o---', hostToken: '----y', hostTokenRm: '----y' },
   ...{ taskAdd: '---dy', taskRm: '---dy', taskRun: '---sy', taskKill: '---sy' },
   ...{ taskStop: '---sy', taskCont: '---sy', taskOk: '---sy', taskNok: '---sy' },

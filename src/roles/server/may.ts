@@ -35,7 +35,8 @@ const runners: Row = ['no', 'no', 'no', 'run', 'yes'];
 
 /** Requests to the server. */
 export const toServer: Readonly<Record<MessageKind, Row>> = {
-  hostAdd: ['yes', 'no', 'no', 'no', 'no'],
+  // A node's: a new key for itself.
+  hostAdd: ['yes', 'own', 'no', 'no', 'no'],
   hostRm: adminOnly,
   hostState: inScope,
   hostHello: everybody,

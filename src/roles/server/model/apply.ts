@@ -16,6 +16,7 @@ import type { Command, CommandBody } from './command.ts';
 import { carryOutDue, forgetSpent } from './due.ts';
 import { cancelOperation, execute, expireOrders } from './exec.ts';
 import { changeIdentities, recordAdmin } from './identities.ts';
+import { renewKey } from './keys.ts';
 import { attachNode, detachNode, enrolNode, labelNode, removeNodes } from './nodes.ts';
 import { settle } from './operations.ts';
 import { applyReports } from './reports.ts';
@@ -64,7 +65,7 @@ export function apply(state: State, command: Command, seq: number): Outcome {
 }
 
 /** What the server makes of an act at its door or its disk; the key is told for the audit only. */
-const unjudged: ReadonlySet<string> = new Set(['enrol', 'identify', 'refused']);
+const unjudged: ReadonlySet<string> = new Set(['enrol', 'renew', 'identify', 'refused']);
 
 /** Who has a record here is judged by it; the server's own commands have none. */
 function checkAuthority(change: Change): void {
@@ -103,6 +104,8 @@ function dispatch(change: Change, command: Command): Reply {
       return removeTokens(change, command.body);
     case 'enrol':
       return enrolNode(change, command.body);
+    case 'renew':
+      return renewKey(change, command.body);
     case 'attach':
       return attachNode(change, command.body);
     case 'detach':

@@ -111,11 +111,12 @@ export const PLAINTEXT = 'plaintext';
 
 /** Why an identity is refused, as the end of a sentence. Lapsed only where that is certain. */
 export function identityFault(
-  { revokedAt, expiresAt }: IdentityRecord,
+  { revokedAt, expiresAt, retiredAt }: IdentityRecord,
   at: number,
   errorUs = 0,
 ): string | undefined {
   if (revokedAt !== undefined) return 'it was revoked';
+  if (retiredAt !== undefined) return 'a newer key has taken its place';
   if (expiresAt !== undefined && at - errorUs >= expiresAt) return 'it has lapsed';
   return undefined;
 }

@@ -26,11 +26,13 @@ const own = {
     must: ['spki', 'token', 'instance', 'build'],
     may: ['node', 'labels', 'addresses', 'role', 'identity'],
   },
+  /** A node's next key: it counts beside the present one until its first use. */
+  renew: { must: ['uid', 'spki'], may: [] },
   /** An identity made by whoever owns the server's disk. */
   identify: { must: ['spki', 'identity', 'role'], may: [] },
   attach: {
     must: ['uid', 'instance', 'build', 'addresses'],
-    may: ['boot', 'containment', 'holds'],
+    may: ['boot', 'containment', 'holds', 'spki'],
   },
   detach: { must: ['uid', 'orderly'], may: ['reason'] },
   report: { must: ['uid', 'reports'], may: [] },

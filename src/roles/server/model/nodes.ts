@@ -7,6 +7,7 @@ import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { enrolConsole, loggedIn } from './identities.ts';
 import { makeId } from './ids.ts';
+import { takeKey } from './keys.ts';
 import { answerOperation, closeOrder, openOperation } from './operations.ts';
 import { forgetPlacements, placeSchedulesOn } from './placement.ts';
 import { nodeNamed } from './resolve.ts';
@@ -132,7 +133,7 @@ export function attachNode(change: Change, body: CommandBody<'attach'>): Reply {
   const { instance, build, addresses, boot = '', containment = '', holds } = body;
   const lastSeen = change.command.at;
   const seen = { instance, build, addresses, boot, containment, holds, lastSeen };
-  const record = { ...node, ...seen, left: false };
+  const record = { ...takeKey(change, node, body.spki), ...seen, left: false };
   change.state.nodes.set(node.uid, record);
   change.event({ kind: 'node-online', text: `node ${node.name} is online`, node: node.name });
   return { ok: true, body: {} };

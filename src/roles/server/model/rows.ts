@@ -90,9 +90,9 @@ export function nodeRow(record: NodeRecord): Omit<Shape<'node'>, 'nodeState'> {
 
 export function identityRow(record: IdentityRecord, seenUs = 0): Shape<'identity'> {
   const { spki, name: identity, role, scope, grants, createdAt, createdBy } = record;
-  const { origin, expiresAt, revokedAt } = record;
+  const { origin, expiresAt, revokedAt, retiredAt } = record;
   const lastSeen = Math.max(record.lastSeen ?? 0, seenUs) || undefined;
-  const revoked = revokedAt !== undefined;
+  const revoked = revokedAt !== undefined || retiredAt !== undefined;
   return {
     ...{ identity, role, spki, scope, grants, createdAt, createdBy, origin, expiresAt },
     ...{ lastSeen, revoked },

@@ -61,6 +61,8 @@ export interface IdentityRecord {
   readonly expiresAt?: number | undefined;
   /** Kept, so that whoever shows the key is told why it is refused. */
   readonly revokedAt?: number | undefined;
+  /** Of a node's key: when its successor was first used. Who shows it after that is not the node. */
+  readonly retiredAt?: number | undefined;
   /** When it last commanded something; sessions that only read are soft state. */
   readonly lastSeen?: number | undefined;
 }
