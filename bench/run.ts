@@ -20,9 +20,10 @@ import { died, firstInstruction } from './rows/orders.ts';
 import { pushOne, pushTen } from './rows/push.ts';
 import { rights } from './rows/rights.ts';
 import { skew } from './rows/skew.ts';
+import { watch } from './rows/watch.ts';
 
 const rows: readonly Row[] = [
-  ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle],
+  ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle, watch],
   ...[runAll, thousand, pushOne, pushTen],
   ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights],
 ];

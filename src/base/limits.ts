@@ -136,6 +136,22 @@ export const limits = {
   healthyMs: 10_000,
   /** Of a failed run's last output, in its reason. */
   stderrTailBytes: 400,
+  /** Shorter than that a watchdog would measure the scheduler, not the program. */
+  watchdogMinMs: 100,
+  /** Watchdogs, timeouts and what is between health checks: more is a slip of the pen. */
+  livenessMaxMs: 366 * 86_400_000,
+  healthEveryMs: 10_000,
+  healthTimeoutMs: 5_000,
+  healthFailures: 3,
+  healthFailuresMax: 1_000,
+  /** What a program may ask for by EXTEND_TIMEOUT_USEC at one time. */
+  extendMaxMs: 86_400_000,
+  /** STATUS of a run: so many at once, then one in such a time; each is a row in the journal. */
+  statusBurst: 5,
+  statusEveryMs: 10_000,
+  statusCharacters: 400,
+  /** Of a tree that hangs: what is told of in an event. */
+  snapshotProcesses: 20,
   /** suspend and resume orders for a node that is away end after this long. */
   orderExpiresMs: 600_000,
   keepRuns: 100,

@@ -251,6 +251,21 @@ export const keys = {
   backoffMaxMs: [242, 'uint'],
   maxRestarts: [243, 'uint'],
 
+  // liveness
+  watchdogMs: [280, 'uint'],
+  healthExec: [281, 'text'],
+  healthTcp: [282, 'text'],
+  healthHttp: [283, 'text'],
+  healthEveryMs: [284, 'uint'],
+  healthTimeoutMs: [285, 'uint'],
+  healthFailures: [286, 'uint'],
+  healthDelayMs: [287, 'uint'],
+  onHang: [288, 'text'],
+  runTimeoutMs: [289, 'uint'],
+  startTimeoutMs: [290, 'uint'],
+  ready: [291, 'bool'],
+  suspendedBy: [292, 'text'],
+
   // limits
   memoryMaxBytes: [270, 'uint'],
   cpuMax: [271, 'float'],

@@ -23,8 +23,10 @@ export const shapes = {
       ...['bundle', 'on', 'user', 'cwd', 'env', 'stopSignal', 'stopGraceMs'],
       ...['keepRuns', 'keepForMs', 'restart', 'backoffMinMs', 'backoffMaxMs', 'maxRestarts'],
       ...['memoryMaxBytes', 'cpuMax', 'pidsMax', 'nofileMax', 'logMaxBytes'],
-      'memoryWarnBytes',
       ...['secretEnv', 'secretFiles'],
+      ...['memoryWarnBytes', 'watchdogMs', 'startTimeoutMs', 'runTimeoutMs', 'onHang'],
+      ...['healthExec', 'healthTcp', 'healthHttp', 'healthEveryMs', 'healthTimeoutMs'],
+      ...['healthFailures', 'healthDelayMs'],
     ] as const,
   },
   /** A process as everybody sees it: one run on one node (CLI contract, "process"). */
@@ -33,7 +35,8 @@ export const shapes = {
     may: [
       ...['task', 'node', 'pid', 'startedAt', 'exitedAt', 'exitCode', 'signal', 'restarts'],
       ...['bundle', 'status', 'reason', 'createdAt', 'suspendedAt', 'wish', 'operation'],
-      ...['cpuMs', 'maxMemoryBytes', 'errorCode', 'containment', 'command', 'who'],
+      ...['cpuMs', 'maxMemoryBytes', 'errorCode', 'containment', 'command', 'who', 'ready'],
+      'suspendedBy',
     ] as const,
   },
   /**

@@ -9,12 +9,10 @@
 import { assert } from '../base/assert.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
-import { signalName } from '../base/signals.ts';
 import type { Judged } from '../base/verbs.ts';
+import { because, type End, type Ending, endFacts, endingFacts } from './end.ts';
 import { hasEnded, type State, visible } from './states.ts';
 import { type Action, type Event, table } from './table.ts';
-
-const SIGKILL = 9;
 
 export interface StopRule {
   readonly signal: string;
@@ -39,6 +37,23 @@ export interface Process {
   /** How wrong the clock may have been then; undefined: not known. */
   readonly startErrorUs?: number | undefined;
   readonly suspendedAt?: number | undefined;
+  readonly suspendedBy?: string | undefined;
+  /** When the program of its first launch began, and how long it was suspended since. */
+  readonly begunAt?: number | undefined;
+  readonly heldMs?: number | undefined;
+  /** When it was last no longer suspended. */
+  readonly releasedAt?: number | undefined;
+  /** Of this launch: what the program says of itself (sd_notify(3)). */
+  readonly ready?: boolean | undefined;
+  readonly status?: string | undefined;
+  /** When its last WATCHDOG=trigger came, on CLOCK_MONOTONIC: told again, it is the same. */
+  readonly triggeredUs?: number | undefined;
+  /** What somebody else has done to it. */
+  readonly outside?: string | undefined;
+  /** Why this launch is being ended, where nobody ordered it. */
+  readonly ending?: Ending | undefined;
+  /** Why the launch before this one was. */
+  readonly replaces?: string | undefined;
   readonly exitedAt?: number | undefined;
   readonly exitCode?: number | undefined;
   readonly signal?: string | undefined;
@@ -57,20 +72,6 @@ export interface Process {
   readonly deadlineMs?: number | undefined;
 }
 
-/** How the main process ended, as the shim saw it. */
-export interface End {
-  /** `unknown`: a process that was not the shim's child took the exit status (`MAINPID`). */
-  readonly how: 'code' | 'signal' | 'core' | 'unknown';
-  readonly value: number;
-  readonly cpuMs: number;
-  readonly maxMemoryBytes: number;
-  readonly atUs: number;
-  /** Last lines on stderr, printable, where it ended badly. */
-  readonly tail?: string | undefined;
-  /** So many processes of the run the kernel killed for want of memory. */
-  readonly oomKills?: number | undefined;
-}
-
 /** The exec, as its shim measured it: in true time, with the clock's error. */
 export interface Began {
   readonly pid: number;
@@ -87,6 +88,9 @@ export interface Input {
   readonly reason?: string | undefined;
   readonly errorCode?: ErrorCode | undefined;
   readonly stop?: Partial<StopRule> | undefined;
+  readonly ending?: Ending | undefined;
+  /** Who ordered it. */
+  readonly who?: string | undefined;
   readonly revival?: { readonly inMs: number; readonly streak: number } | undefined;
 }
 
@@ -121,7 +125,7 @@ export function advance(process: Process, input: Input, now: Reading): Step {
   let next: Process = { ...process, ...told, state, deadlineMs };
   if (state === 'suspended' && process.state === 'freezing') {
     next = { ...next, suspendedAt: now.atUs };
-  } else if (state === 'running' || hasEnded(state)) next = { ...next, suspendedAt: undefined };
+  } else if (state !== 'suspended' && state !== 'thawing') next = released(next, now);
   if (hasEnded(state)) next = ended(next, now);
   if (actions.includes('arm-grace')) {
     next = { ...next, deadlineMs: now.nowMs + next.stop.graceMs };
@@ -143,19 +147,23 @@ function facts(process: Process, input: Input): Partial<Process> {
       if (!started) return {};
       return {
         ...{ pid: started.pid, startTicks: started.startTicks, startedAt: started.atUs },
-        ...{ startErrorUs: started.errorUs, reason: undefined },
+        ...{ startErrorUs: started.errorUs, begunAt: process.begunAt ?? started.atUs },
+        reason: process.replaces && `restarted: ${process.replaces}`,
       };
     case 'ended':
     case 'ended-leaving':
-      return end ? endFacts(end) : {};
+      return end ? endFacts(end, process.ending) : {};
     case 'want-stop':
     case 'want-kill': {
       const stop = { ...process.stop, ...input.stop };
       return isHeld(process.state)
         ? { wish: 'down', stop, reason: 'cancelled', errorCode: 'cancelled' }
-        : { wish: 'down', stop };
+        : { wish: 'down', stop, ...endingFacts(input.ending) };
     }
+    case 'hung':
+      return endingFacts(input.ending);
     case 'want-suspend':
+      return { fault: undefined, suspendedBy: input.who };
     case 'want-resume':
       return { fault: undefined };
     case 'freeze-failed':
@@ -186,9 +194,10 @@ function facts(process: Process, input: Input): Partial<Process> {
       return { reason: process.reason === undefined ? reason : `${process.reason}; ${reason}` };
     case 'deadline':
       if (process.state === 'stopping' || process.state === 'leaving') {
-        const { signal } = process.stop;
+        const { signal } = { ...process.stop, ...process.ending };
         const seconds = process.stop.graceMs / 1000;
-        return { reason: `did not end within ${seconds} s of ${signal}; killed` };
+        const late = `did not end within ${seconds} s of ${signal}; killed`;
+        return { reason: because(process.ending, late) };
       }
       return {};
     default:
@@ -201,30 +210,13 @@ function isHeld(state: State): boolean {
   return state === 'pending' || state === 'armed' || state === 'disarming';
 }
 
-function endFacts(end: End): Partial<Process> {
-  const { cpuMs, maxMemoryBytes, atUs, tail } = end;
-  if (end.how === 'unknown') {
-    return {
-      exitedAt: atUs,
-      tail,
-      reason: 'its main process was not its own: how it ended is lost',
-    };
-  }
-  const how = end.how === 'code' ? { exitCode: end.value } : { signal: signalName(end.value) };
-  return {
-    ...{ ...how, cpuMs, maxMemoryBytes, exitedAt: atUs, tail },
-    ...(end.how === 'core' ? { reason: 'a core was dumped' } : outOfMemory(end)),
-  };
-}
-
-/** The kernel's kill looks like anybody's: it is named, with whom it hit. */
-function outOfMemory({ how, value, oomKills = 0 }: End): Partial<Process> {
-  if (oomKills === 0) return {};
-  if (how === 'signal' && value === SIGKILL) {
-    return { reason: 'out of memory: the kernel killed it at its memory limit' };
-  }
-  const what = oomKills === 1 ? 'a process' : `${oomKills} processes`;
-  return { reason: `out of memory: the kernel killed ${what} of it at its memory limit` };
+/** No longer suspended: what that took is no part of its time. */
+function released(process: Process, { atUs }: Reading): Process {
+  const { suspendedAt, heldMs = 0, state } = process;
+  if (state === 'freezing') return process;
+  const free = { ...process, suspendedAt: undefined, suspendedBy: undefined };
+  if (suspendedAt === undefined) return free;
+  return { ...free, releasedAt: atUs, heldMs: heldMs + Math.max(0, atUs - suspendedAt) / 1000 };
 }
 
 /** It waits for its next launch; how the one before ended stays known until then. */
@@ -244,13 +236,15 @@ const anew: Partial<Process> = {
   ...{ pid: undefined, startTicks: undefined, startedAt: undefined, revivesAt: undefined },
   startErrorUs: undefined,
   ...{ exitedAt: undefined, exitCode: undefined, signal: undefined, tail: undefined },
-  ...{ cpuMs: undefined, maxMemoryBytes: undefined },
+  ...{ cpuMs: undefined, maxMemoryBytes: undefined, ready: undefined, status: undefined },
+  ...{ ending: undefined, outside: undefined, triggeredUs: undefined },
 };
 
 /** The process at its next launch, of which nothing is known yet. */
 export function relaunched(process: Process): Process {
-  const { exitCode: lastExitCode, signal: lastSignal } = process;
-  return { ...process, ...anew, lastExitCode, lastSignal, state: 'launching' };
+  const { exitCode: lastExitCode, signal: lastSignal, ending } = process;
+  const replaces = ending?.reason;
+  return { ...process, ...anew, lastExitCode, lastSignal, replaces, state: 'launching' };
 }
 
 /** The same wait for another life of the agent, as far as it is not over. */
@@ -266,6 +260,30 @@ function ended(process: Process, now: Reading): Process {
   if (process.state !== 'exited' || exitCode !== undefined || signal !== undefined) return over;
   // Told to stay down before its next launch, after one whose end nobody saw.
   return { ...over, state: 'lost', errorCode: 'lost' };
+}
+
+/** Its program runs and is not being ended, held or not. */
+export function isUp(state: State): boolean {
+  return (
+    state === 'running' || state === 'freezing' || state === 'suspended' || state === 'thawing'
+  );
+}
+
+/** A program that is being ended asks for time (EXTEND_TIMEOUT_USEC). */
+export function extended(
+  { state, deadlineMs }: Process,
+  { nowMs }: Reading,
+  ms: number,
+): Partial<Process> {
+  if (deadlineMs === undefined || (state !== 'stopping' && state !== 'leaving')) return {};
+  return { deadlineMs: Math.max(deadlineMs, nowMs + ms) };
+}
+
+/** How long the run has run, without the time it was suspended. */
+export function ranMs({ begunAt, heldMs = 0, suspendedAt }: Process, { atUs }: Reading): number {
+  if (begunAt === undefined) return 0;
+  const heldNowUs = suspendedAt === undefined ? 0 : atUs - suspendedAt;
+  return Math.max(0, (atUs - begunAt - heldNowUs) / 1000 - heldMs);
 }
 
 // ---- verbs ----

@@ -21,6 +21,8 @@ export interface RestartPolicy {
 
 export interface EndFacts {
   readonly wish: 'up' | 'down';
+  /** It hung and was ended so that it begins again, whatever the policy says. */
+  readonly again?: boolean | undefined;
   /** `lost`: it ended with its shim or its machine. */
   readonly how: 'exited' | 'lost';
   readonly exitCode?: number | undefined;
@@ -62,9 +64,8 @@ export function policyOf(given: Given | undefined): RestartPolicy {
 export function judgeEnd(end: EndFacts, policy: RestartPolicy, random: number): Revival {
   const { when, most } = policy;
   const succeeded = end.how === 'exited' && end.exitCode === 0;
-  if (end.wish === 'down' || when === 'no' || (when === 'on-failure' && succeeded)) {
-    return { kind: 'stays' };
-  }
+  const rests = when === 'no' || (when === 'on-failure' && succeeded);
+  if (end.wish === 'down' || (rests && end.again !== true)) return { kind: 'stays' };
   const healthy = end.ranMs >= healthyMs(policy, end.streak);
   const streak = (healthy ? 0 : end.streak) + 1;
   const how = sentence(end);

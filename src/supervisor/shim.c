@@ -439,7 +439,7 @@ static const char *set_gate(number to) {
 
 static const char *set_quiet(number us) {
   number now = now_ns(CLOCK_MONOTONIC);
-  if (!quiet_us) quiet_from = now, quiet_ticks = 0, sign_wanted = false;
+  if (!quiet_us) quiet_from = now, quiet_ticks = 0, sign_wanted = true;
   quiet_us = us, quiet_told = false;
   return tell_quiet(now, true), (char *)0;
 }
@@ -536,9 +536,10 @@ static void turn(void) {
     {acts[0].timer, POLLIN, 0}, {acts[1].timer, POLLIN, 0}, {acts[2].timer, POLLIN, 0},
     {acts[3].timer, POLLIN, 0}, {signs_left ? abstract : -1, POLLIN, 0}, {main_fd, POLLIN, 0},
   };
-  int wait = sooner(record_due || lease_over ? RETRY_MS : -1, signs_left ? log_ms : SIGNS_MS);
+  bool owed = record_due && !quitting;
+  int wait = sooner(owed || lease_over ? RETRY_MS : -1, signs_left ? log_ms : SIGNS_MS);
   wait = sooner(wait, signs_left ? until_quiet(now) : -1);
-  int ready = poll(polls, COUNT(polls), reap_again || (record_due && !record_at) ? 0 : wait);
+  int ready = poll(polls, COUNT(polls), reap_again || (owed && !record_at) ? 0 : wait);
   if (ready < 0) return;
   if (polls[1].revents) hear_report();
   for (size_t i = 0; i < COUNT(acts); i++)
@@ -553,7 +554,7 @@ static void turn(void) {
   if (polls[2].revents) attach();
   if (signs_left > 0) tell_quiet(now_ns(CLOCK_MONOTONIC), false);
   if (log_ms >= 0 && now >= log_at) keep_logs(), log_at = now + (number)log_ms * 1000000;
-  if (record_due && now_ns(CLOCK_MONOTONIC) >= record_at) keep_record();
+  if (owed && now_ns(CLOCK_MONOTONIC) >= record_at) keep_record();
 }
 
 int main(int count, char **words) {

@@ -94,8 +94,8 @@ export interface Moved {
 }
 
 /**
- * For as long as the command `quiet` said no `WATCHDOG=1` came. Told once; the next one that comes
- * is told as a sign, as none is otherwise.
+ * For as long as the command `quiet` said no `WATCHDOG=1` came. Told once. From that command on only
+ * the first such sign is told, and the first after silence.
  */
 export interface Quiet {
   readonly kind: 'quiet';

@@ -55,6 +55,8 @@ export const events = [
   /** It has ended, and its restart policy says: again; or: no more. */
   'revive',
   'use-up',
+  /** It gives no sign of life: it is ended here, and its restart policy or more decides on. */
+  'hung',
 ] as const;
 export type Event = (typeof events)[number];
 
@@ -97,7 +99,7 @@ const over: Readonly<Record<Event, Cell>> = {
   ...{ frozen: 'ignore', 'freeze-failed': 'ignore', thawed: 'ignore', 'thaw-failed': 'ignore' },
   ...{ ended: 'ignore', 'ended-leaving': 'ignore', gone: 'ignore' },
   ...{ cleared: 'ignore', stuck: 'ignore', detached: 'ignore', deadline: 'impossible' },
-  ...{ revive: 'impossible', 'use-up': 'impossible' },
+  ...{ revive: 'impossible', 'use-up': 'impossible', hung: 'ignore' },
 };
 const again: Cell = ['backoff', 'arm-backoff'];
 /** Its exec was seen. */
@@ -106,7 +108,8 @@ const begun = {
   ...({ started: 'ignore', 'launch-failed': 'impossible' } as const),
   ...({ disarm: 'ignore', disarmed: 'impossible' } as const),
 };
-const noRevival = { revive: 'impossible', 'use-up': 'impossible' } as const;
+/** Whoever is held, or on the way out, is not judged by its signs of life. */
+const noRevival = { revive: 'impossible', 'use-up': 'impossible', hung: 'ignore' } as const;
 
 export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   pending: {
@@ -162,6 +165,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
     ...noRevival,
+    hung: stop,
   },
   freezing: {
     ...begun,

@@ -18,7 +18,7 @@ import type {
   TableName,
   Write,
 } from '../../src/roles/agent/events.ts';
-import type { End } from '../../src/supervisor/process.ts';
+import type { End } from '../../src/supervisor/end.ts';
 
 type Bare<T> = T extends { readonly time: unknown } ? Omit<T, 'time'> : never;
 
@@ -59,6 +59,7 @@ export class FakeNode {
   readonly fetches: string[] = [];
   readonly signals: string[] = [];
   readonly treeActs: string[] = [];
+  readonly vitalActs: string[] = [];
   readonly cancels: string[] = [];
   obeysTerm = true;
   answersSignals = true;
@@ -321,6 +322,22 @@ export class FakeNode {
       case 'terminate':
       case 'kill-tree':
         this.#tree(action.type, action.run);
+        break;
+      case 'count':
+        this.vitalActs.push(`count ${action.us / 1_000}${action.anew ? ' anew' : ''}`);
+        break;
+      case 'mark':
+        this.#tell(action.run, { kind: 'marked' });
+        break;
+      case 'inspect': {
+        const { run, launch, step, text } = action;
+        this.vitalActs.push(step);
+        this.#tell(run, { kind: 'inspected', launch, step, text });
+        break;
+      }
+      case 'check':
+      case 'continue':
+        this.vitalActs.push(action.type);
         break;
       case 'release':
       case 'deadline':

@@ -230,6 +230,12 @@ export class SimAgent {
       case 'deadline':
         this.#setDeadline(action.atMs);
         break;
+      // Its programs say nothing, and no task of it asks them to.
+      case 'count':
+      case 'mark':
+      case 'inspect':
+      case 'check':
+      case 'continue':
       case 'release':
       case 'changed':
       case 'log':

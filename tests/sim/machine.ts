@@ -8,7 +8,7 @@
  * `fork MS` (ends, and leaves a child), `missing` (cannot be executed).
  */
 import type { FoundRun, Item, RunEvent, Started } from '../../src/roles/agent/events.ts';
-import type { End } from '../../src/supervisor/process.ts';
+import type { End } from '../../src/supervisor/end.ts';
 import type { Sim } from './sim.ts';
 
 export interface Directory {

@@ -59,6 +59,56 @@ export const taskFields: readonly TaskField[] = [
     about: 'Restarts in a row before the run is failed (default: no bound)',
   },
   {
+    ...{ option: '--watchdog', path: 'watchdog', form: forms.duration, keys: ['watchdogMs'] },
+    about: 'It says WATCHDOG=1 (sd_notify) within DUR, or it hangs (default: not asked)',
+  },
+  {
+    ...{ option: '--health-exec', path: 'health.exec', form: forms.text, keys: ['healthExec'] },
+    about: 'A command of sh(1) that ends with 0 while the process is well',
+  },
+  {
+    ...{ option: '--health-tcp', path: 'health.tcp', form: forms.text, keys: ['healthTcp'] },
+    about: 'PORT or HOST:PORT that accepts while it is well',
+  },
+  {
+    ...{ option: '--health-http', path: 'health.http', form: forms.text, keys: ['healthHttp'] },
+    about: 'URL that answers 2xx or 3xx while it is well',
+  },
+  {
+    ...{ option: '--health-every', path: 'health.every', form: forms.duration },
+    ...{ keys: ['healthEveryMs'], otherwise: [limits.healthEveryMs] },
+    about: 'From one health check to the next (default 10s)',
+  },
+  {
+    ...{ option: '--health-timeout', path: 'health.timeout', form: forms.duration },
+    keys: ['healthTimeoutMs'],
+    about: 'What a health check may take (default 5s, at most the time between two)',
+  },
+  {
+    ...{ option: '--health-failures', path: 'health.failures', form: forms.count() },
+    ...{ keys: ['healthFailures'], otherwise: [limits.healthFailures] },
+    about: 'So many in a row, and it hangs (default 3)',
+  },
+  {
+    ...{ option: '--health-delay', path: 'health.delay', form: forms.duration },
+    ...{ keys: ['healthDelayMs'], otherwise: [0] },
+    about: 'From the start to the first health check (default 0s)',
+  },
+  {
+    ...{ option: '--on-hang', path: 'onHang', keys: ['onHang'], otherwise: ['restart'] },
+    form: forms.word('restart', 'abort', 'continue', 'notify'),
+    about: 'What is done about a hang: restart (default), abort, continue or notify',
+  },
+  {
+    ...{ option: '--start-timeout', path: 'startTimeout', form: forms.duration },
+    keys: ['startTimeoutMs'],
+    about: 'It is ready (READY=1, or a health check passes) within DUR, or it hangs',
+  },
+  {
+    ...{ option: '--run-timeout', path: 'runTimeout', form: forms.duration },
+    ...{ keys: ['runTimeoutMs'], about: 'A run that lasts longer is stopped (default: no bound)' },
+  },
+  {
     ...{ option: '--memory', path: 'limits.memory', form: forms.size, keys: ['memoryMaxBytes'] },
     about: 'SIZE: memory of a run, all its processes together (default: no limit)',
   },

@@ -49,6 +49,15 @@ const nodeView: View<Shape<'node'>> = {
   ],
 };
 
+const readyWord = (ready: boolean | undefined): string =>
+  ready === undefined ? '' : ready ? 'yes' : 'no';
+
+/** Why it is as it is, and what it says of itself. */
+function remarks({ reason, status, suspendedBy }: Shape<'process'>): readonly string[] {
+  const by = suspendedBy === undefined ? undefined : `suspended by ${suspendedBy}`;
+  return [by, reason, status].filter((one) => one !== undefined && one !== '') as string[];
+}
+
 const processView: View<Shape<'process'>> = {
   name: (row) => (row.task === undefined ? row.run : placeOf(row)),
   json: (row) => ({
@@ -67,7 +76,9 @@ const processView: View<Shape<'process'>> = {
     reason: orNull(row.reason),
     command: orNull(row.command),
     createdAt: time(row.createdAt),
+    ready: orNull(row.ready),
     suspendedAt: time(row.suspendedAt),
+    suspendedBy: orNull(row.suspendedBy),
     cpuMs: orNull(row.cpuMs),
     maxMemoryBytes: orNull(row.maxMemoryBytes),
     containment: orNull(row.containment),
@@ -85,7 +96,8 @@ const processView: View<Shape<'process'>> = {
     { title: 'HELD BY', wide: true, text: (row) => text(row.containment) },
     { title: 'CREATED', wide: true, text: (row) => second(row.createdAt) },
     { title: 'COMMAND', wide: true, text: (row) => (row.command ?? []).join(' ') },
-    { title: 'REASON', text: (row) => row.status ?? text(row.reason) },
+    { title: 'READY', wide: true, text: (row) => readyWord(row.ready) },
+    { title: 'REASON', text: (row) => remarks(row).join('; ') },
   ],
 };
 

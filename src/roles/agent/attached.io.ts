@@ -19,6 +19,7 @@ import { readOrder } from './order-file.io.ts';
 import { type Said, stderrBytes } from './tail.io.ts';
 
 export interface Attached extends Said {
+  readonly order: Item;
   /** 0 for the first launch of the run; then its restarts. */
   readonly launch: number;
   handle: ShimHandle | undefined;
@@ -135,7 +136,8 @@ export interface AttachedDraft {
 export function newAttached({ order, launch, cwd, logs }: AttachedDraft): Attached {
   const program = order.spec?.command[0] ?? '';
   const unknown = { handle: undefined, shim: undefined, held: undefined };
-  return { ...unknown, launch, program, cwd, logs, saidBytes: stderrBytes(logs), over: false };
+  const said = { logs, saidBytes: stderrBytes(logs) };
+  return { ...unknown, ...said, order, launch, program, cwd, over: false };
 }
 
 export function faultOf(event: Failed, { program, cwd }: Attached): ReturnType<typeof launchFault> {

@@ -135,8 +135,12 @@ function resume(runs: Runs, stored: StoredRun, frozen: boolean): void {
   const { run, wish, state } = process;
   const now = runs.get(run);
   if (!now) return;
-  if (frozen && now.process.state === 'running') {
+  const wasHeld = state === 'freezing' || state === 'suspended' || state === 'thawing';
+  // Somebody else's SIGSTOP looks the same where there is no group to freeze.
+  if (frozen && wasHeld && now.process.state === 'running') {
     runs.replace({ ...now, process: { ...now.process, state: 'suspended' } });
+  } else if (!frozen && wasHeld) {
+    runs.replace({ ...now, process: { ...now.process, suspendedAt: undefined } });
   }
   if (wish !== 'down') return;
   const hard = state === 'killing' || state === 'clearing';

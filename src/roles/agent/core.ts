@@ -11,23 +11,16 @@
 import { Assignment, numberOf, type Standing } from './assignment.ts';
 import { adoptRuns } from './boot.ts';
 import { Bundles } from './bundles.ts';
-import type {
-  AgentAction,
-  AgentEvent,
-  Report,
-  RunEvent,
-  StoredItem,
-  StoredRun,
-  Time,
-} from './events.ts';
+import type { AgentAction, AgentEvent, Report, StoredItem, StoredRun, Time } from './events.ts';
 import { Fires } from './fires.ts';
 import type { StoredFire } from './firing.ts';
 import { Ledger } from './ledger.ts';
 import { Orders } from './orders.ts';
 import { Reports } from './reports.ts';
-import { inputOf } from './run-input.ts';
+import { RunEvents } from './run-events.ts';
 import { Runs } from './runs.ts';
 import { Schedules, type StoredCursor } from './schedules.ts';
+import { Vitals } from './vitals.ts';
 
 /** What may travel with a later commit does so within this time; a failed one is tried again. */
 const LAZY_MS = 1_000;
@@ -47,6 +40,8 @@ export class AgentCore {
   readonly #orders: Orders;
   readonly #schedules: Schedules;
   readonly #fires: Fires;
+  readonly #vitals: Vitals;
+  readonly #runEvents: RunEvents;
   readonly #assignment: Assignment;
   #deadlineMs: number | undefined;
   #lazyMs: number | undefined;
@@ -62,6 +57,7 @@ export class AgentCore {
       ...common,
       bundles: () => this.#bundles,
       settled: (run) => {
+        this.#vitals.settled(run);
         this.#orders.settled(run);
         this.#fires.settled(run);
       },
@@ -72,6 +68,7 @@ export class AgentCore {
       changed: () => this.#runs.evaluatePending(),
     });
     const runs = (): Runs => this.#runs;
+    this.#vitals = new Vitals({ ...common, runs });
     this.#orders = new Orders({ ...common, runs });
     const [orders, bundles] = [this.#orders, this.#bundles];
     this.#schedules = new Schedules({
@@ -86,6 +83,10 @@ export class AgentCore {
       plan: (schedule) => schedules.plan(schedule),
       hasDue: (schedule) => schedules.hasDue(schedule),
       node: () => schedules.node,
+    });
+    const { reports } = common;
+    this.#runEvents = new RunEvents({
+      ...{ runs: this.#runs, orders, fires: this.#fires, vitals: this.#vitals, reports, time },
     });
     this.#assignment = new Assignment({ ledger, orders, bundles, schedules, act });
   }
@@ -166,7 +167,7 @@ export class AgentCore {
         this.#ledger.failed(event.commit, event.reason);
         break;
       case 'run':
-        this.#runEvent(event.run, event.event);
+        this.#runEvents.apply(event.run, event.event);
         break;
       case 'bundle-loaded':
         this.#bundles.loaded(event.digest);
@@ -214,30 +215,9 @@ export class AgentCore {
     this.#runs.retain(true);
   }
 
-  #runEvent(run: string, event: RunEvent): void {
-    const input = inputOf(event);
-    if (input) this.#runs.apply(run, input);
-    switch (event.kind) {
-      case 'signalled':
-        this.#orders.signalled(event.order, run, event.reason);
-        this.#fires.signalled(event.order, run, event.reason);
-        break;
-      case 'removed':
-        this.#runs.removed(run);
-        break;
-      case 'warned': {
-        const task = this.#runs.get(run)?.order.task;
-        const { text } = event;
-        this.#reports.event({ eventKind: 'process-warned', text, run, task }, this.#time.atUs);
-        break;
-      }
-      default:
-        break;
-    }
-  }
-
   #tick(): void {
     this.#runs.tick();
+    this.#vitals.tick();
     this.#bundles.tick();
     this.#fires.tick();
     const { nowMs } = this.#time;
@@ -258,6 +238,7 @@ export class AgentCore {
     let first: number | undefined;
     for (const at of [
       this.#runs.deadlineMs,
+      this.#vitals.deadlineMs,
       this.#bundles.deadlineMs,
       this.#reports.retryMs,
       this.#schedules.deadlineMs,

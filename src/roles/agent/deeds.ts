@@ -81,7 +81,7 @@ export function repeatDeed(ports: DeedPorts, fire: StoredFire): void {
     const stored = ports.runs().get(run);
     if (!stored || hasEnded(stored.process.state)) continue;
     if (settle(orderOf(fire, run), stored.process)) continue;
-    apply(ports, run, fire.action);
+    apply(ports, run, fire);
   }
 }
 
@@ -206,7 +206,7 @@ function beginVerb(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
     if (verb === 'signal') {
       const { signal = 'SIGTERM' } = plan;
       ports.act({ type: 'signal', run, signal, order: orderOf(fire, run).item });
-    } else apply(ports, run, fire.action);
+    } else apply(ports, run, fire);
   }
   return { targets };
 }
@@ -218,9 +218,9 @@ const wants = {
   kill: 'want-kill',
 } as const;
 
-function apply(ports: DeedPorts, run: string, action: string): void {
+function apply(ports: DeedPorts, run: string, { action, schedule }: StoredFire): void {
   const event = wants[action as keyof typeof wants] as (typeof wants)['stop'] | undefined;
-  if (event !== undefined) ports.runs().apply(run, { event });
+  if (event !== undefined) ports.runs().apply(run, { event, who: `schedule ${schedule}` });
 }
 
 function refused(code: ErrorCode, fire: StoredFire, stored: StoredRun | undefined): Ending {

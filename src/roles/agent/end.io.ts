@@ -3,7 +3,7 @@
  * of its stderr, and whether the kernel killed for want of memory, which no exit status tells.
  */
 import type { Instant } from '../../base/clock.ts';
-import type { End } from '../../supervisor/process.ts';
+import type { End } from '../../supervisor/end.ts';
 import type { Exited } from '../../supervisor/shim.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
 import { type Said, withTail } from './tail.io.ts';

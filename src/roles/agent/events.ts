@@ -5,7 +5,8 @@
  */
 import type { ErrorCode } from '../../base/errors.ts';
 import type { AnyBody, Failure, Ok, Req, Shape } from '../../net/bodies.ts';
-import type { Began, End, Process } from '../../supervisor/process.ts';
+import type { End } from '../../supervisor/end.ts';
+import type { Began, Process } from '../../supervisor/process.ts';
 
 export interface Time {
   readonly nowMs: number;
@@ -78,10 +79,45 @@ export interface FoundRun {
 
 export type Started = Began;
 
+/** What tells of a run's life (vitals.ts). Times of a shim are on CLOCK_MONOTONIC. */
+export type VitalEvent =
+  /** A variable of sd_notify(3), as it came. */
+  | {
+      readonly kind: 'sign';
+      readonly name: string;
+      readonly value: string;
+      readonly atUs: number;
+      readonly ageMs: number;
+    }
+  /** Another process is the main one now (MAINPID). */
+  | { readonly kind: 'main'; readonly pid: number; readonly startTicks: number }
+  | {
+      readonly kind: 'moved';
+      readonly stopped: boolean;
+      readonly signal: number;
+      readonly ageMs: number;
+    }
+  | { readonly kind: 'quiet'; readonly silentMs: number }
+  | { readonly kind: 'marked' }
+  | {
+      readonly kind: 'inspected';
+      readonly launch: number;
+      readonly step: 'warn' | 'hang';
+      readonly text: string;
+    }
+  | {
+      readonly kind: 'checked';
+      readonly launch: number;
+      readonly result: 'passed' | 'failed' | 'void';
+      readonly text: string;
+    };
+
 export type RunEvent =
   /** Held at its gate: until then nothing of the program runs. */
   | { readonly kind: 'armed' }
-  | { readonly kind: 'started'; readonly started: Started }
+  /** `sinceMs`: so long ago, where that is told again. */
+  | { readonly kind: 'started'; readonly started: Started; readonly sinceMs?: number }
+  | VitalEvent
   /** Cancelled at its gate, before its instant: nothing of it ran, and nothing of it is left. */
   | { readonly kind: 'disarmed' }
   | { readonly kind: 'launch-failed'; readonly reason: string; readonly errorCode: ErrorCode }
@@ -159,6 +195,23 @@ export type AgentAction =
       readonly run: string;
       readonly signal: string;
       readonly order: string;
+    }
+  /** The shim shall tell of silence after so long (0: never), `anew` counted from now. */
+  | { readonly type: 'count'; readonly run: string; readonly us: number; readonly anew: boolean }
+  /** The shim shall say `marked` once it has told all that it had. */
+  | { readonly type: 'mark'; readonly run: string }
+  /** CONT to the whole tree. */
+  | { readonly type: 'continue'; readonly run: string }
+  | { readonly type: 'check'; readonly run: string; readonly launch: number }
+  /** Answered by `inspected`, whose text is this one and what the tree looks like. */
+  | {
+      readonly type: 'inspect';
+      readonly run: string;
+      /** The main process. */
+      readonly pid: number | undefined;
+      readonly launch: number;
+      readonly step: 'warn' | 'hang';
+      readonly text: string;
     }
   /** When to send the next tick, on the monotonic clock; a later one replaces it. */
   | { readonly type: 'deadline'; readonly atMs: number | undefined }

@@ -14,11 +14,14 @@ import { type Attached, CANCELLED, faultOf, startedOf } from './attached.io.ts';
 import { endOf, type TrueTime } from './end.io.ts';
 import type { RunEvent } from './events.ts';
 import { InOrder } from './in-order.ts';
+import { ageMs, vitalOf } from './vital.io.ts';
+import type { Watch } from './watch.io.ts';
 
 export interface HearingOptions {
   readonly directory: string;
   readonly trees: RunTrees;
   readonly log: Log;
+  readonly watch: Pick<Watch, 'quiet'>;
   readonly clock: Pick<SystemClock, 'trueAt' | 'monotonicOf'>;
   readonly emit: (run: string, event: RunEvent) => void;
   /** Whether that is the launch the run is at. */
@@ -47,15 +50,23 @@ export class Hearing {
       attached.held.push(event);
       return;
     }
-    const { emit, log } = this.#options;
+    const { emit, log, watch } = this.#options;
+    const vital = vitalOf(event);
+    if (vital) {
+      if (event.kind === 'quiet') watch.quiet(run, event.ticks);
+      emit(run, vital);
+      return;
+    }
     switch (event.kind) {
       case 'armed':
         this.#armed(run, attached, event.plannedUs);
         break;
-      case 'started':
+      case 'started': {
         attached.gateUs = undefined;
-        emit(run, { kind: 'started', started: startedOf(event, this.trueAt) });
+        const started = startedOf(event, this.trueAt);
+        emit(run, { kind: 'started', started, sinceMs: ageMs(event.monotonicUs) });
         break;
+      }
       case 'failed':
         this.#failed(run, attached, event);
         break;
@@ -82,14 +93,7 @@ export class Hearing {
       case 'unknown':
         log('warn', 'the shim said something unexpected', { run, ...event });
         break;
-      case 'hello':
-      case 'acted':
-      case 'sign':
-      case 'stopped':
-      case 'continued':
-      case 'quiet':
-      case 'marked':
-      case 'recorded':
+      default:
         break;
     }
   }

@@ -10,7 +10,7 @@ import { materialize } from '../../store/materialize.io.ts';
 import { buildEnvironment } from '../../supervisor/environment.ts';
 import type { Launch } from '../../supervisor/launch.ts';
 import { limitsOf } from '../../supervisor/limit.ts';
-import { dataPaths, type RunPaths } from '../../supervisor/paths.ts';
+import { dataPaths, paths, type RunPaths } from '../../supervisor/paths.ts';
 import { claimRun, clearLaunch, giveRun } from '../../supervisor/run-directory.io.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
 import { resolveUser } from '../../supervisor/user.io.ts';
@@ -51,62 +51,92 @@ export async function prepareLaunch(options: LaunchOptions): Promise<Launch> {
   }
 }
 
-async function prepare({
-  directory,
-  run,
-  order,
-  launch,
-  node,
-  bundle,
-  trees,
-}: LaunchOptions): Promise<Launch> {
-  const { spec, env = {}, digest } = order;
+async function prepare(options: LaunchOptions): Promise<Launch> {
+  const { directory, run, order, launch, bundle, trees } = options;
+  const { spec } = order;
   const [program, ...rest] = [...(spec?.command ?? []), ...(order.arguments ?? [])];
   if (!spec || program === undefined) throw new LotcError('exec-failed', 'there is no command');
   const user = resolveUser(spec.user);
-  const paths =
+  const places =
     launch > 0
       ? await clearLaunch(directory, run, launch)
       : await claim({
           ...{ directory, run, bundle, files: secretsOf(spec).files },
           owner: spec.user === undefined ? undefined : user,
         });
-  const { variables: secretVariables, files } = secretsOf(spec);
-  const own = {
-    ...(digest === undefined ? {} : { LOTC_DIGEST: digest }),
-    ...(launch === 0 ? {} : { LOTC_RESTARTS: String(launch) }),
-    ...(files.length === 0 ? {} : { LOTC_SECRETS: secretDirectory(paths) }),
-  };
-  const stdin = order.stdin || order.tty ? join(paths.record, 'stdin') : undefined;
+  const stdin = order.stdin || order.tty ? join(places.record, 'stdin') : undefined;
   if (stdin !== undefined && launch === 0) await makeFifo(stdin);
   // A run that begins again begins to count again what the kernel kills for want of memory.
   if (launch > 0 && spec.memoryMaxBytes !== undefined) await trees.removeRunGroup(run);
   const group = await trees.createRunGroup(run);
   const held = trees.limit(run, limitsOf(spec), user.uid);
-  const variables = [spec.env ?? {}, secretVariables, env];
-  const temporary = paths.temporary;
-  const environment = buildEnvironment({
-    ...{ node, run, task: order.task ?? null, bundle: order.bundle ?? spec.bundle },
-    ...{ user, temporary, variables, own: { ...own, NOTIFY_SOCKET: paths.notify } },
-    tools: dataPaths(directory).tools,
-  });
-  writeOrder(paths.order, order, launch);
+  writeOrder(places.order, order, launch);
   return {
-    socket: paths.socket,
-    record: paths.exit,
-    notify: paths.notify,
+    ...surroundings(options, places, user),
+    socket: places.socket,
+    record: places.exit,
+    notify: places.notify,
     logMaxBytes: spec.logMaxBytes ?? limits.logMaxBytes,
     argv: [program, ...rest],
-    env: environment,
-    cwd: directoryOf(spec.cwd, paths),
-    user: spec.user === undefined ? undefined : idsOf(user),
-    umask: UMASK,
-    stdout: join(paths.logs, 'stdout'),
-    stderr: join(paths.logs, 'stderr'),
+    stdout: join(places.logs, 'stdout'),
+    stderr: join(places.logs, 'stderr'),
     stdin,
     tty: order.tty ? { rows: order.rows ?? 24, columns: order.columns ?? 80 } : undefined,
     cgroups: [...(group === undefined ? [] : [group]), ...(held?.cgroups ?? [])],
     rlimits: held?.rlimits,
+  };
+}
+
+export interface CheckOptions extends Omit<LaunchOptions, 'bundle' | 'trees'> {
+  /** A command of sh(1). */
+  readonly command: string;
+  readonly leaseAtUs: number;
+}
+
+/** A command that looks after a run: with its user, environment and directory, beside it. */
+export function prepareCheck(options: CheckOptions): Launch {
+  const { directory, run, launch, order, command, leaseAtUs } = options;
+  const places = paths(directory, run, launch);
+  return {
+    ...surroundings(options, places, resolveUser(order.spec?.user)),
+    socket: `${places.socket}.check`,
+    record: `${places.exit}.check`,
+    stdout: join(places.record, 'check'),
+    stderr: join(places.record, 'check'),
+    argv: ['/bin/sh', '-c', command],
+    leaseAtUs,
+  };
+}
+
+type Surroundings = Pick<Launch, 'env' | 'cwd' | 'user' | 'umask' | 'oomScoreAdj'>;
+
+function surroundings(
+  { directory, run, order, launch, node }: Omit<LaunchOptions, 'bundle' | 'trees'>,
+  places: RunPaths,
+  user: RunUser,
+): Surroundings {
+  const { spec, env = {}, digest } = order;
+  const { watchdogMs } = spec ?? {};
+  const secrets = spec && secretsOf(spec);
+  const own = {
+    NOTIFY_SOCKET: places.notify,
+    ...(digest === undefined ? {} : { LOTC_DIGEST: digest }),
+    ...(launch === 0 ? {} : { LOTC_RESTARTS: String(launch) }),
+    ...(secrets?.files.length ? { LOTC_SECRETS: secretDirectory(places) } : {}),
+    // What sd_watchdog_enabled(3) asks for; a WATCHDOG_PID would be nobody's yet.
+    ...(watchdogMs === undefined ? {} : { WATCHDOG_USEC: String(watchdogMs * 1000) }),
+  };
+  const bundle = order.bundle ?? spec?.bundle;
+  const { temporary } = places;
+  return {
+    env: buildEnvironment({
+      ...{ node, run, task: order.task ?? null, bundle, user, temporary, own },
+      variables: [spec?.env ?? {}, secrets?.variables ?? {}, env],
+      tools: dataPaths(directory).tools,
+    }),
+    cwd: directoryOf(spec?.cwd, places),
+    user: spec?.user === undefined ? undefined : idsOf(user),
+    umask: UMASK,
     oomScoreAdj: process.geteuid?.() === 0 ? OOM_SCORE_ADJ : undefined,
   };
 }

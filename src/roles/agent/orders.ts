@@ -180,7 +180,7 @@ export class Orders {
     const runs = this.#ports.runs();
     switch (verb) {
       case 'suspend':
-        runs.apply(run, { event: 'want-suspend' });
+        runs.apply(run, { event: 'want-suspend', who: item.who });
         break;
       case 'resume':
         runs.apply(run, { event: 'want-resume' });

@@ -36,6 +36,15 @@ export function onRun(
     case 'remove':
       runner.remove(run);
       break;
+    case 'continue':
+      runner.continue(run);
+      break;
+    case 'count':
+    case 'mark':
+    case 'inspect':
+    case 'check':
+      runner.watch.carryOut(action);
+      break;
     case 'changed':
       break;
   }

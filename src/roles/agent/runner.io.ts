@@ -22,6 +22,7 @@ import { Hearing } from './hearing.io.ts';
 import { InOrder } from './in-order.ts';
 import { LaunchError, prepareLaunch } from './launch.io.ts';
 import { forgetSecrets } from './secrets.io.ts';
+import { Watch } from './watch.io.ts';
 
 export interface RunnerOptions {
   readonly directory: string;
@@ -49,6 +50,7 @@ export class Runner {
   readonly #attached = new Map<string, Attached>();
   readonly #turns: InOrder;
   readonly #hearing: Hearing;
+  readonly watch: Watch;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -56,8 +58,9 @@ export class Runner {
       options.log('error', 'a run was not served', { run, reason: String(error) });
     };
     this.#turns = new InOrder(failed);
+    this.watch = new Watch({ ...options, attached: (run) => this.#attached.get(run) });
     this.#hearing = new Hearing({
-      ...options,
+      ...{ ...options, watch: this.watch },
       isPresent: (run, attached) => this.#attached.get(run) === attached,
     });
   }
@@ -161,8 +164,16 @@ export class Runner {
     this.#options.emit(run, { kind: 'signalled', order, reason });
   }
 
+  /** What is stopped is woken, whoever stopped it. */
+  continue(run: string): void {
+    this.#turns.do(run, async () => {
+      await this.#options.trees.signalTree(this.#tree(run), 'SIGCONT');
+    });
+  }
+
   /** The run is over: its control group goes, its index is complete. */
   release(run: string): void {
+    this.watch.forget(run);
     this.#turns.do(run, async () => {
       await this.#attached.get(run)?.indexer?.stop();
       const { directory, trees, log } = this.#options;
@@ -203,6 +214,7 @@ export class Runner {
 
   /** The channels close; shims and processes go on. */
   async close(): Promise<void> {
+    this.watch.close();
     for (const { handle } of this.#attached.values()) handle?.close();
     for (const { indexer } of this.#attached.values()) await indexer?.stop();
   }

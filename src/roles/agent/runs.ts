@@ -22,7 +22,7 @@ import { gateOf } from './firing.ts';
 import type { Ledger } from './ledger.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { Reports } from './reports.ts';
-import { revivalOf } from './revival.ts';
+import { revivalOf, signalOf } from './revival.ts';
 import { rowOf } from './row.ts';
 import { surplusRuns } from './surplus.ts';
 
@@ -144,6 +144,13 @@ export class Runs {
     return { process: next.process, actions: [...step.actions, ...next.actions] };
   }
 
+  /** Facts beside its state, which stays as it is. */
+  note(run: string, facts: Partial<Process>): void {
+    const stored = this.#runs.get(run);
+    if (!stored || hasEnded(stored.process.state)) return;
+    this.#keep({ ...stored, process: { ...stored.process, ...facts } });
+  }
+
   /** Looks again at what a pending run waits for: starts it, ends it, or says what is missing. */
   evaluate(run: string): void {
     const stored = this.#runs.get(run);
@@ -258,7 +265,7 @@ export class Runs {
         });
         break;
       case 'terminate':
-        this.#ports.act({ type: 'terminate', run, signal: process.stop.signal });
+        this.#ports.act({ type: 'terminate', run, signal: signalOf(process) });
         break;
       case 'cancel':
       case 'freeze':

@@ -6,7 +6,7 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { limits } from '../../base/limits.ts';
 import { printable } from '../../base/printable.ts';
-import type { End } from '../../supervisor/process.ts';
+import type { End } from '../../supervisor/end.ts';
 
 export interface Said {
   /** The run's directory of logs. */
@@ -23,6 +23,15 @@ export function withTail(end: End, { logs, saidBytes }: Said): End {
   if (end.how === 'code' && end.value === 0) return end;
   const tail = lastLines(join(logs, 'stderr'), saidBytes);
   return tail === '' ? end : { ...end, tail };
+}
+
+/** The last lines of these streams, each after its name; empty where they are. */
+export function lastOutput(directory: string, streams = ['stdout', 'stderr']): string {
+  const said = streams.map((name) => [name, lastLines(join(directory, name), 0)] as const);
+  const [only, ...more] = said.filter(([, text]) => text !== '');
+  if (only === undefined) return '';
+  if (more.length === 0) return only[1];
+  return [only, ...more].map(([name, text]) => `${name}: ${text}`).join('; ');
 }
 
 /** Whole lines where one fits, joined by ` | `; empty where there is nothing to read. */

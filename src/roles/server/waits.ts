@@ -138,7 +138,9 @@ export function runsOfTarget(
 
 function decided(run: RunRecord, waitFor: WaitFor): boolean {
   if (run.ended) return true;
-  const { processState } = run.row;
-  if (waitFor === 'running' || waitFor === 'ready') return processState === 'running';
+  const { processState, ready } = run.row;
+  if (waitFor === 'running') return processState === 'running';
+  // A node that does not say so knows of no such thing.
+  if (waitFor === 'ready') return processState === 'running' && ready !== false;
   return waitFor === 'suspended' && processState === 'suspended';
 }

@@ -113,7 +113,17 @@ test('task ls, show, history, rm, enable, disable', async () => {
   });
   expect(json(show.stdout)).toEqual({
     ...{ limits: { memory: null, cpu: null, pids: null }, nofile: null, logMax: '64MiB' },
-    memoryWarn: null,
+    ...{
+      memoryWarn: null,
+      watchdog: null,
+      startTimeout: null,
+      runTimeout: null,
+      onHang: 'restart',
+    },
+    health: {
+      ...{ exec: null, tcp: null, http: null },
+      ...{ every: '10s', timeout: null, failures: 3, delay: '0s' },
+    },
     ...{ name: 'web', bundle: null, command: ['./web'], on: null, user: null, env: {}, cwd: null },
     ...{ stop: { signal: 'TERM', grace: '10s' }, keepRuns: 100, keepFor: '30d' },
     ...{ enabled: true, revision: 1, restart: { policy: 'no', backoff: '1s..5m', max: null } },

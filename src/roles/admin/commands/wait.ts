@@ -17,6 +17,7 @@ export class Wait extends AdminCommand {
       'gone`. An end in another state than asked is 3.',
     examples: [
       ['Start, then judge how it ended', '$0 admin start crawl && $0 admin wait crawl'],
+      ['Until it is ready (READY=1, or a passed health check)', '$0 admin wait web --for ready'],
       ['Until it runs, ten seconds at most', '$0 admin wait crawl --for running --timeout 10s'],
     ],
   });

@@ -51,7 +51,9 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
 }
 
 /** What a node may put into the journal in its own words. */
-const kindsFromNodes: ReadonlySet<string> = new Set(['process-warned']);
+const kindsFromNodes: ReadonlySet<string> = new Set([
+  ...['process-warned', 'process-hung', 'process-alive', 'process-stopped', 'process-continued'],
+]);
 
 function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): void {
   const { state, command } = change;
@@ -107,6 +109,7 @@ function announce(
     const how = row.signal === undefined ? `code ${row.exitCode ?? '?'}` : `signal ${row.signal}`;
     text = `${name} on ${node.name} exited with ${how}`;
   }
+  if (row.suspendedBy !== undefined) text += ` by ${row.suspendedBy}`;
   if (row.reason !== undefined) text += `: ${row.reason}`;
   change.event({ kind: `process-${processState}`, text, node: node.name, task, run });
 }

@@ -1,6 +1,7 @@
 /** Tasks: defined, changed, marked (OK, NOK), removed. */
 import { limits } from '../../../base/limits.ts';
 import type { Shape } from '../../../net/layout.ts';
+import { livenessFault } from '../../../supervisor/liveness-spec.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { checkLimits } from './limits.ts';
@@ -64,13 +65,16 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
   return { ok: true, body: { revision } };
 }
 
-function checkPolicy({ restart, backoffMinMs = 0, backoffMaxMs = Infinity }: Shape<'spec'>): void {
+function checkPolicy(spec: Shape<'spec'>): void {
+  const { restart, backoffMinMs = 0, backoffMaxMs = Infinity } = spec;
   if (restart !== undefined && !['no', 'on-failure', 'always'].includes(restart)) {
     throw new Refusal('usage', `restart "${restart}" is none of no, on-failure, always`);
   }
   if (backoffMinMs > backoffMaxMs) {
     throw new Refusal('usage', `a backoff of ${backoffMinMs}..${backoffMaxMs} ms is none`);
   }
+  const fault = livenessFault(spec);
+  if (fault !== undefined) throw new Refusal('usage', fault);
 }
 
 function sameSpec(a: Shape<'spec'>, b: Shape<'spec'>): boolean {

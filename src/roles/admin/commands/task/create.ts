@@ -17,6 +17,14 @@ export class TaskCreate extends TaskDefinition {
         'Only in one zone',
         '$0 admin task create web --on zone=a -- /usr/sbin/nginx -g "daemon off;"',
       ],
+      [
+        'Restarted when it is silent for 5 s (lotc-notify WATCHDOG=1)',
+        '$0 admin task create crawl --watchdog 5s -- ./crawl',
+      ],
+      [
+        'Restarted when it does not answer three times in a row',
+        '$0 admin task create web --health-http http://localhost:8080/ok --health-every 5s -- ./web',
+      ],
     ],
   });
 
