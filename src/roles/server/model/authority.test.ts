@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { AnyBody, MessageKind } from '../../../net/layout.ts';
+import { rightOf, toServer } from '../may.ts';
 import { apply, type Outcome } from './apply.ts';
 import { authorityOf, judge } from './authority.ts';
 import type { Command, CommandBody, CommandKind } from './command.ts';
+import { reachOf } from './reach.ts';
 import { isWithin } from './resolve.ts';
 import { emptyState, type IdentityRecord, type State } from './state.ts';
 
@@ -170,6 +172,19 @@ test('an identity lapses in true time, once that is certain', () => {
     authorityOf(fleet.state, ann, { at: atUs, errorUs });
   expect(at(expiresAt + 1000, 2000)).not.toThrow();
   expect(at(expiresAt + 2000, 1000)).toThrow('lapsed');
+});
+
+test('a message of which nobody has said what it is about is about the whole fleet', () => {
+  const fleet = new Fleet();
+  expect(reachOf(fleet.state, 'taskEverything' as MessageKind, {}).size).toBe(5);
+  for (const kind of Object.keys(toServer) as MessageKind[]) {
+    const right = rightOf('operator', kind, { query: 'nodes' });
+    const isJudged = right !== 'yes' && right !== 'no' && kind !== 'fileChunk';
+    // About nothing, where it names nothing: it has a row of its own.
+    if (isJudged && kind !== 'retExec' && kind !== 'fileDef' && kind !== 'filePut') {
+      expect([kind, reachOf(fleet.state, kind, {}).size]).toEqual([kind, 0]);
+    }
+  }
 });
 
 // ---- nothing outside the scope reaches the model ----

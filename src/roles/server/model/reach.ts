@@ -64,8 +64,12 @@ function partsOf(state: State, kind: MessageKind, body: AnyBody): readonly Part[
     case 'depSchedule':
       if (on !== undefined) return [() => selectNodes(state, on)];
       return scheduled(state, names, body.task).map((record) => () => ofSchedule(state, record));
-    default:
+    case 'retInput':
+      // To one's own runs, which were judged when they began.
       return [];
+    default:
+      // A message nobody has written here is about the whole fleet.
+      return [() => state.nodes.values()];
   }
 }
 
