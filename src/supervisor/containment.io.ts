@@ -12,7 +12,7 @@
  * Reference: Linux Documentation/admin-guide/cgroup-v2.rst.
  */
 import { accessSync, constants, existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { readText } from './proc.io.ts';
 import { groupMounts, ownGroup } from './tree.ts';
 
@@ -64,10 +64,7 @@ function tryPlace(place: string, instance: string): GroupContainment | string {
   const parent = join(place, 'lotc');
   const base = join(parent, instance);
   try {
-    makeGroup(parent);
-    makeGroup(base);
-    offerControllers(parent);
-    offerControllers(base);
+    makeBase(base);
     const fault = groupFault(base);
     if (fault !== undefined) {
       dropEmpty(base, parent);
@@ -96,6 +93,25 @@ function groupFault(base: string): string | undefined {
     return `${base}/cgroup.procs is not writable`;
   }
   return undefined;
+}
+
+/** With its base, where somebody has removed that: it is empty whenever nothing runs. */
+export function makeRunGroup(path: string): void {
+  try {
+    makeGroup(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    makeBase(dirname(path));
+    makeGroup(path);
+  }
+}
+
+function makeBase(base: string): void {
+  const parent = dirname(base);
+  makeGroup(parent);
+  makeGroup(base);
+  offerControllers(parent);
+  offerControllers(base);
 }
 
 /** Not `recursive`: on a file system that refuses with ENOENT (procfs) that never returns. */

@@ -8,10 +8,10 @@
  *
  * A frozen group stays frozen when the agent dies; the next agent finds it by the run's name.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LotcError } from '../base/errors.ts';
-import { type Containment, leaveContainment } from './containment.io.ts';
+import { type Containment, leaveContainment, makeRunGroup } from './containment.io.ts';
 import {
   freezeGroup,
   groupEvent,
@@ -79,8 +79,7 @@ export class RunTrees {
     const path = this.#path(run);
     if (path === undefined) return undefined;
     try {
-      // With its base where somebody has removed that: it is empty whenever nothing runs.
-      mkdirSync(path, { recursive: true });
+      makeRunGroup(path);
       writeFileSync(join(path, 'cgroup.freeze'), '0');
     } catch (cause) {
       throw new LotcError('io', `cannot make the control group ${path}: ${String(cause)}`, {

@@ -1,6 +1,6 @@
 /** Real trees of processes under both means of containment. Needs root and gcc; takes seconds. */
 
-import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Containment, detectContainment } from '../../src/supervisor/containment.io.ts';
@@ -199,6 +199,13 @@ test('a delegated group holds a tree of its own', async () => {
     expect(await trees.members({ run: 'R1', shim: undefined })).toHaveLength(3);
     await trees.killTree({ run: 'R1', shim: started.shim });
     expect(await trees.removeRunGroup('R1')).toBe(true);
+    // Nothing runs, and somebody tidies up: the next run gets its group all the same.
+    const base = `${delegated}/lotc/${instance}`;
+    const granted = readFileSync(`${base}/cgroup.subtree_control`, 'utf8');
+    for (const path of [base, dirname(base)]) rmdirSync(path);
+    expect(existsSync(dirname((await trees.createRunGroup('R2')) ?? ''))).toBe(true);
+    expect(readFileSync(`${base}/cgroup.subtree_control`, 'utf8')).toBe(granted);
+    expect(await trees.removeRunGroup('R2')).toBe(true);
   } finally {
     for (const path of [`lotc/${instance}`, 'lotc', '']) rmdirSync(`${delegated}/${path}`);
   }
