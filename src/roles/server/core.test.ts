@@ -255,6 +255,60 @@ test('start with wait: ACK when durable, OK when the node has answered', () => {
   expect(rows.done?.processes).toMatchObject([{ task: 't', node: 'n1', processState: 'running' }]);
 });
 
+test('an answered order is taken away with what the node is told next, or at the next tick', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  ask(core, admin, 'taskAdd', { key: key(), task: 't', spec: { command: ['x'] }, mode: 'create' });
+  obey(world, core, agent, 'exited');
+  const start = (): string[] => {
+    ask(core, admin, 'taskRun', { key: key(), targets: ['t'] });
+    world.flush();
+    const { items = [] } = agent.last('synAssign').body;
+    obey(world, core, agent, 'exited');
+    return items.map(({ item }) => item);
+  };
+  const first = start();
+  expect(first).toHaveLength(1);
+  const told = agent.asked.length;
+  const second = start();
+  expect(agent.asked).toHaveLength(told + 1);
+  expect(agent.last('synAssign').body.removed).toEqual(first);
+  core.tick();
+  expect(agent.last('synAssign').body).toMatchObject({ items: [], removed: second });
+});
+
+test('a node that only answers is told of it before the server forgets what it withdrew', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  obey(world, core, agent, 'exited');
+  const names = Array.from({ length: 150 }, (_, n) => `t${n}`);
+  const spec = { command: ['x'] };
+  for (const task of names) ask(core, admin, 'taskAdd', { key: key(), task, spec, mode: 'create' });
+  ask(core, admin, 'taskRun', { key: key(), targets: names });
+  world.flush();
+  const { items = [] } = agent.last('synAssign').body;
+  const removed: string[] = [];
+  const take = (): void => {
+    const { body, handlers } = agent.last('synAssign');
+    expect(body.reset).toBeUndefined();
+    removed.push(...(body.removed ?? []));
+    handlers.ok({ generation: body.generation });
+  };
+  take();
+  for (const [n, { order }] of items.entries()) {
+    const told = agent.asked.length;
+    const report = { seq: n + 1, at: 1, entry: 'order', order, answer: { ok: true } };
+    ask(core, agent, 'synReport', { reports: [report] });
+    world.flush();
+    if (agent.asked.length > told) take();
+  }
+  core.tick();
+  take();
+  expect(new Set(removed)).toEqual(new Set(items.map(({ item }) => item)));
+});
+
 test('an agent that was away gets exactly what it missed', () => {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');

@@ -9,6 +9,8 @@ import type { Assignment, State } from './state.ts';
 
 /** Removals remembered for each node before a full list is cheaper than their memory. */
 const REMOVALS_KEPT = 64;
+/** Of these at most so many are kept to oneself. */
+const UNTOLD = REMOVALS_KEPT / 4;
 /** Somebody may wait for the going of a bundle, which only a node that is told of it confirms. */
 const BUNDLE_REMOVALS_KEPT = 1_024;
 const BUNDLE_PREFIX = 'bundle:';
@@ -32,13 +34,16 @@ export function assign(change: Change, uid: string, draft: ItemDraft): void {
   change.nodes.add(uid);
 }
 
-export function withdraw(change: Change, uid: string, item: string): void {
+/** `soon`: the node need not be told at once, since nothing there waits for it. */
+export function withdraw(change: Change, uid: string, item: string, when?: 'soon'): void {
   const assignment = change.state.assignments.get(uid);
   if (!assignment?.items.delete(item)) return;
   assignment.generation += 1;
   assignment.removed.set(item, assignment.generation);
   if (assignment.removed.size > REMOVALS_KEPT) forgetOne(assignment);
-  change.nodes.add(uid);
+  // Removals that are forgotten before they are told cost a full list.
+  const due = assignment.generation % UNTOLD === 0;
+  if (when !== 'soon' || due) change.nodes.add(uid);
 }
 
 /** The oldest removal goes, other items before bundles. */

@@ -91,11 +91,11 @@ export function answerOperation(
   put(change, { ...operation, waiting, answers: [...operation.answers, answer] });
 }
 
-/** Takes an order away: answered, cancelled or expired. */
-export function closeOrder(change: Change, record: OrderRecord): void {
+/** Takes an order away: answered (its node knows), cancelled or expired. */
+export function closeOrder(change: Change, record: OrderRecord, why?: 'answered'): void {
   const { state } = change;
   state.orders.delete(record.order);
-  withdraw(change, record.uid, record.order);
+  withdraw(change, record.uid, record.order, why && 'soon');
   if (record.run === undefined) return;
   const others = new Set(state.index.ordersOfRun.get(record.run));
   others.delete(record.order);

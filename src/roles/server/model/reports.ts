@@ -125,5 +125,5 @@ function applyAnswer(change: Change, node: NodeRecord, id: string, answer: Shape
     ...{ node: node.name, task, run, ok, text, hint, unchanged },
     code: ok ? undefined : (code ?? 'failed'),
   });
-  closeOrder(change, order);
+  closeOrder(change, order, 'answered');
 }
