@@ -95,14 +95,17 @@ function groupFault(base: string): string | undefined {
   return undefined;
 }
 
-/** With its base, where somebody has removed that: it is empty whenever nothing runs. */
-export function makeRunGroup(path: string): void {
+/**
+ * With its base, where somebody has removed that: it is empty whenever nothing runs. False where
+ * there is such a group already.
+ */
+export function makeRunGroup(path: string): boolean {
   try {
-    makeGroup(path);
+    return makeGroup(path);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
     makeBase(dirname(path));
-    makeGroup(path);
+    return makeGroup(path);
   }
 }
 
@@ -115,11 +118,13 @@ function makeBase(base: string): void {
 }
 
 /** Not `recursive`: on a file system that refuses with ENOENT (procfs) that never returns. */
-function makeGroup(path: string): void {
+function makeGroup(path: string): boolean {
   try {
     mkdirSync(path);
+    return true;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    return false;
   }
 }
 

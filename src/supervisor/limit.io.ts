@@ -6,7 +6,7 @@
  * the shim's child joins all of them before it execs. Joining one of v1 takes some milliseconds
  * (the kernel waits for a grace period), so only runs with a limit pay for it.
  */
-import { accessSync, constants, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LotcError } from '../base/errors.ts';
 import { limits as bounds } from '../base/limits.ts';
@@ -76,9 +76,9 @@ export class Limiter {
 
   /** How many processes of the run the kernel has killed for want of memory; before `release`. */
   oomKills(run: string): number {
-    const unified = this.#unified && readText(join(this.#unified, run, 'memory.events'));
+    const unified = this.#unified && countsOf(join(this.#unified, run, 'memory.events'));
     const legacy =
-      this.#legacy.memory && readText(join(this.#legacy.memory, run, 'memory.oom_control'));
+      this.#legacy.memory && countsOf(join(this.#legacy.memory, run, 'memory.oom_control'));
     return Math.max(...[unified, legacy].map((text) => keyedValue(text ?? '', 'oom_kill') ?? 0));
   }
 
@@ -121,7 +121,12 @@ function writeAll(group: string, files: readonly GroupFile[]): void {
   }
 }
 
+/** Asked before, where it mostly is not: Node's error for what is missing costs more. */
+const countsOf = (path: string): string | undefined =>
+  existsSync(path) ? readText(path) : undefined;
+
 function isRemoved(path: string): boolean {
+  if (!existsSync(path)) return true;
   try {
     rmdirSync(path);
     return true;

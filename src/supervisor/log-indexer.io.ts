@@ -88,6 +88,7 @@ export class LogIndexer implements AsyncDisposable {
       if (!(await this.#look())) {
         await this.#close();
         await Promise.race([watch.changed, this.#stopping.promise]);
+        if (this.#stopped) break;
         await this.#look();
       }
       watch[Symbol.dispose]();

@@ -134,6 +134,8 @@ function listen(channel: Duplex, on: ShimListener, terminal: Terminal | undefine
   const tell = (event: ShimEvent): void => {
     if (open) on(event);
     if (event.kind === 'detached') open = false;
+    // It was the last word: the shim's own end need not be waited for.
+    if (event.kind === 'gone') channel.destroy();
   };
   /** What a terminal showed is in the log before its program's end is told. */
   const hear = (event: ShimEvent): void => {

@@ -79,8 +79,7 @@ export class RunTrees {
     const path = this.#path(run);
     if (path === undefined) return undefined;
     try {
-      makeRunGroup(path);
-      writeFileSync(join(path, 'cgroup.freeze'), '0');
+      if (!makeRunGroup(path)) writeFileSync(join(path, 'cgroup.freeze'), '0');
     } catch (cause) {
       throw new LotcError('io', `cannot make the control group ${path}: ${String(cause)}`, {
         cause,
