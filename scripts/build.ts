@@ -23,57 +23,12 @@ import {
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import seaModule from '@yao-pkg/pkg/lib-es5/sea.js';
-import { type Options, build as tsup } from 'tsup';
+import { bundle, commit, version } from './bundle.ts';
 import { makeCodeCaches, nodeFlags, startSource } from './code-cache.ts';
+import { writePapers } from './papers.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const executableBytesMax = 130 * 1024 * 1024;
-
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-  version: string;
-};
-const commit = readFileSync(join(root, 'build/commit'), 'utf8').trim();
-
-/** The index of clipanion loads its whole parser, and most of the console needs only its forms. */
-const lazyClipanion: NonNullable<Options['esbuildPlugins']>[number] = {
-  name: 'lazy-clipanion',
-  setup(build) {
-    const path = join(root, 'scripts/clipanion.cjs');
-    build.onResolve({ filter: /^clipanion$/ }, () => ({ path }));
-  },
-};
-
-async function bundle(directory: string): Promise<void> {
-  await tsup({
-    config: false,
-    entry: {
-      main: join(root, 'src/main.ts'),
-      console: join(root, 'src/console.ts'),
-      notify: join(root, 'src/notify.io.ts'),
-    },
-    esbuildPlugins: [lazyClipanion],
-    outDir: directory,
-    format: 'cjs',
-    platform: 'node',
-    target: 'node26',
-    noExternal: [/.*/u],
-    // Without the prefix node:sqlite, node:sea and node:ffi are not found in the executable.
-    removeNodeProtocol: false,
-    minify: true,
-    // Error names and class names are read by people, in logs and stacks.
-    esbuildOptions: (options) => {
-      options.keepNames = true;
-      options.legalComments = 'none';
-    },
-    outExtension: () => ({ js: '.cjs' }),
-    define: {
-      LOTC_VERSION: JSON.stringify(version),
-      LOTC_COMMIT: JSON.stringify(commit),
-      'import.meta.dirname': '"/"',
-    },
-    silent: true,
-  });
-}
 
 function stripNode(directory: string): string {
   const bare = join(directory, 'node');
@@ -140,6 +95,7 @@ try {
   copyFileSync(join(work, 'main.cjs'), join(work, 'kept.cjs'));
   renameSync(join(work, 'kept.cjs'), join(root, 'build/main.cjs'));
   renameSync(executable, join(root, 'dist/lotc'));
+  writePapers(version, commit);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   console.log(`dist/lotc: ${(bytes / 1024 / 1024).toFixed(1)} MiB, made in ${seconds} s`);
 } finally {
