@@ -157,6 +157,8 @@ export const limits = {
   keepRuns: 100,
   keepForMs: 30 * 86_400_000,
   statsEveryMs: 5_000,
+  /** With less than this free, what programs write to their logs is about to be refused. */
+  diskFullBytes: 1 * MiB,
   /** Of each run: five minutes as they were read, then one for each half minute of an hour. */
   historyFineReadings: 60,
   historyCoarseReadings: 121,

@@ -14,6 +14,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LotcError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import { step } from '../base/step.io.ts';
 import { isFull } from './database.io.ts';
 import { syncDirectory } from './durable.io.ts';
 import { Reserve } from './reserve.io.ts';
@@ -153,7 +154,9 @@ class LogTables implements TableStore {
 
   async #send(batch: readonly Pending[]): Promise<void> {
     try {
+      step('commit: begun');
       await this.#append(batch.map(({ part }) => part));
+      step('commit: durable');
       for (const { resolve } of batch) resolve();
       if (this.#end > this.#shortenAt) await this.#shorten();
     } catch (error) {

@@ -28,6 +28,7 @@ const PACE_MS_PER_BUSY = 1;
 /** The indexers of one agent, which share a pace. */
 export class LogIndexers {
   readonly #nowUs: () => number;
+  readonly #followed = new Map<string, LogIndexer>();
   #busy = 0;
 
   /** `nowUs`: true time. */
@@ -44,6 +45,21 @@ export class LogIndexers {
         this.#busy += change;
       },
     });
+  }
+
+  /** Indexes a directory until it is left; what is followed already goes on. */
+  follow(directory: string): void {
+    if (!this.#followed.has(directory)) this.#followed.set(directory, this.start(directory));
+  }
+
+  async leave(directory: string): Promise<void> {
+    const indexer = this.#followed.get(directory);
+    this.#followed.delete(directory);
+    await indexer?.stop();
+  }
+
+  async leaveAll(): Promise<void> {
+    for (const directory of this.#followed.keys()) await this.leave(directory);
   }
 }
 

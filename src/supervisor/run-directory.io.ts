@@ -7,10 +7,11 @@
  * Making them is five calls that are done at once: handing each to a thread costs far more than the
  * call. Nothing here follows a link a user may have put there; see `remove-tree.io.ts`.
  */
-import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
 import { chmod, lchown, lstat, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LotcError } from '../base/errors.ts';
+import { step } from '../base/step.io.ts';
 import { dataPaths, isRunName, paths, type RunPaths } from './paths.ts';
 import { removeTree } from './remove-tree.io.ts';
 
@@ -91,13 +92,25 @@ export async function giveRun(
   for (const path of directories.reverse()) await lchown(path, owner.uid, owner.gid);
 }
 
-/** Makes room for another launch of a claimed run: what the one before left behind goes. */
-export async function clearLaunch(dir: string, run: string, launch: number): Promise<RunPaths> {
-  const before = paths(dir, run, launch - 1);
+/** Makes room for a launch: what bars its sockets, or one that was cut short had bound. */
+export function clearLaunch(dir: string, run: string, launch: number): RunPaths {
   const places = paths(dir, run, launch);
-  const left = [before.socket, before.notify, before.exit, places.socket, places.notify];
-  for (const path of left) await rm(path, { force: true });
+  for (const path of [places.socket, places.notify]) unlinkIfThere(path);
   return places;
+}
+
+/** What a launch left behind, once another has followed it. */
+export function dropLaunch(dir: string, run: string, launch: number): void {
+  const { socket, notify, exit } = paths(dir, run, launch);
+  for (const path of [socket, notify, exit]) unlinkIfThere(path);
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+  }
 }
 
 /** Every run that was claimed and not removed, in no order; other names are left out. */
@@ -113,6 +126,7 @@ export function listRuns(dir: string): string[] {
  */
 export async function removeRun(dir: string, run: string, shortBase?: string): Promise<void> {
   if (!isRunName(run)) throw new LotcError('internal', `no run id: ${run}`);
+  step('remove: begun');
   const places = paths(dir, run, 0, shortBase);
   await discard(dir, places.directory, run);
   const { sockets, notify } = dataPaths(dir, shortBase);
@@ -122,6 +136,7 @@ export async function removeRun(dir: string, run: string, shortBase?: string): P
       if (isIts) await rm(join(directory, name), { force: true });
     }
   }
+  step('remove: files gone');
   await discard(dir, places.record, `${run}.record`);
 }
 

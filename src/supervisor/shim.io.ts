@@ -9,6 +9,7 @@
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { step } from '../base/step.io.ts';
 import { encodeLaunch, type Launch } from './launch.ts';
 import {
   EventLines,
@@ -59,7 +60,9 @@ export function launchShim(path: string, launch: Launch, on: ShimListener): Shim
   const channel = spawnShim(path, stdio, (errno) => on({ kind: 'failed', step: 'shim', errno }));
   stdio.close();
   if (stdio.terminal !== undefined) keepTerminal(launch.socket, stdio.terminal);
+  step('launch: shim started');
   channel.write(bytes);
+  step('launch: told');
   return listen(channel, on, stdio.terminal);
 }
 
@@ -132,6 +135,7 @@ function listen(channel: Duplex, on: ShimListener, terminal: Terminal | undefine
   let open = true;
   let told = Promise.resolve();
   const tell = (event: ShimEvent): void => {
+    step(`shim: ${event.kind}`);
     if (open) on(event);
     if (event.kind === 'detached') open = false;
     // It was the last word: the shim's own end need not be waited for.

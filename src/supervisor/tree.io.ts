@@ -11,6 +11,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LotcError } from '../base/errors.ts';
+import { step } from '../base/step.io.ts';
 import { type Containment, leaveContainment, makeRunGroup } from './containment.io.ts';
 import {
   freezeGroup,
@@ -44,6 +45,8 @@ export class RunTrees {
   readonly containment: Containment;
   /** Without one nothing is limited. */
   readonly limiter: Limiter | undefined;
+  /** Runs with a group of this agent's making in which nothing was killed yet. */
+  readonly #fresh = new Set<string>();
 
   constructor(containment: Containment, limiter?: Limiter) {
     this.containment = containment;
@@ -75,11 +78,12 @@ export class RunTrees {
    * Makes (or finds) the group of a run, thawed. Returns the path of its cgroup.procs, into which
    * the shim writes its child's pid before exec (`0` is the writer itself); undefined in `walk`.
    */
-  async createRunGroup(run: string): Promise<string | undefined> {
+  createRunGroup(run: string): string | undefined {
     const path = this.#path(run);
     if (path === undefined) return undefined;
     try {
-      if (!makeRunGroup(path)) writeFileSync(join(path, 'cgroup.freeze'), '0');
+      if (makeRunGroup(path)) this.#fresh.add(run);
+      else writeFileSync(join(path, 'cgroup.freeze'), '0');
     } catch (cause) {
       throw new LotcError('io', `cannot make the control group ${path}: ${String(cause)}`, {
         cause,
@@ -88,11 +92,28 @@ export class RunTrees {
     return join(path, 'cgroup.procs');
   }
 
+  /**
+   * Whether another launch may be put into the run's group. Not where `cgroup.kill` was written: a
+   * child that is cloned into such a group dies before it runs (tried on Linux 6.18, where clone3
+   * compares the group's count of kills with that of the parent's group).
+   */
+  isFresh(run: string): boolean {
+    return this.containment.kind !== 'cgroup' || this.#fresh.has(run);
+  }
+
+  /** Something else than this class may have killed what was in the run's group. */
+  notFresh(run: string): void {
+    this.#fresh.delete(run);
+  }
+
   /** False when processes are still in one. Groups that are not there are success. */
   async removeRunGroup(run: string): Promise<boolean> {
     const path = this.#path(run);
+    this.#fresh.delete(run);
     const released = (await this.limiter?.release(run)) ?? true;
-    return (path === undefined || (await removeGroup(path))) && released;
+    const gone = (path === undefined || (await removeGroup(path))) && released;
+    step('tree: group gone');
+    return gone;
   }
 
   /** Runs that have a group: those nobody knows any more are what a crash left behind. */
@@ -107,6 +128,7 @@ export class RunTrees {
 
   /** Resolves when every thread of every process was seen frozen. */
   async freeze(tree: RunTree): Promise<void> {
+    step('tree: freeze');
     const path = this.#path(tree.run);
     const done = await (path === undefined
       ? walkFreeze(tree)
@@ -116,6 +138,7 @@ export class RunTrees {
 
   /** Resolves when nothing is held any more; continues also what had stopped itself, in `walk`. */
   async thaw(tree: RunTree): Promise<void> {
+    step('tree: thaw');
     const path = this.#path(tree.run);
     const done = await (path === undefined ? walkThaw(tree) : onGroup(path, thawGroup));
     if (!done) throw tooLate(tree.run, 'thawed');
@@ -134,13 +157,16 @@ export class RunTrees {
    * is walked as well: it finds who moved out of the group, and a child that had not yet joined.
    */
   async killTree(tree: RunTree): Promise<void> {
+    step('tree: kill');
     const { containment } = this;
     const path = this.#path(tree.run);
     let gone = true;
     if (containment.kind === 'cgroup' && path !== undefined) {
+      this.#fresh.delete(tree.run);
       gone = await killGroup(path, containment.hasKill);
     }
     if (path === undefined || tree.shim !== undefined) gone = (await walkKill(tree)) && gone;
+    step('tree: killed');
     if (!gone) throw tooLate(tree.run, 'killed');
   }
 
@@ -150,6 +176,7 @@ export class RunTrees {
    * `wake` sends CONT after it, so that what is stopped can act on it. Returns how many were told.
    */
   async signalTree(tree: RunTree, signal: NodeJS.Signals | number, wake = false): Promise<number> {
+    step('tree: signal');
     const told = new Set<string>();
     for (let look = 0; look < SIGNAL_LOOKS_MAX; look += 1) {
       const fresh = (await this.#stats(tree)).filter((stat) => !told.has(key(stat)));
@@ -159,6 +186,7 @@ export class RunTrees {
         if (signalSame(stat, signal) && wake) signalSame(stat, 'SIGCONT');
       }
     }
+    step('tree: signalled');
     return told.size;
   }
 

@@ -2,7 +2,7 @@
  * What an agent finds that is not of its own making: itself before an upgrade, a machine that was
  * rebooted, orphans of a container, a stranger under the pid of a process that was its own.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -62,7 +62,8 @@ test('SIGHUP right at the start, and together with SIGTERM', async () => {
   rmSync(lock);
   agent.start(server);
   await until('the lock', () => existsSync(lock));
-  await again(server, () => agent.child?.kill('SIGHUP'));
+  agent.child?.kill('SIGHUP');
+  await until('both lives', () => agent.log.split('"connected"').length === 4);
   agent.child?.kill('SIGHUP');
   agent.child?.kill('SIGTERM');
   expect(await agent.exit()).toBe(0);
@@ -156,7 +157,7 @@ test('a stranger under the pids of a process and its shim is left alone', async 
     const [program = '', ...rest] = [...space, ...words];
     return execFileSync(program, rest, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   };
-  await server.start(1, 'R1', ['/bin/sh', '-c', 'sleep 1000']);
+  await server.start(1, 'R1', ['/bin/sleep', '1001']);
   const { pid = 0 } = await server.state('R1', 'running');
   const shim = Number(inside('ps', '-o', 'ppid=', String(pid)));
   const own = inside('ps', '-e', '-o', 'pid=,args=').split('\n');
@@ -177,4 +178,28 @@ test('a stranger under the pids of a process and its shim is left alone', async 
   expect((await server.state('R1', 'lost')).reason).toMatch(/^the shim died/);
   const strangers = inside('ps', '-o', 'args=', '-p', `${pid},${shim}`);
   expect(strangers.trim().split('\n')).toEqual(['sleep 1000', 'sleep 1000']);
+});
+
+test('a shim of another version is served by, and its words are enough', async () => {
+  const { server, agent } = await joined();
+  const run = `R1${process.pid}`;
+  await server.start(1, run, ['/bin/sleep', '1000']);
+  const pid = agent.saw((await server.state(run, 'running')).pid);
+  const shim = agent.shimOf(pid);
+  await agent.kill();
+  process.kill(shim, 'SIGKILL');
+  const socket = join(agent.data, 'private/s', run);
+  rmSync(socket);
+  const other = spawn(process.execPath, [
+    join(import.meta.dirname, 'old-shim.ts'),
+    socket,
+    `${pid}`,
+  ]);
+  agent.saw(other.pid);
+  await until('its socket', () => existsSync(socket));
+  await again(server, () => agent.start(server));
+  await server.order(2, 'suspend', run);
+  expect(await server.answer(2)).toMatchObject({ ok: true });
+  await server.order(3, 'stop', run);
+  expect(await server.state(run, 'exited')).toMatchObject({ exitCode: 5 });
 });

@@ -1,5 +1,5 @@
 /** Restart policy with real programs: the same run again, never two, whenever the agent dies. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { AgentProcess, isRunning, ScriptedServer, until } from './script.ts';
@@ -45,6 +45,7 @@ test('always: killed, it lives again in its run, with its files; stopped, it sta
   const spec = { command, restart: 'always', ...quick };
   await server.start(1, 'R1', command, { task: 't', spec });
   const first = agent.saw((await server.state('R1', 'running')).pid);
+  await until('its file', () => existsSync(join(agent.data, 'runs/R1/work/there')));
   process.kill(first, 'SIGKILL');
   const again = await until('the second launch', () =>
     server.rows('R1').find((row) => row.processState === 'running' && row.restarts === 1),

@@ -54,6 +54,8 @@ export class ScriptedServer implements AsyncDisposable {
   #listener: Listener | undefined;
   #items: Item[] = [];
   #generation = 0;
+  /** What the agent has, as far as it was sent to this connection. */
+  #base = 0;
   link: Link | undefined;
   hellos: Req<'hostHello'>[] = [];
   reports: Report[] = [];
@@ -114,9 +116,10 @@ export class ScriptedServer implements AsyncDisposable {
 
   /** Sends what is assigned now as the next difference; resolves when it is durable there. */
   async assign(items: readonly Partial<Item>[], removed: readonly string[] = []): Promise<void> {
-    const base = this.#generation;
+    const base = this.#base;
     this.#generation += 1;
     const generation = this.#generation;
+    this.#base = generation;
     const made = items.map((item) => ({ ...item, generation }) as Item);
     this.#items = [...this.#items, ...made].filter((item) => !removed.includes(item.item));
     await this.link?.request('synAssign', { generation, base, items: made, removed });
@@ -214,7 +217,8 @@ export class ScriptedServer implements AsyncDisposable {
       link.refuse({ errorCode: errorCodes[refused].number, text: `no: ${refused}` });
       return;
     }
-    this.#generation = Math.max(this.#generation, body.generation ?? 0);
+    this.#base = body.generation ?? 0;
+    this.#generation = Math.max(this.#generation, this.#base);
     link.welcome({
       ...{ build: 'test', features: [], fleet: FLEET, at: Date.now() * 1000, heartbeatMs: 300 },
       ...{ journal: 'j1', seq: 1, after: this.reports.at(-1)?.seq ?? 0, node: 'n1' },

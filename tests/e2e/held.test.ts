@@ -1,5 +1,12 @@
 /** Processes outlive what happens to their agent: upgrades, good and bad, and its orderly end. */
-import { copyFileSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { executable, Fleet, type Role, until } from './fleet.ts';
 
@@ -96,3 +103,43 @@ test('an orderly end leaves processes; with --stop-processes none is left', asyn
   expect((await ps('rests', 'deaf')).map((row) => row.state)).toEqual(['exited', 'exited']);
 });
 const deaf = 'trap "" TERM; while :; do sleep 1; done';
+
+test('the disk of the logs is full: the program is told, the agent goes on, an event says so', async () => {
+  fleet.tmpfs('a-n2', '48m');
+  const role = await fleet.agent('n2');
+  await fleet.online('n2');
+  const loud = 'head -c 80000000 /dev/zero; echo "ended with $?" >&2; exec sleep 1000';
+  await fleet.must([
+    'task',
+    'create',
+    'loud',
+    '--on',
+    'n2',
+    '--',
+    'sh',
+    '-c',
+    `(${loud}) 2> ${fleet.path('said')}`,
+  ]);
+  await fleet.must(['start', 'loud', '--wait']);
+  await until(
+    () =>
+      existsSync(fleet.path('said')) &&
+      readFileSync(fleet.path('said'), 'utf8').includes('ended with 1'),
+    30_000,
+  );
+  expect(readFileSync(fleet.path('said'), 'utf8')).toContain('No space left on device');
+  const warned = async (): Promise<string[]> => {
+    const events = await fleet.json<{ kind: string; text: string }[]>(['events']);
+    return events.filter(({ kind }) => kind === 'node-warned').map(({ text }) => text);
+  };
+  await until(async () => (await warned()).length > 0, 20_000);
+  expect(await warned()).toEqual([expect.stringMatching(/^node n2 has no room left on the disk/)]);
+  expect(role.alive).toBe(true);
+  expect((await fleet.admin(['kill', 'loud', '--wait'])).code).toBe(0);
+  expect(await ps('loud')).toMatchObject([{ state: 'exited' }]);
+  fleet.tmpfs('a-n2', '148m');
+  await fleet.must(['task', 'create', 'quiet', '--on', 'n2', '--', 'echo', 'here']);
+  await fleet.must(['start', 'quiet', '--wait']);
+  await fleet.must(['wait', 'quiet', '--timeout', '20s']);
+  expect(await fleet.must(['logs', 'quiet'])).toBe('here\n');
+});

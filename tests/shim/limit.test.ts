@@ -37,7 +37,7 @@ describe('limits', () => {
   });
 
   async function python(script: string, limits: ResourceLimits) {
-    const group = await trees.createRunGroup('R1');
+    const group = trees.createRunGroup('R1');
     const held = limiter.hold('R1', limits, 0);
     run.start(built.path, ['python3', '-c', script], {
       cgroups: [...(group === undefined ? [] : [group]), ...held.cgroups],

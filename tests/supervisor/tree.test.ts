@@ -42,7 +42,7 @@ async function begin(kind: Containment['kind'], mode: string, count: number): Pr
   const trees = new RunTrees(kind === 'cgroup' ? found : { kind: 'walk', reason: 'asked for' });
   serial += 1;
   const run = `R${process.pid}X${serial}`;
-  const procs = await trees.createRunGroup(run);
+  const procs = trees.createRunGroup(run);
   const started = await fixture.start(mode, count, procs ?? '', { LOTC_RUN: run });
   return {
     trees,
@@ -195,7 +195,7 @@ test('a delegated group holds a tree of its own', async () => {
     const inside = await detectContainment({ instance, mounts: ['/proc', delegated] });
     expect(inside).toMatchObject({ kind: 'cgroup', base: `${delegated}/lotc/${instance}` });
     const trees = new RunTrees(inside);
-    await using started = await fixture.start('double', 2, await trees.createRunGroup('R1'));
+    await using started = await fixture.start('double', 2, trees.createRunGroup('R1'));
     expect(await trees.members({ run: 'R1', shim: undefined })).toHaveLength(3);
     await trees.killTree({ run: 'R1', shim: started.shim });
     expect(await trees.removeRunGroup('R1')).toBe(true);

@@ -46,25 +46,27 @@ export interface AgentOptions {
 
 /** Runs until it is told to stop; the exit code. */
 export async function runAgent(options: AgentOptions): Promise<number> {
-  let why: string | undefined;
+  let stopping: Stopping | undefined;
+  let isUpgrade = false;
   const code = await runDaemon('agent', async (log) => {
-    why = await serve(options, log);
+    stopping = stopSignal(log);
+    isUpgrade = await serve(options, log, stopping);
   });
-  if (why === UPGRADE) becomeSuccessor();
+  // Told to end while it made room for its successor, it ends.
+  if (isUpgrade && stopping?.signal.aborted === false) becomeSuccessor();
+  stopping?.release();
   return code;
 }
 
-/** Why it ended. */
-async function serve(options: AgentOptions, log: Log): Promise<string | undefined> {
+/** Whether it ended to make room for its successor. */
+async function serve(options: AgentOptions, log: Log, stopping: Stopping): Promise<boolean> {
   const data = resolve(options.data);
-  const stopping = stopSignal(log);
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => stopping.release());
   stack.use(lockDirectory(data, 'agent'));
   reapChildren();
   const instance = await openInstance(data, options.acceptCopy);
   const identity = await join(options, { data, instance, log, signal: stopping.signal });
-  if (!identity) return undefined;
+  if (!identity) return false;
   const node = stack.use(await startNode({ ...options, data, instance, identity, log }));
   const { containment } = node;
   const facts = { node: identity.node, pid: process.pid, version: build.version, containment };
@@ -74,8 +76,7 @@ async function serve(options: AgentOptions, log: Log): Promise<string | undefine
   await notify(why === UPGRADE ? reloading() : 'STOPPING=1', log);
   if (options.stopProcesses && why !== UPGRADE) await node.stopAll();
   await node.leave(why);
-  // Told to end while it was leaving for its successor, it ends.
-  return stopping.signal.aborted ? undefined : why;
+  return why === UPGRADE;
 }
 
 /** What systemd's `Type=notify-reload` waits for; READY=1 is the successor's. */

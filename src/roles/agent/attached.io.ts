@@ -5,7 +5,7 @@
  * before it starts anything, so whoever takes the name first settles whether the run was launched.
  */
 import { closeSync, lstatSync, openSync } from 'node:fs';
-import type { LogIndexer } from '../../supervisor/log-indexer.io.ts';
+import { step } from '../../base/step.io.ts';
 import { paths } from '../../supervisor/paths.ts';
 import { bootId } from '../../supervisor/proc.io.ts';
 import { launchFault } from '../../supervisor/reason.ts';
@@ -24,7 +24,6 @@ export interface Attached extends Said {
   readonly launch: number;
   handle: ShimHandle | undefined;
   shim: ProcessIdentity | undefined;
-  indexer?: LogIndexer | undefined;
   program: string;
   cwd: string | undefined;
   /** True time until which the program is held at its gate. */
@@ -61,10 +60,12 @@ export async function inspectRun(
   let record = await readRecord(places.exit);
   if (!attached.handle && !record && sameBoot) {
     const barred = bar(places.socket);
+    step('boot: name barred');
     if (!barred) attached.handle = await attachLate(places.socket, hear);
     record = attached.handle ? undefined : await readRecord(places.exit);
     if (barred && !record) return { found: { run, launch, found: { kind: 'unlaunched' } } };
   }
+  step('boot: run inspected');
   if (attached.handle) {
     await said(attached);
     return { found: { ...what, found: { kind: 'alive', frozen: false } }, attached };

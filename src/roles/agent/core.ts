@@ -183,6 +183,9 @@ export class AgentCore {
           this.#runs.apply(process.run, { event: 'want-stop' });
         }
         break;
+      case 'warned':
+        this.#reports.event({ eventKind: 'node-warned', text: event.text }, event.time.atUs);
+        break;
       case 'tick':
         this.#tick();
         break;

@@ -160,6 +160,8 @@ export type AgentEvent = { readonly time: Time } & (
     }
   /** Every run that lives shall stop (`--stop-processes`). */
   | { readonly type: 'stop-all' }
+  /** Of the node itself, in words. */
+  | { readonly type: 'warned'; readonly text: string }
   | { readonly type: 'tick' }
 );
 

@@ -93,6 +93,9 @@ export class Hearing {
       case 'unknown':
         log('warn', 'the shim said something unexpected', { run, ...event });
         break;
+      case 'acted':
+        this.#options.trees.notFresh(run);
+        break;
       default:
         break;
     }

@@ -1,4 +1,7 @@
-/** Work on one thing is done in the order it was asked for; different things do not wait. */
+/**
+ * Work on one thing is done in the order it was asked for; different things do not wait. What
+ * nothing stands before begins in the call itself.
+ */
 export class InOrder {
   readonly #tails = new Map<string, { readonly done: Promise<void> }>();
   readonly #failed: (key: string, error: unknown) => void;
@@ -15,7 +18,7 @@ export class InOrder {
     this.#tails.set(key, mine);
     const work = async (): Promise<void> => {
       try {
-        await before;
+        if (before) await before;
         await act();
       } catch (error) {
         this.#failed(key, error);

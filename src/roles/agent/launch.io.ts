@@ -6,6 +6,7 @@
 import { isAbsolute, join } from 'node:path';
 import { type ErrorCode, LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
+import { step } from '../../base/step.io.ts';
 import { materialize } from '../../store/materialize.io.ts';
 import { buildEnvironment } from '../../supervisor/environment.ts';
 import type { Launch } from '../../supervisor/launch.ts';
@@ -39,38 +40,56 @@ const UMASK = 0o077;
 /** A protected agent must not make what it starts unkillable for the kernel. */
 const OOM_SCORE_ADJ = 0;
 
-export async function prepareLaunch(options: LaunchOptions): Promise<Launch> {
+/** Before a run's first launch: its directories, made once, with its code in them. */
+export async function claimLaunch({ directory, run, order, bundle }: LaunchOptions): Promise<void> {
+  step('launch: begun');
   try {
-    return await prepare(options);
+    const { spec } = order;
+    const user = resolveUser(spec?.user);
+    const owner = spec?.user === undefined ? undefined : user;
+    const files = spec === undefined ? [] : secretsOf(spec).files;
+    const { record } = await claim({ directory, run, bundle, files, owner });
+    if (order.stdin || order.tty) await makeFifo(join(record, 'stdin'));
+    step('launch: claimed');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException & { code?: string };
-    if (error instanceof LotcError) throw new LaunchError(error.code, error.message);
-    const full = code === 'ENOSPC' || code === 'EDQUOT';
-    const known: ErrorCode = full ? 'disk-full' : 'exec-failed';
-    throw new LaunchError(known, `cannot prepare the run: ${full ? 'no space left' : message}`);
+    throw refusal(error);
   }
 }
 
-async function prepare(options: LaunchOptions): Promise<Launch> {
-  const { directory, run, order, launch, bundle, trees } = options;
+/**
+ * What the shim of the next launch is told. Nothing here waits: of a process that begins again all
+ * of it lies between its end and its successor.
+ */
+export function planLaunch(options: LaunchOptions): Launch {
+  try {
+    return plan(options);
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+function refusal(error: unknown): LaunchError {
+  const { code, message } = error as NodeJS.ErrnoException & { code?: string };
+  if (error instanceof LotcError) return new LaunchError(error.code, error.message);
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  const known: ErrorCode = full ? 'disk-full' : 'exec-failed';
+  return new LaunchError(known, `cannot prepare the run: ${full ? 'no space left' : message}`);
+}
+
+function plan(options: LaunchOptions): Launch {
+  const { directory, run, order, launch, trees } = options;
   const { spec } = order;
   const [program, ...rest] = [...(spec?.command ?? []), ...(order.arguments ?? [])];
   if (!spec || program === undefined) throw new LotcError('exec-failed', 'there is no command');
   const user = resolveUser(spec.user);
-  const places =
-    launch > 0
-      ? await clearLaunch(directory, run, launch)
-      : await claim({
-          ...{ directory, run, bundle, files: secretsOf(spec).files },
-          owner: spec.user === undefined ? undefined : user,
-        });
+  const places = launch > 0 ? clearLaunch(directory, run, launch) : paths(directory, run);
+  step('launch: cleared');
   const stdin = order.stdin || order.tty ? join(places.record, 'stdin') : undefined;
-  if (stdin !== undefined && launch === 0) await makeFifo(stdin);
-  // A run that begins again begins to count again what the kernel kills for want of memory.
-  if (launch > 0 && spec.memoryMaxBytes !== undefined) await trees.removeRunGroup(run);
-  const group = await trees.createRunGroup(run);
+  const group = trees.createRunGroup(run);
   const held = trees.limit(run, limitsOf(spec), user.uid);
+  step('launch: grouped');
   writeOrder(places.order, order, launch);
+  step('launch: ordered');
   return {
     ...surroundings(options, places, user),
     socket: places.socket,
@@ -151,13 +170,13 @@ interface Claim {
 
 /** A run's directories, made once: its restarts find them as the launches before left them. */
 async function claim({ directory, run, bundle, files, owner }: Claim): Promise<RunPaths> {
-  const { claimed, paths } = await claimRun(directory, run);
+  const { claimed, paths: places } = await claimRun(directory, run);
   if (!claimed) throw new LotcError('exists', `run ${run} was begun before`);
-  if (bundle !== undefined) await materialize(bundle, paths.work);
+  if (bundle !== undefined) await materialize(bundle, places.work);
   // Before the directory is its user's: nothing of ours is ever written into that.
-  writeSecrets(paths, files);
-  if (owner !== undefined) await giveRun(paths, owner);
-  return paths;
+  writeSecrets(places, files);
+  if (owner !== undefined) await giveRun(places, owner);
+  return places;
 }
 
 function directoryOf(cwd: string | undefined, { work }: RunPaths): string {

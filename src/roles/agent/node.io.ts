@@ -89,7 +89,9 @@ export class Node implements AsyncDisposable {
     this.#inputs = new Inputs({ directory, runner: this.#runner, run });
     this.#output = new Output({ directory, nowUs, run, row });
     const liveRuns = (): readonly StoredRun[] => this.#core.liveRuns();
-    const samples = new Samples({ directory, clock, trees, runner: this.#runner, liveRuns, emit });
+    const warn = (text: string): void => this.feed({ type: 'warned', text });
+    const watched = { directory, clock, trees, runner: this.#runner, liveRuns };
+    const samples = new Samples({ ...watched, emit, warn });
     this.#line = new Line(options, {
       ...{
         samples,

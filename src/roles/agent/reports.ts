@@ -70,12 +70,17 @@ export class Reports {
     this.#add({ entry: 'order', order, answer }, at);
   }
 
-  /** What happened to a run that its row does not show. */
+  /** What its row does not show of a run; without one, of the node. */
   event(
-    event: { eventKind: string; text: string; run: string; task?: string | undefined },
+    about: {
+      eventKind: string;
+      text: string;
+      run?: string | undefined;
+      task?: string | undefined;
+    },
     at: number,
   ): void {
-    this.#add({ entry: 'event', ...event }, at);
+    this.#add({ entry: 'event', ...about }, at);
   }
 
   fire(fire: Shape<'fire'>, at: number): void {

@@ -11,7 +11,7 @@ import { signalNumber } from '../../base/signals.ts';
 import type { SystemClock } from '../../scheduler/system-clock.ts';
 import type { LogIndexers } from '../../supervisor/log-indexer.io.ts';
 import { paths } from '../../supervisor/paths.ts';
-import { removeRun } from '../../supervisor/run-directory.io.ts';
+import { dropLaunch, removeRun } from '../../supervisor/run-directory.io.ts';
 import { launchShim, type ShimHandle } from '../../supervisor/shim.io.ts';
 import type { ShimEvent } from '../../supervisor/shim.ts';
 import type { RunTree, RunTrees } from '../../supervisor/tree.io.ts';
@@ -20,7 +20,7 @@ import { type Attached, inspectRun, newAttached } from './attached.io.ts';
 import type { FoundRun, Item, RunEvent } from './events.ts';
 import { Hearing } from './hearing.io.ts';
 import { InOrder } from './in-order.ts';
-import { LaunchError, prepareLaunch } from './launch.io.ts';
+import { claimLaunch, LaunchError, planLaunch } from './launch.io.ts';
 import { forgetSecrets } from './secrets.io.ts';
 import { Watch } from './watch.io.ts';
 
@@ -97,7 +97,7 @@ export class Runner {
     const held = attached.held ?? [];
     attached.held = undefined;
     for (const event of held) this.#hearing.hear(run, attached, event);
-    this.#index(run, attached);
+    this.#options.indexers.follow(attached.logs);
   }
 
   /** Whether it still could be cancelled, the shim tells. */
@@ -175,9 +175,10 @@ export class Runner {
   release(run: string): void {
     this.watch.forget(run);
     this.#turns.do(run, async () => {
-      await this.#attached.get(run)?.indexer?.stop();
-      const { directory, trees, log } = this.#options;
-      await forgetSecrets(paths(directory, run), log);
+      const { directory, indexers, trees, log } = this.#options;
+      const places = paths(directory, run);
+      await indexers.leave(places.logs);
+      await forgetSecrets(places, log);
       if (!(await trees.removeRunGroup(run).catch(() => false))) {
         log('warn', 'a control group is still busy', { run });
       }
@@ -216,14 +217,18 @@ export class Runner {
   async close(): Promise<void> {
     this.watch.close();
     for (const { handle } of this.#attached.values()) handle?.close();
-    for (const { indexer } of this.#attached.values()) await indexer?.stop();
+    await this.#options.indexers.leaveAll();
   }
 
   async #launch(run: string, order: Item, { launch, gateUs }: Launching): Promise<void> {
-    const { clock, directory, trees, shim } = this.#options;
+    const { clock, directory, indexers, shim, trees } = this.#options;
+    const node = this.#options.node();
     const bundle = order.digest === undefined ? undefined : this.#options.bundle(order.digest);
-    const what = { directory, run, order, launch, node: this.#options.node(), bundle, trees };
-    const plan = await prepareLaunch(what);
+    const what = { directory, run, order, launch, node, bundle, trees };
+    if (launch === 0) await claimLaunch(what);
+    // With a limit it begins to count again what the kernel kills for want of memory.
+    else if (order.spec?.memoryMaxBytes || !trees.isFresh(run)) await trees.removeRunGroup(run);
+    const plan = planLaunch(what);
     const { logs } = paths(directory, run);
     const attached = newAttached({ order, launch, cwd: plan.cwd, logs });
     this.#attached.set(run, attached);
@@ -233,11 +238,8 @@ export class Runner {
     const gated = isAhead ? { ...plan, gateAtUs: atUs } : plan;
     const hear = (event: ShimEvent): void => this.#hearing.hear(run, attached, event);
     attached.handle = launchShim(shim, gated, hear);
-    this.#index(run, attached);
-  }
-
-  #index(run: string, attached: Attached): void {
-    attached.indexer ??= this.#options.indexers.start(paths(this.#options.directory, run).logs);
+    if (launch > 0) dropLaunch(directory, run, launch - 1);
+    indexers.follow(logs);
   }
 
   #tree(run: string): RunTree {

@@ -92,8 +92,7 @@ export class Runs {
 
   /** A new run, pending until what it needs is there. */
   create(order: Item, { isNews = false }: { readonly isNews?: boolean } = {}): StoredRun {
-    const run = order.run ?? '';
-    const { spec } = order;
+    const { run = '', spec } = order;
     const rule = { signal: spec?.stopSignal, graceMs: spec?.stopGraceMs };
     const stored: StoredRun = { process: newProcess(run, this.#ports.time().atUs, rule), order };
     // The server made this run: that it is pending is no news. One of a firing is made here.
@@ -130,18 +129,21 @@ export class Runs {
 
   /** A run that has just ended may live again, by its task's policy: then it never had ended. */
   #judgeEnd(before: Process, step: Step, order: Item): Step {
-    const { state } = step.process;
     if (hasEnded(before.state) || before.state === 'backoff') return step;
-    if (state !== 'exited' && state !== 'lost') return step;
+    if (!['exited', 'lost'].includes(step.process.state)) return step;
     const time = this.#ports.time();
     const verdict = revivalOf(step.process, order, time);
     if (verdict.kind === 'stays') return step;
+    if (verdict.kind === 'used-up') {
+      const next = advance(step.process, { event: 'use-up', reason: verdict.reason }, time);
+      return { process: next.process, actions: [...step.actions, ...next.actions] };
+    }
     const { reason } = verdict;
-    const next =
-      verdict.kind === 'again'
-        ? advance(step.process, { event: 'revive', reason, revival: verdict }, time)
-        : advance(step.process, { event: 'use-up', reason }, time);
-    return { process: next.process, actions: [...step.actions, ...next.actions] };
+    const waits = advance(step.process, { event: 'revive', reason, revival: verdict }, time);
+    const next = verdict.inMs > 0 ? waits : advance(waits.process, { event: 'deadline' }, time);
+    // Its control group and the index of its logs are those of its next launch.
+    const actions = step.actions.filter((action) => action !== 'release');
+    return { process: next.process, actions: [...actions, ...next.actions] };
   }
 
   /** Facts beside its state, which stays as it is. */

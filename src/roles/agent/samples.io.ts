@@ -22,6 +22,8 @@ export interface SamplesOptions {
   readonly runner: Runner;
   readonly liveRuns: () => readonly StoredRun[];
   readonly emit: (run: string, event: RunEvent) => void;
+  /** Of the node, in words. */
+  readonly warn: (text: string) => void;
 }
 
 /** Under which the node's own readings are kept; no run is called so. */
@@ -33,6 +35,7 @@ export class Samples {
   readonly #sampler: Sampler;
   readonly #history = new History();
   readonly #memory = new Threshold();
+  readonly #disk = new Threshold();
   readonly #timer: NodeJS.Timeout;
   #measuring: Promise<void> | undefined;
   #last: readonly Shape<'sample'>[] = [];
@@ -99,7 +102,7 @@ export class Samples {
     const { node, runs } = await this.#sampler.sampleAll(sources);
     const stored = new Map(live.map((one) => [one.process.run, one]));
     const { atUs, ...rest } = node;
-    this.#diskFreeBytes = node.diskFreeBytes;
+    this.#watchDisk(node.diskFreeBytes);
     this.#last = [
       { at: atUs, ...rest },
       ...runs.map(({ atUs: at, ...sample }) => ({
@@ -113,6 +116,15 @@ export class Samples {
     this.#history.keep(known);
     this.#memory.keep(known);
     for (const { run, memoryBytes } of runs) this.#watchMemory(stored.get(run), memoryBytes);
+  }
+
+  /** The programs get the error from write(2); nobody else would hear of it. */
+  #watchDisk(freeBytes: number): void {
+    this.#diskFreeBytes = freeBytes;
+    const used = limits.diskFullBytes / Math.max(1, freeBytes);
+    if (!this.#disk.crossed(NODE, used, 1)) return;
+    const text = `has no room left on the disk of its data directory (${roughSizeBytes(freeBytes)} free)`;
+    this.#options.warn(`${text}: output of processes is lost`);
   }
 
   #watchMemory(stored: StoredRun | undefined, bytes: number): void {

@@ -1,4 +1,5 @@
 /** What a node needs before its core can begin: directories, clock, shim, containment, tables. */
+import { step } from '../../base/step.io.ts';
 import { openClock } from '../../scheduler/clock.io.ts';
 import { openTables } from '../../store/tables.io.ts';
 import { detectContainment } from '../../supervisor/containment.io.ts';
@@ -30,5 +31,6 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     trees: new RunTrees(containment, new Limiter({ containment, instance: options.instance })),
   });
   await node.boot();
+  step('boot: done');
   return node;
 }

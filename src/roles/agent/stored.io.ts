@@ -1,4 +1,5 @@
 /** The core's tables in the table store: values as JSON. */
+import { step } from '../../base/step.io.ts';
 import type { TableStore, TableWrite } from '../../store/tables.ts';
 import { type TableName, type Tables, tableNames, type Write } from './events.ts';
 
@@ -14,6 +15,7 @@ export async function loadTables(store: TableStore): Promise<Tables> {
     ]);
     tables[name] = new Map(entries);
   }
+  step('boot: tables loaded');
   return tables as Tables;
 }
 

@@ -40,8 +40,9 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
   }
   const { eventKind = '', text = '', run, task } = report;
   if (kindsFromNodes.has(eventKind)) {
-    const name = task === undefined ? `run ${run ?? ''}` : `task "${task}"`;
-    const words = `${name} on ${node.name}: ${text}`;
+    const name = task === undefined ? `run ${run}` : `task "${task}"`;
+    const words =
+      run === undefined ? `node ${node.name} ${text}` : `${name} on ${node.name}: ${text}`;
     change.event({ kind: eventKind, text: words, node: node.name, task, run });
   }
   const { bundle, digest, bundleState, reason } = report;
@@ -52,6 +53,7 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
 
 /** What a node may put into the journal in its own words. */
 const kindsFromNodes: ReadonlySet<string> = new Set([
+  'node-warned',
   ...['process-warned', 'process-hung', 'process-alive', 'process-stopped', 'process-continued'],
 ]);
 
