@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { dissectorPath, renderDissector } from '../scripts/render-dissector.ts';
 import { protocolPath, renderProtocol } from '../scripts/render-protocol.ts';
 import { renderSecurity, securityPath } from '../scripts/render-security.ts';
+import { renderStates, statesPath } from '../scripts/render-states.ts';
 
 const protocol = readFileSync(protocolPath, 'utf8');
 const dissector = readFileSync(dissectorPath, 'utf8');
@@ -19,6 +20,17 @@ test('docs/PROTOCOL.md says what the tables of the code say', () => {
 test('docs/SECURITY.md says who may what as the server judges it', () => {
   const security = readFileSync(securityPath, 'utf8');
   expect(security, 'run: node scripts/render-security.ts').toBe(renderSecurity(security));
+});
+
+test('docs/STATES.md says what the table of states and events says', () => {
+  const states = readFileSync(statesPath, 'utf8');
+  expect(states, 'run: node scripts/render-states.ts').toBe(renderStates(states));
+  const moved = states.replace(
+    '| running | want-suspend | freezing |',
+    '| running | want-suspend | x |',
+  );
+  expect(moved).not.toBe(states);
+  expect(renderStates(moved)).toBe(states);
 });
 
 test('every threat of docs/SECURITY.md names tests that are there', () => {
