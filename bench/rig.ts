@@ -147,13 +147,15 @@ export class Rig extends Place {
     return this.admin(...words).trim();
   }
 
-  async startAgents(count: number): Promise<void> {
+  /** `via`: a command that becomes the agent, in surroundings of its making. */
+  async startAgents(count: number, via: readonly string[] = []): Promise<void> {
     const token = this.token(count);
     const [address = ''] = this.identity.addresses;
     const first = this.agents.length;
     for (let at = first + 1; at <= first + count; at += 1) {
       const args = ['--data', this.path(`a${at}`), '--name', `n${at}`, '--server', address];
-      this.agents.push(this.spawn(executable(), ['agent', ...args, '--token', token]));
+      const [program, ...words] = [...via, executable(), 'agent', ...args, '--token', token];
+      this.agents.push(this.spawn(program, words));
     }
     await this.online(first + count);
   }

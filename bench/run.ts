@@ -14,16 +14,23 @@ import { ps, startWait, version } from './rows/cold.ts';
 import { dissectorFlat, dissectorFuzz, dissectorList } from './rows/dissector.ts';
 import { batch, commands } from './rows/durable.ts';
 import { gate } from './rows/gate.ts';
+import { tree } from './rows/held.ts';
 import { idle } from './rows/idle.ts';
+import { kills } from './rows/kills.ts';
+import { loud } from './rows/loud.ts';
 import { runAll, thousand } from './rows/many.ts';
 import { died, firstInstruction } from './rows/orders.ts';
 import { pushOne, pushTen } from './rows/push.ts';
+import { restart } from './rows/restart.ts';
 import { rights } from './rows/rights.ts';
 import { skew } from './rows/skew.ts';
+import { starts } from './rows/starts.ts';
+import { supervised } from './rows/supervised.ts';
 import { watch } from './rows/watch.ts';
 
 const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle, watch],
+  ...[restart, starts, supervised, tree, kills, loud],
   ...[runAll, thousand, pushOne, pushTen],
   ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights],
 ];

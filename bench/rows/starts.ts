@@ -1,0 +1,70 @@
+/** A thousand processes by one command, until the last of them has begun. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { digits, inTurns, median, type Row, sleep } from '../measure.ts';
+import { floor, key, node, Rig } from '../rig.ts';
+
+const COUNT = 1_000;
+const ROUNDS = 3;
+const PATIENCE_MS = 60_000;
+
+export const starts: Row = {
+  name: 'starts',
+  limitMs: 220_000,
+  async run() {
+    await using rig = await Rig.open(1);
+    const stamp = rig.compile('stamp.c', ['-static']);
+    const stamps = rig.path('stamps');
+    const link = await rig.session();
+    const targets = Array.from({ length: COUNT }, (_, n) => `t${n}`);
+    const spec = { command: [stamp, stamps], keepRuns: 1 };
+    for (let at = 0; at < COUNT; at += 100) {
+      const some = targets.slice(at, at + 100);
+      await Promise.all(
+        some.map((task) => link.request('taskAdd', { key: key(), task, spec, mode: 'create' })),
+      );
+    }
+    const [ours = [], bare = []] = await inTurns(ROUNDS, [
+      async () => {
+        const beginMs = nowMs();
+        await link.request('taskRun', { key: key(), targets });
+        const ms = (await lastMs(stamps)) - beginMs;
+        await link.request('retWait', { targets, waitFor: 'exited' });
+        await sleep(1_000);
+        return ms;
+      },
+      async () => {
+        const words = [floor('starts.cjs'), String(COUNT), stamp, stamps];
+        const beginMs = nowMs();
+        await once(spawn(node, words, { stdio: 'ignore' }), 'exit');
+        return (await lastMs(stamps)) - beginMs;
+      },
+    ]);
+    const rate = (ms: number): number => (COUNT / ms) * 1e3;
+    const ratio = median(bare) / median(ours);
+    return [
+      {
+        what: `start of ${COUNT} processes by one command, until the last has begun`,
+        figure: `${digits(rate(median(ours)))} /s`,
+        against: `Node spawn, 8 at a time: ${digits(rate(median(bare)))} /s`,
+        result: `${ratio.toFixed(2)}×`,
+        goal: '≥ 0.5×',
+        met: ratio >= 0.5,
+      },
+    ];
+  },
+};
+
+const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/** When the last of them began; the file goes. */
+async function lastMs(stamps: string): Promise<number> {
+  for (const end = nowMs() + PATIENCE_MS; nowMs() < end; await sleep(5)) {
+    const lines = existsSync(stamps) ? readFileSync(stamps, 'utf8').trim().split('\n') : [];
+    if (lines.length < COUNT) continue;
+    rmSync(stamps);
+    return Math.max(...lines.map(Number)) / 1e6;
+  }
+  throw new Error(`${COUNT} never began`);
+}
