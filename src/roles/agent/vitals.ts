@@ -15,6 +15,7 @@ import type {
 } from '../../supervisor/liveness-rule.ts';
 import { livenessRule } from '../../supervisor/liveness-spec.ts';
 import { extended, isUp, ranMs } from '../../supervisor/process.ts';
+import { Agenda } from './agenda.ts';
 import type { AgentAction, StoredRun, Time, VitalEvent } from './events.ts';
 import type { Reports } from './reports.ts';
 import type { Runs } from './runs.ts';
@@ -45,6 +46,7 @@ const MICROSECONDS = 1_000;
 export class Vitals {
   readonly #ports: VitalPorts;
   readonly #lives = new Map<string, Life>();
+  readonly #agenda = new Agenda();
 
   constructor(ports: VitalPorts) {
     this.#ports = ports;
@@ -111,6 +113,7 @@ export class Vitals {
     const state = this.#ports.runs().get(run)?.process.state;
     if (state === undefined || !isUp(state)) {
       if (state !== 'stopping') this.#lives.delete(run);
+      this.#enter(run);
       if (life.liveness.phase !== 'off') this.#step(run, life, { event: 'ended' });
       return;
     }
@@ -120,18 +123,14 @@ export class Vitals {
   }
 
   get deadlineMs(): number | undefined {
-    let first: number | undefined;
-    for (const life of this.#lives.values()) {
-      for (const ms of [livenessDueMs(life.liveness), life.status.dueMs]) {
-        if (ms !== undefined && (first === undefined || ms < first)) first = ms;
-      }
-    }
-    return first;
+    return this.#agenda.firstMs;
   }
 
   tick(): void {
     const { nowMs } = this.#ports.time();
-    for (const [run, life] of [...this.#lives]) {
+    for (const run of this.#agenda.by(nowMs)) {
+      const life = this.#lives.get(run);
+      if (!life) continue;
       if ((livenessDueMs(life.liveness) ?? Infinity) <= nowMs) {
         this.#step(run, life, { event: 'tick' });
       }
@@ -204,6 +203,15 @@ export class Vitals {
   #tellStatus(run: string, life: Life): void {
     const status = life.status.take(this.#ports.time().nowMs);
     if (status !== undefined) this.#ports.runs().note(run, { status: status || undefined });
+    this.#enter(run);
+  }
+
+  /** When it is to be looked at next. */
+  #enter(run: string): void {
+    const life = this.#lives.get(run);
+    const due = life ? [livenessDueMs(life.liveness), life.status.dueMs] : [];
+    const first = Math.min(...due.map((ms) => ms ?? Number.POSITIVE_INFINITY));
+    this.#agenda.set(run, Number.isFinite(first) ? first : undefined);
   }
 
   // ---- what is done ----
@@ -217,6 +225,7 @@ export class Vitals {
     );
     const before = life.liveness;
     life.liveness = liveness;
+    this.#enter(run);
     for (const action of actions) this.#do(run, life, action, before);
   }
 

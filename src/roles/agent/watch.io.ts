@@ -99,7 +99,10 @@ export class Watch {
   async #check(run: string, launch: number): Promise<void> {
     const { order, shim } = this.#options.attached(run) ?? {};
     const check = order?.spec && healthCheck(order.spec);
-    if (!order || !check || !shim) return;
+    if (!order || !check || !shim) {
+      this.#options.emit(run, { kind: 'checked', launch, result: 'void', text: '' });
+      return;
+    }
     let checked: Checked;
     try {
       checked = await this.#ask(run, launch, order, check);
