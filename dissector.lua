@@ -90,6 +90,9 @@ local MESSAGES = {
   [84] = { "DEP IDENTITY REQ", "depIdentity", "answered", { 22, 67, 72 } },
   [86] = { "DEP IDENTITY OK", "depIdentity", "answered", { 71 } },
   [87] = { "DEP IDENTITY ERR", "depIdentity", "answered", { 18, 19 } },
+  [88] = { "DEP APPLY REQ", "depApply", "answered", { 22, 350 } },
+  [90] = { "DEP APPLY OK", "depApply", "answered", { 354 } },
+  [91] = { "DEP APPLY ERR", "depApply", "answered", { 18, 19 } },
   [96] = { "FILE DEF REQ", "fileDef", "answered", { 22, 24, 25, 26 } },
   [97] = { "FILE DEF ACK", "fileDef", "answered", { 10 } },
   [98] = { "FILE DEF OK", "fileDef", "answered", {  } },
@@ -413,6 +416,12 @@ local KEYS = {
   [329] = { "anchor_hash", "Anchor hash", "", "text" },
   [330] = { "secret_env", "Secret env", "", "strmap" },
   [331] = { "secret_files", "Secret files", "", "strmap" },
+  [350] = { "documents", "Documents", "", "bytes" },
+  [351] = { "dry_run", "Dry run", "", "bool" },
+  [352] = { "if_revision", "If revision", "", "uint" },
+  [353] = { "prune", "Prune", "", "bool" },
+  [354] = { "changes", "Changes", "", "list", "change" },
+  [355] = { "affected", "Affected", "", "texts" },
 }
 -- shape = keys that must be there
 local SHAPES = {
@@ -437,6 +446,8 @@ local SHAPES = {
   schedule = { 190, 191, 203, 59, 198, 199 },
   fire = { 190, 191, 211 },
   summary = { 190, 191, 197, 216, 217, 218, 219 },
+  document = { 73 },
+  change = { 73, 67 },
 }
 local ERRORS = {
   [1] = "internal",
@@ -490,6 +501,7 @@ local ERRORS = {
   [49] = "no-such-schedule",
   [50] = "unsupported",
   [51] = "never-comes",
+  [350] = "stale",
 }
 -- END OF GENERATED
 

@@ -47,6 +47,11 @@ export class CborReader {
     if (left !== 0) throw malformed(`${left} bytes behind the end`);
   }
 
+  /** What follows what was read. */
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#at, this.#end);
+  }
+
   release(): void {
     this.begin(empty);
   }

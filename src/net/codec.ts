@@ -44,6 +44,33 @@ export function decodeShape<S extends ShapeName>(name: S, bytes: Uint8Array): Sh
   return decodeBody(shapes[name], bytes) as unknown as Shape<S>;
 }
 
+/** A CBOR sequence (RFC 8742): the limits of a body hold for each of its maps. */
+export function encodeSequence<S extends ShapeName>(
+  name: S,
+  values: readonly Shape<S>[],
+): Uint8Array {
+  return Buffer.concat(values.map((value) => encodeShape(name, value)));
+}
+
+/** Throws `ProtocolError` and nothing else, whatever the bytes. */
+export function decodeSequence<S extends ShapeName>(
+  name: S,
+  bytes: Uint8Array,
+): readonly Shape<S>[] {
+  const values: Shape<S>[] = [];
+  let rest = bytes;
+  try {
+    while (rest.length > 0) {
+      reader.begin(rest);
+      values.push(readMap(planOf(shapes[name]), 1) as unknown as Shape<S>);
+      rest = reader.rest();
+    }
+    return values;
+  } finally {
+    reader.release();
+  }
+}
+
 // ---- frames ----
 
 export interface Message {

@@ -24,7 +24,9 @@ export type ShapeName =
   | 'timing'
   | 'schedule'
   | 'fire'
-  | 'summary';
+  | 'summary'
+  | 'document'
+  | 'change';
 
 export type KeyType =
   | 'uint'

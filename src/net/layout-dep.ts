@@ -17,6 +17,16 @@ export const dependencyLayouts = {
     req: { must: ['key', 'mode', 'names'], may: ['force'] },
     ok: { must: ['answers'], may: ['seq'] },
   },
+  /**
+   * Manifests, all of them or none. `documents` is a CBOR sequence (RFC 8742) of `document` maps,
+   * each with the limits of a body. `prune`: what no document names is removed, where `names`
+   * (globs of tasks and schedules) allow. `ifRevision`: of every task that changes; 0: not there.
+   */
+  depApply: {
+    ...{ category: 'DEP', sub: 6, name: 'APPLY' },
+    req: { must: ['key', 'documents'], may: ['prune', 'names', 'ifRevision', 'dryRun'] },
+    ok: { must: ['changes'], may: ['seq', 'unchanged'] },
+  },
 } as const satisfies Record<
   string,
   { category: 'DEP'; sub: number; name: string; req: Fields; ok: Fields }

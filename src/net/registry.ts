@@ -12,6 +12,7 @@
  */
 
 import type { KeyType } from './key-types.ts';
+import { workKeys } from './registry-work.ts';
 
 export const keys = {
   // 0..23: the hottest
@@ -290,6 +291,8 @@ export const keys = {
   anchorHash: [329, 'text'],
   secretEnv: [330, 'strmap'],
   secretFiles: [331, 'strmap'],
+
+  ...workKeys,
 } as const satisfies Record<string, readonly [number, KeyType]>;
 
 export type KeyName = keyof typeof keys;

@@ -193,4 +193,28 @@ export const shapes = {
       ...['skewP50Us', 'skewP99Us', 'skewMaxUs', 'skewErrorUs'],
     ] as const,
   },
+  /**
+   * One document of a manifest, by `entry`. `task`: its `spec`; `enabled` absent leaves it as it
+   * is; `digest` is what its bundle must have. `schedule`: an `action` of a `task` by `timing`,
+   * which has its name; `paused` absent leaves it as it is. `node`: all its `labels`.
+   */
+  document: {
+    must: ['entry'],
+    may: [
+      ...['task', 'spec', 'enabled', 'digest', 'timing', 'action', 'on', 'env', 'arguments'],
+      ...['signal', 'paused', 'node', 'labels'],
+    ] as const,
+  },
+  /**
+   * What a manifest changes (`mode`: `create`, `change` or `remove`) of a thing by `entry`:
+   * `names` are the keys that differ, `affected` processes that go on as they were, `TASK@NODE`.
+   * Of a dry run also what stands there now: `spec` and `enabled`, `plan`, or `labels`.
+   */
+  change: {
+    must: ['entry', 'mode'],
+    may: [
+      ...['task', 'schedule', 'node', 'names', 'revision', 'affected', 'running'],
+      ...['spec', 'enabled', 'plan', 'labels'],
+    ] as const,
+  },
 } as const satisfies Record<ShapeName, Fields>;

@@ -2,15 +2,24 @@
  * The machine a console runs on: clock, timers, signals, terminal, and what opens a session. What
  * is costly to load (TLS, tokens, archives) is loaded by the command that uses it.
  */
-import { writeSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { monotonicMs } from '../../base/monotonic.io.ts';
 import { RealAsk } from './client.io.ts';
 import type { Ask, ConnectSettings } from './client.ts';
-import type { AdminContext, Console, MadeToken, Packed, Progress, Terminal } from './context.ts';
+import type {
+  AdminContext,
+  Console,
+  MadeToken,
+  NamedText,
+  Packed,
+  Progress,
+  Terminal,
+} from './context.ts';
 
 const BROKEN_PIPE = 141;
 
@@ -36,6 +45,7 @@ export function realConsole(context: AdminContext): Console {
     readToken: async (path) => (await import('./login.io.ts')).readToken(path),
     login: async (settings, request) =>
       (await import('./login.io.ts')).login(settings, request, context.env),
+    readTexts,
     pack,
   };
 
@@ -107,6 +117,23 @@ function terminalOf({ stdin, stdout }: AdminContext): Terminal | undefined {
       return () => void output.removeListener('resize', listener);
     },
   };
+}
+
+function readTexts(path: string, endings: readonly string[]): Promise<readonly NamedText[]> {
+  return Promise.try(() => textsOf(path, endings));
+}
+
+function textsOf(path: string, endings: readonly string[]): readonly NamedText[] {
+  try {
+    if (!statSync(path).isDirectory()) return [{ file: path, text: readFileSync(path, 'utf8') }];
+    const names = readdirSync(path).filter((name) => endings.some((one) => name.endsWith(one)));
+    const files = names.sort().map((name) => join(path, name));
+    return files.map((file) => ({ file, text: readFileSync(file, 'utf8') }));
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const why = missing ? 'there is no such file' : (error as Error).message;
+    throw new LotcError(missing ? 'usage' : 'io', `cannot read ${path}: ${why}`);
+  }
 }
 
 async function pack(path: string, onProgress: Progress): Promise<Packed> {

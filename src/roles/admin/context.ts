@@ -42,6 +42,11 @@ export interface Packed extends Upload {
   dispose(): Promise<void>;
 }
 
+export interface NamedText {
+  readonly file: string;
+  readonly text: string;
+}
+
 /** `doneBytes` of `totalBytes` in a phase of a long piece of work. */
 export type Progress = (phase: string, doneBytes: number, totalBytes: number) => void;
 
@@ -65,6 +70,8 @@ export interface Console {
   readToken(path: string): Promise<string>;
   /** Joins the fleet as a console: key, certificate, and the file that holds them. */
   login(settings: ConnectSettings, request: LoginRequest): Promise<MadeIdentity>;
+  /** Texts of a file, or of a directory's files with one of these endings, in order of name. */
+  readTexts(path: string, endings: readonly string[]): Promise<readonly NamedText[]>;
   /** A file, directory or archive as a bundle; reads it once for its digest. */
   pack(path: string, onProgress: Progress): Promise<Packed>;
 }

@@ -13,6 +13,7 @@ import type {
   Console,
   LoginRequest,
   MadeIdentity,
+  NamedText,
   Packed,
   Terminal,
 } from './context.ts';
@@ -103,6 +104,7 @@ export class FakeConsole implements Console {
   tty: Terminal | undefined;
   settings: unknown;
   packed: Packed | undefined;
+  files: Record<string, string> = {};
   /** Time passes by itself whenever somebody waits. */
   skips = false;
   /** What would be written, should the console end in any other way. */
@@ -164,8 +166,6 @@ export class FakeConsole implements Console {
     return Promise.resolve({ secret: 'lotc1.secret.pin', spki: 'ab'.repeat(32) });
   }
 
-  readonly files: Record<string, string> = {};
-
   readFile(path: string): Promise<Uint8Array> {
     return Promise.resolve(Buffer.from(this.files[path] ?? ''));
   }
@@ -180,6 +180,12 @@ export class FakeConsole implements Console {
     this.logins.push(request);
     const { name = 'ann-laptop' } = request;
     return Promise.resolve({ name, role: 'operator', path: '/home/ann/identity.json' });
+  }
+
+  readTexts(path: string): Promise<readonly NamedText[]> {
+    const text = this.files[path];
+    if (text === undefined) throw new LotcError('usage', `cannot read ${path}`);
+    return Promise.resolve([{ file: path, text }]);
   }
 
   pack(): Promise<Packed> {

@@ -67,3 +67,6 @@ export function fromWords(
   const before = field.keys.map((key) => old[key]);
   return keyed(field, field.form.fromWords(words, field.option, before));
 }
+
+export const fromJson = (field: AnyField, value: Json): Record<string, unknown> =>
+  keyed(field, field.form.fromJson(value, field.path));

@@ -149,6 +149,15 @@ function durationsOf(given: string, what: string): readonly number[] {
   return [leastMs, mostMs];
 }
 
+/** A list of strings, one a word. */
+export const texts: Form = {
+  shaped: { type: 'texts', says: 'a list of strings' },
+  repeats: true,
+  fromWords: (words) => [words],
+  fromJson: (value) => [value],
+  toJson: ([value]) => value as readonly string[],
+};
+
 /** The environment: `K=V` adds to what stands there, `K-` takes out. */
 export const environment: Form = {
   shaped: { type: 'map', says: 'variables and their values' },

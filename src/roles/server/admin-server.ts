@@ -13,6 +13,7 @@ import { type Asker, type Controller, failureOf } from './controller.ts';
 import { Executions } from './exec.ts';
 import { identityRows, maskedFor } from './identity-rows.ts';
 import { Logs } from './logs.ts';
+import { applyAsked, type ManifestParts } from './manifests.ts';
 import { Refusal } from './model/change.ts';
 import type { CommandBody, CommandKind } from './model/command.ts';
 import { nodeNamed } from './model/resolve.ts';
@@ -68,6 +69,10 @@ export class AdminServer {
     return { state: this.#controller.state, agents: this.#agents, ports: this.#ports };
   }
 
+  get #manifestParts(): ManifestParts {
+    return { controller: this.#controller, ports: this.#ports };
+  }
+
   /** Answers one request; whatever it throws is the answer. */
   request(session: SessionPort, kind: MessageKind, body: AnyBody, replier: Replier): void {
     try {
@@ -85,6 +90,8 @@ export class AdminServer {
     switch (kind) {
       case 'hostState':
         return this.#label(body as Req<'hostState'>, asker, replier);
+      case 'depApply':
+        return applyAsked(this.#manifestParts, body as Req<'depApply'>, asker, replier);
       case 'retQuery':
         return this.#query(session, body as Req<'retQuery'>, replier);
       case 'retWatch':

@@ -12,7 +12,7 @@ const messages: Readonly<Record<MessageKind, string>> = {
   ...{ hostBye: '-o---', hostSample: '-o---', hostToken: '----y', hostTokenRm: '----y' },
   ...{ taskAdd: '---dy', taskRm: '---dy', taskRun: '---sy', taskKill: '---sy' },
   ...{ taskStop: '---sy', taskCont: '---sy', taskOk: '---sy', taskNok: '---sy' },
-  ...{ depSchedule: '---sy', depIdentity: '----y' },
+  ...{ depSchedule: '---sy', depIdentity: '----y', depApply: '---sy' },
   ...{ fileDef: '---dy', fileRm: '---dy', filePut: '---dy', fileGet: '-o---' },
   ...{ fileChunk: '---dy', fileCredit: '-yyyy', fileOffer: '-----' },
   ...{ retQuery: '--yyy', retWatch: '--yyy', retLog: '--lsy', retExec: '---ry' },

@@ -54,6 +54,7 @@ export const toServer: Readonly<Record<MessageKind, Row>> = {
   taskNok: inScope,
   depSchedule: inScope,
   depIdentity: adminOnly,
+  depApply: inScope,
   fileDef: definers,
   fileRm: definers,
   filePut: definers,

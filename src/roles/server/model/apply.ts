@@ -17,6 +17,7 @@ import { carryOutDue, forgetSpent } from './due.ts';
 import { cancelOperation, execute, expireOrders } from './exec.ts';
 import { changeIdentities, recordAdmin } from './identities.ts';
 import { renewKey } from './keys.ts';
+import { applyManifests } from './manifests.ts';
 import { attachNode, detachNode, enrolNode, labelNode, removeNodes } from './nodes.ts';
 import { settle } from './operations.ts';
 import { applyReports } from './reports.ts';
@@ -134,6 +135,8 @@ function dispatch(change: Change, command: Command): Reply {
       return changeSchedules(change, command.body);
     case 'depIdentity':
       return changeIdentities(change, command.body);
+    case 'depApply':
+      return applyManifests(change, command.body);
     case 'scheduleDue':
       return carryOutDue(change, command.body);
     case 'scheduleSpent':

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { AnyBody, MessageKind } from '../../../net/layout.ts';
+import { encodeSequence } from '../../../net/codec.ts';
+import type { AnyBody, MessageKind, Shape } from '../../../net/layout.ts';
 import { rightOf, toServer } from '../may.ts';
 import { apply, type Outcome } from './apply.ts';
 import { authorityOf, judge } from './authority.ts';
@@ -213,6 +214,23 @@ const schedules = fc.uniqueArray(
   { minLength: 1, maxLength: 2 },
 );
 
+const document: fc.Arbitrary<Shape<'document'>> = fc.oneof(
+  fc.record({ task, spec }).map((one) => ({ entry: 'task', ...one })),
+  fc
+    .record({
+      task,
+      schedule: task.map((name) => `of-${name}`),
+      on,
+      action: fc.constantFrom('start', 'stop'),
+    })
+    .map(({ schedule, ...one }) => {
+      return { entry: 'schedule', ...one, timing: { everyUs: 2_000_000, schedule } };
+    }),
+  fc
+    .record({ node, labels: fc.constantFrom({ zone: 'a' }, { zone: 'b', rack: '1' }) })
+    .map((one) => ({ entry: 'node', ...one })),
+);
+
 const asks: fc.Arbitrary<readonly [MessageKind, AnyBody]> = fc.oneof(
   ...(['taskRun', 'taskStop', 'taskCont', 'taskKill'] as const).map((kind) =>
     fc.record({ targets, on, timing }).map((body) => [kind, body] as const),
@@ -244,6 +262,13 @@ const asks: fc.Arbitrary<readonly [MessageKind, AnyBody]> = fc.oneof(
   fc
     .record({ mode: fc.constantFrom('pause', 'resume'), on: selector })
     .map((body) => ['depSchedule', body] as const),
+  fc
+    .record({ documents: fc.array(document, { maxLength: 3 }), prune: fc.boolean() })
+    .map(({ documents, prune }) => {
+      const distinct = new Map(documents.map((one) => [JSON.stringify(one), one]));
+      const bytes = encodeSequence('document', [...distinct.values()]);
+      return ['depApply', { documents: bytes, prune }] as const;
+    }),
 );
 
 /**

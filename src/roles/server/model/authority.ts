@@ -10,6 +10,7 @@ import type { AnyBody, MessageKind } from '../../../net/layout.ts';
 import { type PeerRole, rightOf } from '../may.ts';
 import { Refusal } from './change.ts';
 import { isProgrammed, userFault } from './grants.ts';
+import { requestsOf } from './manifest-parts.ts';
 import { reachOf } from './reach.ts';
 import { isWithin, selectorOf } from './resolve.ts';
 import type { IdentityRecord, State } from './state.ts';
@@ -39,7 +40,17 @@ export function judge(
     );
   }
   if (right === 'yes' || right === 'own') return undefined;
+  if (kind === 'depApply') return judgeParts(state, authority, body);
   return grantRefusal(authority, right, kind, body) ?? scopeRefusal(state, authority, kind, body);
+}
+
+/** Manifests may what their documents may, each as the request it stands for. */
+function judgeParts(state: State, authority: Authority, body: AnyBody): Refusal | undefined {
+  for (const [kind, part] of requestsOf(state, body)) {
+    const refused = judge(state, authority, kind, part);
+    if (refused) return refused;
+  }
+  return undefined;
 }
 
 const refusal = (text: string, hint?: string): Refusal => new Refusal('not-allowed', text, hint);

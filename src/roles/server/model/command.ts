@@ -14,7 +14,7 @@ const fromMessages = [
   ...(['hostRm', 'hostState', 'hostToken', 'hostTokenRm'] as const),
   ...(['taskAdd', 'taskRm', 'taskRun', 'taskKill', 'taskStop', 'taskCont'] as const),
   ...(['taskOk', 'taskNok', 'fileDef', 'fileRm', 'retExec', 'retCancel'] as const),
-  ...(['depSchedule', 'depIdentity'] as const),
+  ...(['depSchedule', 'depIdentity', 'depApply'] as const),
 ] as const;
 type MessageCommand = (typeof fromMessages)[number];
 

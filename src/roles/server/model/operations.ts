@@ -20,11 +20,22 @@ export interface OperationDraft {
 
 export const operationId = (change: Change): string => makeId('O', change.command.key);
 
-/** Opens the command's operation; `settle` closes it where nothing is left to wait for. */
+/**
+ * Opens the command's operation, or adds to it; `settle` closes it where nothing is left to wait
+ * for.
+ */
 export function openOperation(change: Change, draft: OperationDraft): OperationRecord {
   const { at, who, origin } = change.command;
+  const id = operationId(change);
+  const open = change.operations.has(id) ? change.state.operations.get(id) : undefined;
+  if (open) {
+    const targets = [...open.targets, ...draft.targets].slice(0, limits.targetsPerVerb);
+    const more = { ...open, targets };
+    put(change, more);
+    return more;
+  }
   const operation: OperationRecord = {
-    operation: operationId(change),
+    operation: id,
     verb: draft.verb,
     targets: draft.targets.slice(0, limits.targetsPerVerb),
     at,

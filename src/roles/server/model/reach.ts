@@ -64,6 +64,9 @@ function partsOf(state: State, kind: MessageKind, body: AnyBody): readonly Part[
     case 'depSchedule':
       if (on !== undefined) return [() => selectNodes(state, on)];
       return scheduled(state, names, body.task).map((record) => () => ofSchedule(state, record));
+    case 'depApply':
+      // Each of its parts is judged as the request it stands for (manifest-parts.ts).
+      return [];
     case 'retInput':
       // To one's own runs, which were judged when they began.
       return [];

@@ -106,7 +106,7 @@ function makeOne(
 }
 
 /** A plan is held many thousand times: what was not asked for is not there. */
-function lean(plan: Plan): Plan {
+export function lean(plan: Plan): Plan {
   const given = Object.entries(plan).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given) as unknown as Plan;
 }
@@ -221,7 +221,7 @@ interface Marking {
   readonly uids: readonly string[] | undefined;
 }
 
-function mark(change: Change, record: ScheduleRecord, { mode, uids }: Marking): Answer {
+export function mark(change: Change, record: ScheduleRecord, { mode, uids }: Marking): Answer {
   const { schedule, task, bundle } = record.plan;
   const pause = mode === 'pause';
   const rest = new Set(record.pausedOn);

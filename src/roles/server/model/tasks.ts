@@ -1,4 +1,5 @@
 /** Tasks: defined, changed, marked (OK, NOK), removed. */
+import { canonicalText } from '../../../base/canonical.ts';
 import { limits } from '../../../base/limits.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { livenessFault } from '../../../supervisor/liveness-spec.ts';
@@ -11,7 +12,7 @@ import { checkProgram } from './program.ts';
 import { bundleNamed, checkSelector, taskNamed } from './resolve.ts';
 import { answerRow } from './rows.ts';
 import { dropRun, isArmed, liveRuns, putRun } from './runs.ts';
-import type { Answer, Reply, TaskRecord } from './state.ts';
+import type { Answer, Reply, State, TaskRecord } from './state.ts';
 import { refusalOf } from './verbs.ts';
 
 export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
@@ -77,15 +78,8 @@ function checkPolicy(spec: Shape<'spec'>): void {
   if (fault !== undefined) throw new Refusal('usage', fault);
 }
 
-function sameSpec(a: Shape<'spec'>, b: Shape<'spec'>): boolean {
-  const sorted = (spec: Shape<'spec'>): string =>
-    JSON.stringify(spec, (_, value: unknown) =>
-      value !== null && typeof value === 'object' && !Array.isArray(value)
-        ? Object.fromEntries(Object.entries(value).sort(([x], [y]) => (x < y ? -1 : 1)))
-        : value,
-    );
-  return sorted(a) === sorted(b);
-}
+const sameSpec = (a: Shape<'spec'>, b: Shape<'spec'>): boolean =>
+  canonicalText(a) === canonicalText(b);
 
 export function markTasks(change: Change, names: readonly string[], enabled: boolean): Reply {
   const { state, command } = change;
@@ -121,7 +115,7 @@ export function removeTasks(change: Change, body: CommandBody<'taskRm'>): Reply 
   const gone: TaskRecord[] = [];
   for (const name of new Set(body.names)) {
     const task = state.tasks.get(name);
-    const first = liveRuns(state, { task: name }).find((run) => !isArmed(run));
+    const use = useOf(state, name);
     if (!task) {
       answers.push({
         ok: false,
@@ -130,13 +124,8 @@ export function removeTasks(change: Change, body: CommandBody<'taskRm'>): Reply 
         text: `there is no task "${name}"`,
         hint: 'see: lotc admin task ls',
       });
-    } else if (first && body.force !== true) {
-      const node = state.nodes.get(first.uid)?.name ?? '';
-      answers.push({
-        ...{ ok: false, task: name, node, code: 'running' },
-        text: `task "${name}" is in use: run ${first.run} on node ${node} (state: ${first.row.processState})`,
-        hint: `stop it first: lotc admin stop ${name} --wait; or: lotc admin task rm ${name} --force`,
-      });
+    } else if (use && body.force !== true) {
+      answers.push({ ok: false, task: name, code: 'running', ...use });
     } else gone.push(task);
   }
   if (gone.length === 0) throw refusalOf(answers);
@@ -150,7 +139,21 @@ export function removeTasks(change: Change, body: CommandBody<'taskRm'>): Reply 
   return { ok: true, body: { operation: operation.operation, answers: answers.map(answerRow) } };
 }
 
-function removeTask(change: Change, task: TaskRecord, operation: string): void {
+/** Why a task cannot go by itself: something of it lives, and not only waits for its instant. */
+export function useOf(
+  state: State,
+  name: string,
+): { readonly node: string; readonly text: string; readonly hint: string } | undefined {
+  const first = liveRuns(state, { task: name }).find((run) => !isArmed(run));
+  if (!first) return undefined;
+  const node = state.nodes.get(first.uid)?.name ?? '';
+  const { processState } = first.row;
+  const text = `task "${name}" is in use: run ${first.run} on node ${node} (state: ${processState})`;
+  const hint = `stop it first: lotc admin stop ${name} --wait; or: lotc admin task rm ${name} --force`;
+  return { node, text, hint };
+}
+
+export function removeTask(change: Change, task: TaskRecord, operation: string): void {
   const { state } = change;
   for (const record of schedulesOf(state, task.task)) dropSchedule(change, record);
   const all = [...liveRuns(state, { task: task.task })];

@@ -3,8 +3,10 @@
  * here, for the model must say the same in every replay, also with newer tables of zones: whether
  * a cron rule can be read, and whether it ever comes, was looked at before the command was made.
  */
+import { canonicalText } from '../../../base/canonical.ts';
 import { formatInstant } from '../../../base/clock.ts';
 import { formatDurationMs, roughDurationMs } from '../../../base/duration.ts';
+import { isScheduleId } from '../../../base/ids.ts';
 import { limits } from '../../../base/limits.ts';
 import { nameFault } from '../../../base/names.ts';
 import type { Shape } from '../../../net/layout.ts';
@@ -40,7 +42,7 @@ export function checkTiming(timing: Timing): void {
   if (overlap !== undefined && !overlapRules.includes(overlap)) {
     throw usage(`--overlap "${overlap}" is none of ${overlapRules.join(', ')}`);
   }
-  const fault = schedule === undefined ? undefined : nameFault(schedule);
+  const fault = schedule === undefined || isScheduleId(schedule) ? undefined : nameFault(schedule);
   if (fault !== undefined) throw usage(`"${schedule}" is no name of a schedule: ${fault}`);
 }
 
@@ -83,13 +85,7 @@ function contentOf(plan: Plan): string {
   for (const field of unasked) delete asked[field];
   // Without --from the interval begins where it was accepted.
   if (plan.fromUs === plan.sinceUs) delete asked['fromUs'];
-  const sorted = Object.entries(asked).filter(([, value]) => value !== undefined);
-  sorted.sort(([x], [y]) => (x < y ? -1 : 1));
-  return JSON.stringify(sorted, (_, value: unknown) =>
-    value !== null && typeof value === 'object' && !Array.isArray(value)
-      ? Object.entries(value).sort(([x], [y]) => (x < y ? -1 : 1))
-      : value,
-  );
+  return canonicalText(asked);
 }
 
 /** The last instant is known to be past without a calendar. */
