@@ -11,10 +11,10 @@
 import { type BaseContext, Cli, type Command, type CommandClass } from 'clipanion';
 import { build } from './base/build.ts';
 import { findMistake, formsOf } from './base/mistake.ts';
+import { plainLine } from './base/plain-line.ts';
 import { describeError, wantsJson } from './fault.ts';
 import { namedOutput } from './help.io.ts';
 import { groupHelp, helpPath, named } from './help.ts';
-import { plainLine } from './plain-line.ts';
 import { ownContext } from './streams.io.ts';
 
 export interface Role {

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { type BaseContext, Cli, type Command, type CommandClass } from 'clipanion';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { plainLine } from './plain-line.ts';
+import { plainLine } from './base/plain-line.ts';
 import { commandsFor, table } from './roles/admin/commands/index.ts';
 
 const stream = new PassThrough();

@@ -31,7 +31,7 @@ export class RealAsk extends LastingAsk {
     const door = new Door(settings, env, warn, abort.signal);
     super({
       connect: (again) => (again ? door.openAgain() : door.open()),
-      key: () => randomBytes(16),
+      key: newKey,
     });
     this.#abort = abort;
   }
@@ -40,6 +40,17 @@ export class RealAsk extends LastingAsk {
     this.#abort.abort();
     await super.close();
   }
+}
+
+const KEY_BYTES = 16;
+/** Made many at once: to ask the generator costs more than what it gives. */
+let keys = Buffer.alloc(0);
+
+function newKey(): Uint8Array {
+  if (keys.length === 0) keys = randomBytes(32 * KEY_BYTES);
+  const key = new Uint8Array(keys.subarray(0, KEY_BYTES));
+  keys = keys.subarray(KEY_BYTES);
+  return key;
 }
 
 class Door {

@@ -2,14 +2,17 @@
  * `batch`: subcommands from stdin, one a line, over one connection. Each line is parsed and
  * carried out as if it stood on a command line of its own, in order.
  */
-import { Cli, Command, Option } from 'clipanion';
+import { Cli, Command, type CommandClass, Option } from 'clipanion';
 import { findMistake } from '../../../base/mistake.ts';
+import { plainLine } from '../../../base/plain-line.ts';
 import { AdminCommand, usage } from '../command.ts';
 import type { AdminContext } from '../context.ts';
 import { complaintOf, PARTIAL } from '../outcome.ts';
 import { shellWords } from '../shell-words.ts';
 
 const USAGE = 2;
+/** Beginnings of lines whose parser is kept. */
+const KEPT = 1_000;
 
 export class Batch extends AdminCommand {
   static override paths = [['admin', 'batch']];
@@ -28,7 +31,9 @@ export class Batch extends AdminCommand {
 
   keepGoing = Option.Boolean('--keep-going', false, { description: 'Go on after a failure' });
   protected override defaultTimeoutMs: number | undefined = undefined;
+  readonly #commands = new Map<string, readonly CommandClass[]>();
   readonly #clis = new Map<string, Cli<AdminContext>>();
+  #lineEnv: Record<string, string | undefined> | undefined;
 
   /** The limit is each line's own. */
   protected override timeoutMs(): number | undefined {
@@ -72,29 +77,52 @@ export class Batch extends AdminCommand {
     }
   }
 
-  async #cliFor(words: readonly string[]): Promise<Cli<AdminContext>> {
+  /** The commands a line may mean; looked up once for lines that begin alike. */
+  async #commandsFor(words: readonly string[]): Promise<readonly CommandClass[]> {
+    const key = words.slice(0, 3).join(' ');
+    const known = this.#commands.get(key);
+    if (known) return known;
     const { commandsFor } = await import('./index.ts');
+    const chosen = await commandsFor(words);
+    if (this.#commands.size < KEPT) this.#commands.set(key, chosen);
+    return chosen;
+  }
+
+  async #cliFor(words: readonly string[]): Promise<Cli<AdminContext>> {
     const key = words.slice(0, 3).join(' ');
     let cli = this.#clis.get(key);
     if (cli === undefined) {
-      const chosen = await commandsFor(words);
-      cli = Cli.from([...chosen], { binaryName: 'lotc' }) as Cli<AdminContext>;
+      cli = Cli.from([...(await this.#commandsFor(words))], {
+        binaryName: 'lotc',
+      }) as Cli<AdminContext>;
       compileOnce(cli);
-      if (this.#clis.size < 1_000) this.#clis.set(key, cli);
+      if (this.#clis.size < KEPT) this.#clis.set(key, cli);
     }
     return cli;
   }
 
   async #execute(words: readonly string[]): Promise<number> {
+    const context = this.#lineContext();
+    const plain = plainLine(await this.#commandsFor(words), words, context);
+    if (plain) return await plain.validateAndExecute();
     const cli = await this.#cliFor(words);
-    const { env, stderr, stdout } = this.context;
-    const lineEnv: Record<string, string | undefined> = { ...env, LOTC_OUTPUT: this.format };
-    if (this.timeout !== undefined) lineEnv['LOTC_TIMEOUT'] = this.timeout;
-    const context = {
-      ...{ stdout, stderr, env: lineEnv, colorDepth: 1, stdin: this.console.noInput() },
-      ...{ ask: this.asker, console: this.console },
-    };
     return cli.run(cli.process([...words], context), context);
+  }
+
+  #lineContext(): AdminContext {
+    const { env, stderr, stdout } = this.context;
+    const { console } = this;
+    this.#lineEnv ??= {
+      ...{ ...env, LOTC_OUTPUT: this.format },
+      ...(this.timeout === undefined ? {} : { LOTC_TIMEOUT: this.timeout }),
+    };
+    return {
+      ...{ stdout, stderr, env: this.#lineEnv, colorDepth: 1, ask: this.asker, console },
+      // Hardly any line reads it.
+      get stdin() {
+        return console.noInput();
+      },
+    };
   }
 }
 
