@@ -416,6 +416,8 @@ local KEYS = {
   [329] = { "anchor_hash", "Anchor hash", "", "text" },
   [330] = { "secret_env", "Secret env", "", "strmap" },
   [331] = { "secret_files", "Secret files", "", "strmap" },
+  [332] = { "signature", "Signature", "", "text" },
+  [333] = { "signer", "Signer", "", "text" },
   [350] = { "documents", "Documents", "", "bytes" },
   [351] = { "dry_run", "Dry run", "", "bool" },
   [352] = { "if_revision", "If revision", "", "uint" },
@@ -501,6 +503,7 @@ local ERRORS = {
   [49] = "no-such-schedule",
   [50] = "unsupported",
   [51] = "never-comes",
+  [320] = "not-signed",
   [350] = "stale",
 }
 -- END OF GENERATED

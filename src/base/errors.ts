@@ -69,6 +69,8 @@ export const errorCodes = {
   unsupported: { number: 50, exit: 8 },
   /** A schedule whose rule has no instant left. */
   'never-comes': { number: 51, exit: 8 },
+  /** A bundle that nobody trusted vouches for. */
+  'not-signed': { number: 320, exit: 8 },
   /** What the asker said it is based on is not so any more. */
   stale: { number: 350, exit: 8 },
 } as const satisfies Record<string, CodeFacts>;

@@ -158,7 +158,7 @@ export const layouts = {
     ...{ category: 'FILE', sub: 0, name: 'DEF' },
     req: {
       must: ['key', 'bundle', 'digest', 'sizeBytes'],
-      may: ['on', 'replace', 'wait', 'timing'],
+      may: ['on', 'replace', 'wait', 'timing', 'signature'],
     },
     ack: verbAck,
     ok: verbOk,

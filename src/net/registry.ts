@@ -291,6 +291,8 @@ export const keys = {
   anchorHash: [329, 'text'],
   secretEnv: [330, 'strmap'],
   secretFiles: [331, 'strmap'],
+  signature: [332, 'text'],
+  signer: [333, 'text'],
 
   ...workKeys,
 } as const satisfies Record<string, readonly [number, KeyType]>;

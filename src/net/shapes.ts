@@ -51,6 +51,7 @@ export const shapes = {
       ...['revision', 'env', 'arguments', 'signal', 'expiresAt', 'previous', 'at', 'who'],
       ...['stdin', 'tty', 'rows', 'columns', 'live', 'stopGraceMs', 'stopSignal'],
       ...['plan', 'enabled'],
+      'signature',
     ] as const,
   },
   /**
@@ -99,7 +100,7 @@ export const shapes = {
   },
   bundle: {
     must: ['bundle', 'digest', 'sizeBytes'],
-    may: ['on', 'presences', 'createdAt', 'at', 'who'],
+    may: ['on', 'presences', 'createdAt', 'at', 'who', 'signer'],
   },
   /** A bundle on a node: `loading`, `loaded` or `failed`. */
   presence: { must: ['node', 'bundleState'], may: ['reason', 'digest'] },
@@ -169,6 +170,7 @@ export const shapes = {
       ...['task', 'at', 'everyUs', 'fromUs', 'cron', 'tz', 'untilUs', 'count'],
       ...['maxClockErrorUs', 'splayUs', 'paused', 'on', 'env', 'arguments', 'signal'],
       ...['bundle', 'digest', 'sizeBytes', 'force', 'who', 'createdAt', 'next', 'pausedOn'],
+      'signature',
     ] as const,
   },
   /**

@@ -256,3 +256,33 @@ test('a directory copied beside its original is refused; the original goes on', 
   await second.stop();
   expect(await fleet.nodeState('a1')).toBe('online');
 });
+
+test('a node that wants signatures runs nothing that a trusted key has not signed', async () => {
+  for (const name of ['trusted', 'other']) {
+    const key = fleet.path(`${name}.pem`);
+    execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', key]);
+    execFileSync('openssl', ['pkey', '-in', key, '-pubout', '-out', `${key}.pub`]);
+  }
+  const policy = ['--require-signature', fleet.path('trusted.pem.pub')];
+  await fleet.agent('strict', 'both', policy);
+  await fleet.online('strict');
+  writeFileSync(fleet.path('job'), '#!/bin/sh\necho ran\n', { mode: 0o755 });
+  const load = (...sign: string[]): Promise<Result> =>
+    fleet.admin(['load', fleet.path('job'), '--name', 'job', '--on', 'strict', '--wait', ...sign]);
+  const start = async (): Promise<Result> => {
+    await fleet.admin(['start', 'job', '--wait']);
+    return fleet.admin(['wait', 'job', '--timeout', '10s']);
+  };
+  const unsigned = await load();
+  expect(unsigned.code).toBe(1);
+  expect(unsigned.stderr).toContain('it is not signed');
+  await fleet.must(['task', 'create', 'job', '--bundle', 'job', '--', './job']);
+  expect((await start()).code).toBe(3);
+  expect((await load('--sign', fleet.path('other.pem'))).stderr).toContain('not trusted');
+  expect((await start()).code).toBe(3);
+  expect(await load('--sign', fleet.path('trusted.pem'))).toMatchObject({ code: 0 });
+  expect((await start()).code).toBe(0);
+  expect(await fleet.must(['logs', 'job'])).toBe('ran\n');
+  const shown = await fleet.json<{ signedBy: string }>(['bundle', 'show', 'job']);
+  expect(shown.signedBy).toMatch(/^[0-9a-f]{64}$/);
+});

@@ -112,6 +112,7 @@ const bundleView: View<Shape<'bundle'>> = {
     }),
     on: orNull(row.on),
     createdAt: time(row.createdAt),
+    signedBy: orNull(row.signer),
   }),
   columns: [
     { title: 'NAME', text: (row) => row.bundle },
@@ -130,6 +131,7 @@ const bundleView: View<Shape<'bundle'>> = {
         presences.map(({ bundleState, node }) => `${node}:${bundleState}`).join(','),
     },
     { title: 'ON', wide: true, text: (row) => text(row.on) },
+    { title: 'SIGNED BY', wide: true, text: (row) => (row.signer ?? '').slice(0, 16) },
     { title: 'CREATED', text: (row) => second(row.createdAt) },
   ],
 };

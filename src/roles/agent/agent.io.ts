@@ -39,6 +39,8 @@ export interface AgentOptions {
   readonly readyFile: string | undefined;
   readonly keylog: string | undefined;
   readonly rotateKeyMs: number;
+  /** A file of public keys; without it bundles need no signature. */
+  readonly requireSignature: string | undefined;
   /** Its data directory was copied, and this copy is the node from now on. */
   readonly acceptCopy: boolean;
   readonly plaintext: boolean;

@@ -5,6 +5,7 @@
  *
  * It knows no files and no transfers: it asks for content and hears what became of it.
  */
+import { signatureFault } from '../../net/signature.ts';
 import type { AgentAction, Item, StoredItem, Time } from './events.ts';
 import type { Ledger } from './ledger.ts';
 import type { Reports } from './reports.ts';
@@ -24,6 +25,8 @@ export interface BundlePorts {
   readonly reports: Reports;
   readonly act: (action: AgentAction) => void;
   time(): Time;
+  /** Bundles count where one of these signed them; undefined: all do. */
+  readonly signers: ReadonlySet<string> | undefined;
   /** Digests that runs which have not ended stand on. */
   inUse(): ReadonlySet<string>;
   /** What of a digest is known has changed: runs may have waited for it. */
@@ -55,6 +58,8 @@ export class Bundles {
     this.#begun = true;
     for (const [key, stored] of this.#items) {
       if (stored.leaving) continue;
+      const fault = this.#fault(stored.item);
+      if (fault !== undefined) this.#report(stored.item, 'failed', fault);
       this.#want(stored.item);
       // It came just before the end of the last life, which could not say so any more.
       if (!stored.told) this.#tellLoaded(key, stored.item);
@@ -67,6 +72,12 @@ export class Bundles {
     if (old && old.item.generation === item.generation && !old.leaving) return;
     this.#store(item.item, { item });
     const { digest = '' } = item;
+    const fault = this.#fault(item);
+    if (fault !== undefined) {
+      this.#report(item, 'failed', fault);
+      this.#ports.changed(digest);
+      return;
+    }
     // An assignment is a new try also for what failed for good.
     if (this.#content.get(digest)?.state === 'failed') this.#content.delete(digest);
     this.#want(item);
@@ -95,6 +106,10 @@ export class Bundles {
 
   /** `loaded`, or why not (yet), as a run that waits for it says. */
   judge(digest: string, name: string): 'loaded' | { reason: string; failed: boolean } {
+    const vouched = this.#named(digest).some(({ item }) => this.#fault(item) === undefined);
+    if (this.#ports.signers && !vouched) {
+      return { reason: `bundle "${name}" is not signed by a key this node trusts`, failed: true };
+    }
     const presence = this.#content.get(digest);
     if (presence?.state === 'loaded') return 'loaded';
     if (presence?.state === 'failed' && presence.retryMs === undefined) {
@@ -181,7 +196,7 @@ export class Bundles {
 
   #want(item: Item): void {
     const { digest = '', bundle = '', sizeBytes } = item;
-    if (this.#content.has(digest)) return;
+    if (this.#content.has(digest) || this.#fault(item) !== undefined) return;
     this.#content.set(digest, { state: 'loading' });
     this.#fetch(digest, bundle, sizeBytes);
   }
@@ -190,7 +205,12 @@ export class Bundles {
     this.#ports.act({ type: 'fetch-bundle', digest, bundle, sizeBytes });
   }
 
+  #fault(item: Item): string | undefined {
+    return signatureFault(this.#ports.signers, item);
+  }
+
   #tellLoaded(key: string, item: Item): boolean {
+    if (this.#fault(item) !== undefined) return false;
     if (this.#content.get(item.digest ?? '')?.state !== 'loaded') return false;
     this.#store(key, { item, told: true });
     this.#report(item, 'loaded');

@@ -51,6 +51,9 @@ class Agent extends DaemonCommand {
   stopProcesses = Option.Boolean('--stop-processes', {
     description: 'stop every process before ending (LOTC_STOP_PROCESSES)',
   });
+  requireSignature = Option.String('--require-signature', {
+    description: 'bundles are to be signed by a public key of this file (LOTC_REQUIRE_SIGNATURE)',
+  });
   rotateKey = Option.String('--rotate-key', {
     description: 'how often this node gets a new key (LOTC_ROTATE_KEY; default 30d)',
   });
@@ -82,6 +85,7 @@ class Agent extends DaemonCommand {
       ntp: parseTimeServers(timeServers),
       labels: labelsOf(optionList(this.label, 'label', env)),
       heartbeatMs: heartbeat === undefined ? undefined : heartbeatOf(heartbeat),
+      requireSignature: optionText(this.requireSignature, 'require-signature', env),
       rotateKeyMs: rotationOf(optionText(this.rotateKey, 'rotate-key', env)),
       stopProcesses: optionFlag(this.stopProcesses, 'stop-processes', env),
       acceptCopy: optionFlag(this.acceptCopy, 'accept-copy', env),

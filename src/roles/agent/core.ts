@@ -30,6 +30,12 @@ const changing: ReadonlySet<AgentEvent['type']> = new Set([
   ...(['boot', 'assign', 'bundle-loaded', 'bundle-removed', 'bundle-failed'] as const),
 ]);
 
+export interface CoreOptions {
+  readonly zone?: string | undefined;
+  /** Who vouches for bundles here; undefined: nobody need. */
+  readonly signers?: ReadonlySet<string> | undefined;
+}
+
 export class AgentCore {
   #time: Time = { nowMs: 0, atUs: 0 };
   #actions: AgentAction[] = [];
@@ -48,7 +54,7 @@ export class AgentCore {
   #retentionMs: number | undefined;
 
   /** `zone`: of rules in zone `local`. */
-  constructor({ zone = 'UTC' }: { readonly zone?: string } = {}) {
+  constructor({ zone = 'UTC', signers }: CoreOptions = {}) {
     const act = (action: AgentAction): void => this.#push(action);
     const time = (): Time => this.#time;
     const ledger = this.#ledger;
@@ -63,7 +69,7 @@ export class AgentCore {
       },
     });
     this.#bundles = new Bundles({
-      ...common,
+      ...{ ...common, signers },
       inUse: () => this.#runs.digestsInUse().union(this.#schedules.digests),
       changed: () => this.#runs.evaluatePending(),
     });

@@ -4,6 +4,7 @@
  */
 import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
+import { readSigners } from '../../net/signers.io.ts';
 import type { SystemClock } from '../../scheduler/clock.io.ts';
 import type { TableStore } from '../../store/tables.ts';
 import { LogIndexers } from '../../supervisor/log-indexer.io.ts';
@@ -49,7 +50,7 @@ export interface Parts {
 export class Node implements AsyncDisposable {
   readonly #options: NodeOptions;
   readonly #parts: Parts;
-  readonly #core = new AgentCore({ zone: Intl.DateTimeFormat().resolvedOptions().timeZone });
+  readonly #core: AgentCore;
   readonly #runner: Runner;
   readonly #contents: Contents;
   readonly #inputs: Inputs;
@@ -62,6 +63,10 @@ export class Node implements AsyncDisposable {
   #unmoved = (): void => undefined;
 
   constructor(options: NodeOptions, parts: Parts) {
+    this.#core = new AgentCore({
+      zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      signers: readSigners(options.requireSignature),
+    });
     this.#options = options;
     this.#parts = parts;
     const { data: directory, log } = options;

@@ -22,7 +22,7 @@ import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';
 import { readingsSince } from './readings.ts';
 import { checkAsked, madeRows } from './scheduling.ts';
-import { withSealed } from './sealing.ts';
+import { checkSigned, withSealed } from './sealing.ts';
 import type { Sessions } from './sessions.ts';
 import { type WaitFor, Waits } from './waits.ts';
 import { Watches } from './watches.ts';
@@ -134,6 +134,7 @@ export class AdminServer {
 
   #verb(kind: (typeof verbs)[number], all: AnyBody, asker: Asker, replier: Replier): void {
     const { key, wait = false, ...body } = all;
+    if (kind === 'fileDef') checkSigned(this.#ports.signers, body);
     if (body.timing) return this.#schedule(kind, all, asker, replier);
     if (kind === 'hostRm') Object.assign(body, { present: this.#agents.presentNames });
     const command = body as unknown as CommandBody<CommandKind>;

@@ -30,6 +30,9 @@ class Server extends DaemonCommand {
   keepFires = Option.String('--keep-fires', {
     description: 'the ledger of firings: an age, a size or both (LOTC_KEEP_FIRES; 90d,1GiB)',
   });
+  requireSignature = Option.String('--require-signature', {
+    description: 'bundles are to be signed by a public key of this file (LOTC_REQUIRE_SIGNATURE)',
+  });
   keepAudit = Option.String('--keep-audit', {
     description: 'who did what: an age (LOTC_KEEP_AUDIT; 400d)',
   });
@@ -44,6 +47,7 @@ class Server extends DaemonCommand {
       listen: optionList(this.listen, 'listen', env),
       keepFires: optionText(this.keepFires, 'keep-fires', env),
       keepAudit: optionText(this.keepAudit, 'keep-audit', env),
+      requireSignature: optionText(this.requireSignature, 'require-signature', env),
     });
   }
 }

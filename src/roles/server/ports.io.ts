@@ -14,11 +14,13 @@ export interface PortsOptions {
   readonly clock: SystemClock;
   readonly log: Log;
   readonly vault: Vault;
+  readonly signers: ReadonlySet<string> | undefined;
   /** Removes content that nothing names. */
   readonly sweep: () => Promise<void>;
 }
 
-export function makePorts({ journal, clock, log, vault, sweep }: PortsOptions): ServerPorts {
+export function makePorts(options: PortsOptions): ServerPorts {
+  const { journal, clock, log, vault, signers, sweep } = options;
   let sweeping: NodeJS.Timeout | undefined;
   return {
     now: () => clock.now(),
@@ -46,5 +48,6 @@ export function makePorts({ journal, clock, log, vault, sweep }: PortsOptions): 
     },
     log,
     vault,
+    signers,
   };
 }

@@ -1,6 +1,11 @@
-/** Where secrets (secrets.ts) are sealed on their way in, and opened on their way to a node. */
+/**
+ * What the server looks at in content that passes: secrets (secrets.ts) are sealed on their way in
+ * and opened on their way to a node, and bundles are signed where that is asked for.
+ */
 import { LotcError } from '../../base/errors.ts';
 import type { AnyBody, Shape } from '../../net/layout.ts';
+import { signatureFault } from '../../net/signature.ts';
+import { Refusal } from './model/change.ts';
 import type { State } from './model/state.ts';
 import { opened, sealed, secretKeys, type Vault } from './secrets.ts';
 
@@ -19,4 +24,12 @@ export function withSealed(state: State, body: AnyBody, vault: Vault | undefined
 /** An item as its node gets it. */
 export function withOpened(item: Shape<'item'>, vault: Vault): Shape<'item'> {
   return item.spec ? { ...item, spec: opened(item.spec, vault) } : item;
+}
+
+/** Throws where the server is to take signed bundles only and this is none. */
+export function checkSigned(signers: ReadonlySet<string> | undefined, body: AnyBody): void {
+  const fault = signatureFault(signers, body);
+  if (fault === undefined) return;
+  const text = `bundle "${body.bundle ?? ''}" is refused: ${fault}`;
+  throw new Refusal('not-signed', text, 'lotc admin bundle push --sign KEY, with a key it trusts');
 }

@@ -10,6 +10,7 @@ import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import type { ChainEnd } from '../../net/audit.ts';
 import { listen } from '../../net/listen.io.ts';
+import { readSigners } from '../../net/signers.io.ts';
 import type { NamedTimeServer } from '../../net/time-server.ts';
 import { openClock, type SystemClock } from '../../scheduler/clock.io.ts';
 import { type BlobStore, openBlobs } from '../../store/blobs.io.ts';
@@ -47,6 +48,7 @@ export interface ServerOptions {
   readonly keylog?: string | undefined;
   readonly keepFires?: string | undefined;
   readonly keepAudit?: string | undefined;
+  readonly requireSignature?: string | undefined;
   readonly plaintext: boolean;
 }
 
@@ -59,6 +61,7 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   const stopped = stopSignal();
   const retention = parseRetention(options.keepFires);
   const keepAuditMs = parseKeepAudit(options.keepAudit);
+  const signers = readSigners(options.requireSignature);
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
   failed.catch(() => undefined);
   await using stack = new AsyncDisposableStack();
@@ -82,7 +85,7 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   const clock = await openClock({ servers: options.ntp, log });
   stack.defer(() => clock.close());
   const vault = await openVault(options.data);
-  const running = await start({ journal, blobs, credentials, log, clock, vault });
+  const running = await start({ journal, blobs, credentials, log, clock, vault, signers });
   const { core, transfers } = running;
   const doors = new Doors({ core, transfers, credentials, log, now: () => clock.now() });
   const listener = await listen({
@@ -132,6 +135,7 @@ interface Parts {
   readonly log: Log;
   readonly clock: SystemClock;
   readonly vault: Vault;
+  readonly signers: ReadonlySet<string> | undefined;
 }
 
 interface Running {

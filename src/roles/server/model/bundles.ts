@@ -3,6 +3,7 @@
  * command that names it is journaled; here only names, digests and selections are kept.
  */
 
+import { signerOf } from '../../../net/signature.ts';
 import { assign, bundleItem, withdraw } from './assignment.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
@@ -18,7 +19,11 @@ import { refusalOf } from './verbs.ts';
 
 export function defineBundle(change: Change, body: CommandBody<'fileDef'>): Reply {
   const { state, command } = change;
-  const { bundle, digest, sizeBytes, on = '@all' } = body;
+  const { bundle, digest, sizeBytes, signature, on = '@all' } = body;
+  const signer = signature === undefined ? undefined : signerOf(digest, signature);
+  if (signature !== undefined && signer === undefined) {
+    throw new Refusal('usage', `the signature of bundle "${bundle}" does not hold`);
+  }
   checkSelector(state, on);
   const old = state.bundles.get(bundle);
   if (old && old.digest !== digest && body.replace !== true) {
@@ -29,13 +34,13 @@ export function defineBundle(change: Change, body: CommandBody<'fileDef'>): Repl
     );
   }
   if (body.timing) {
-    const deed = { action: 'load', bundle, digest, sizeBytes };
+    const deed = { action: 'load', bundle, digest, sizeBytes, signature };
     return makeSchedules(change, { timing: body.timing, on, deed });
   }
   const { at, who } = command;
   const selectors = new Set(old?.on ?? []).add(bounded(on, change.within));
   const record: BundleRecord = {
-    ...{ bundle, digest, sizeBytes, at, who, createdAt: old?.createdAt ?? at },
+    ...{ bundle, digest, sizeBytes, signature, signer, at, who, createdAt: old?.createdAt ?? at },
     on: selectors.has('@all') ? ['@all'] : [...selectors],
     except: [],
   };
@@ -64,13 +69,14 @@ const unloadToken = (bundle: string, uid: string): string => `unload:${bundle} $
 
 function loadOn(change: Change, record: BundleRecord, node: NodeRecord): void {
   const { state } = change;
-  const { bundle, digest, sizeBytes } = record;
+  const { bundle, digest, sizeBytes, signature } = record;
   const item = bundleItem(bundle);
-  const isThere = state.assignments.get(node.uid)?.items.get(item)?.digest === digest;
+  const known = state.assignments.get(node.uid)?.items.get(item);
+  const isThere = known?.digest === digest && known.signature === signature;
   // What failed for good is tried again only when it is assigned again.
   const failed = state.presences.get(presenceKey(node.uid, bundle))?.state === 'failed';
   if (isThere && !failed) return;
-  assign(change, node.uid, { item, entry: 'bundle', bundle, digest, sizeBytes });
+  assign(change, node.uid, { item, entry: 'bundle', bundle, digest, sizeBytes, signature });
   const text = `bundle "${bundle}" was loaded again before it was removed`;
   answerWaiting(change, unloadToken(bundle, node.uid), {
     ...{ ok: false, node: node.name, code: 'cancelled', text },

@@ -17,10 +17,10 @@ export function carryOutDue(change: Change, body: CommandBody<'scheduleDue'>): R
   state.schedules.set(schedule, { ...record, doneUs: plannedUs });
   // With the scope of who asked for it, as if it were done by that hand now.
   change.within = record.within;
-  const { action, bundle = '', digest = '', sizeBytes = 0, on, force } = record.plan;
+  const { action, bundle = '', digest = '', sizeBytes = 0, on, force, signature } = record.plan;
   try {
     if (action === 'load') {
-      defineBundle(change, { bundle, digest, sizeBytes, on, replace: true });
+      defineBundle(change, { bundle, digest, sizeBytes, on, signature, replace: true });
     } else if (action === 'unload') removeBundles(change, { names: [bundle], on, force });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

@@ -69,7 +69,7 @@ export function rowOfMade(state: State, schedule: string): Shape<'schedule'> {
 export const presenceKey = (uid: string, bundle: string): string => `${uid} ${bundle}`;
 
 export function bundleRow(state: State, record: BundleRecord): Shape<'bundle'> {
-  const { bundle, digest, sizeBytes, createdAt, at, who } = record;
+  const { bundle, digest, sizeBytes, createdAt, at, who, signer } = record;
   const presences: Shape<'presence'>[] = [];
   for (const node of state.nodes.values()) {
     if (!bundleSelects(record, node)) continue;
@@ -79,7 +79,8 @@ export function bundleRow(state: State, record: BundleRecord): Shape<'bundle'> {
     presences.push({ node: node.name, bundleState, reason: current?.reason, digest });
   }
   presences.sort((a, b) => (a.node < b.node ? -1 : 1));
-  return { bundle, digest, sizeBytes, on: record.on.join(' | '), presences, createdAt, at, who };
+  const on = record.on.join(' | ');
+  return { bundle, digest, sizeBytes, on, presences, createdAt, at, who, signer };
 }
 
 export function nodeRow(record: NodeRecord): Omit<Shape<'node'>, 'nodeState'> {

@@ -25,7 +25,8 @@ import { isSpent, type Plan, ruleOf, samePlan, type Timing } from './timing.ts';
 /** What a plan says beside its rule. */
 export type Deed = Pick<
   Plan,
-  'action' | 'env' | 'arguments' | 'signal' | 'bundle' | 'digest' | 'sizeBytes' | 'force'
+  | ('action' | 'env' | 'arguments' | 'signal' | 'bundle' | 'digest' | 'sizeBytes' | 'force')
+  | 'signature'
 >;
 
 export interface ScheduledVerb {

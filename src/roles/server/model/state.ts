@@ -90,6 +90,9 @@ export interface BundleRecord {
   readonly bundle: string;
   readonly digest: string;
   readonly sizeBytes: number;
+  /** Who vouches for this content, and the key that does; nobody need. */
+  readonly signature?: string | undefined;
+  readonly signer?: string | undefined;
   /** Bounded selectors, any of which selects a node; nodes it was unloaded from by name. */
   readonly on: readonly string[];
   readonly except: readonly string[];
