@@ -140,6 +140,8 @@ export const limits = {
   watchdogMinMs: 100,
   /** Watchdogs, timeouts and what is between health checks: more is a slip of the pen. */
   livenessMaxMs: 366 * 86_400_000,
+  /** A run that is late again and again is warned of once in such a time. */
+  warnEveryMs: 60_000,
   healthEveryMs: 10_000,
   healthTimeoutMs: 5_000,
   healthFailures: 3,

@@ -10,6 +10,14 @@ export const idle: Liveness = {
   ...{ failures: 0, checking: false, due: {} },
 };
 
+/**
+ * Half of the period, and a tenth of it more: programs speak at half of it, as they are advised to
+ * (sd_watchdog_enabled(3)), and must not be late each time.
+ */
+const WARN_PART = 0.6;
+
+export const warnMs = (periodMs: number): number => Math.round(periodMs * WARN_PART);
+
 export class Deeds {
   readonly rule: LivenessRule;
   readonly nowMs: number;
@@ -32,10 +40,10 @@ export class Deeds {
         case 'count-half':
         case 'count-anew':
           if (track === 'health') this.set({ failures: 0 });
-          else this.count(2, deed === 'count-anew');
+          else this.count(warnMs(this.now.periodMs ?? 0), deed === 'count-anew');
           break;
         case 'count-full':
-          if (track === 'signs') this.count(1, false);
+          if (track === 'signs') this.count(this.now.periodMs ?? 0, false);
           break;
         case 'count-none':
           if (track === 'signs') this.actions.push({ act: 'count', ms: 0, anew: false });
@@ -53,8 +61,8 @@ export class Deeds {
     }
   }
 
-  count(part: number, anew: boolean): void {
-    this.actions.push({ act: 'count', ms: (this.now.periodMs ?? 0) / part, anew });
+  count(ms: number, anew: boolean): void {
+    this.actions.push({ act: 'count', ms, anew });
   }
 
   /** What is under way already is not begun again. */

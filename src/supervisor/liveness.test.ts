@@ -61,8 +61,8 @@ function words(actions: readonly LivenessAction[]): string {
 
 test('signs: half the period is a warning, the whole a hang; what follows is done after a look', () => {
   const run = new Watched({ watchdogMs: 1_000 });
-  expect(run.start()).toBe('count 500');
-  expect(run.pass(500).do({ event: 'quiet', silentMs: 500 })).toBe('warn signs, count 1000');
+  expect(run.start()).toBe('count 600');
+  expect(run.pass(600).do({ event: 'quiet', silentMs: 600 })).toBe('warn signs, count 1000');
   expect(run.pass(500).do({ event: 'quiet', silentMs: 1_000 })).toBe('hang signs');
   expect(run.do({ event: 'inspected' })).toBe('count 0, restart signs');
   expect(run.liveness.phase).toBe('off');
@@ -71,11 +71,11 @@ test('signs: half the period is a warning, the whole a hang; what follows is don
 test('a sign after the warning, or before the look is over, ends it', () => {
   const run = new Watched({ watchdogMs: 1_000 });
   run.start();
-  run.do({ event: 'quiet', silentMs: 500 });
-  expect(run.event('sign')).toBe('calm, count 500, ready');
-  run.do({ event: 'quiet', silentMs: 500 });
+  run.do({ event: 'quiet', silentMs: 600 });
+  expect(run.event('sign')).toBe('calm, count 600, ready');
+  run.do({ event: 'quiet', silentMs: 600 });
   run.do({ event: 'quiet', silentMs: 1_000 });
-  expect(run.event('sign')).toBe('calm, count 500');
+  expect(run.event('sign')).toBe('calm, count 600');
   expect(run.do({ event: 'inspected' })).toBe('');
   expect(run.liveness.signs).toBe('fine');
 });
@@ -83,8 +83,8 @@ test('a sign after the warning, or before the look is over, ends it', () => {
 test('a word about less silence than is counted now is about a time that is over', () => {
   const run = new Watched({ watchdogMs: 1_000 });
   run.start();
-  expect(run.do({ event: 'quiet', silentMs: 499 })).toBe('');
-  run.do({ event: 'quiet', silentMs: 500 });
+  expect(run.do({ event: 'quiet', silentMs: 599 })).toBe('');
+  run.do({ event: 'quiet', silentMs: 600 });
   expect(run.do({ event: 'quiet', silentMs: 999 })).toBe('');
 });
 
@@ -95,27 +95,27 @@ test('suspended, nothing counts, and every clock goes on where it was', () => {
   expect(livenessDueMs(run.liveness)).toBeUndefined();
   expect(run.pass(60_000).do({ event: 'quiet', silentMs: 60_000 })).toBe('');
   expect(run.do({ event: 'tick' })).toBe('');
-  expect(run.do({ event: 'resumed' })).toBe('count 500');
+  expect(run.do({ event: 'resumed' })).toBe('count 600');
   expect(livenessDueMs(run.liveness)).toBe(run.nowMs + 4_000);
 });
 
 test('suspended between a hang and the look at it, nothing is done', () => {
   const run = new Watched({ watchdogMs: 1_000 });
   run.start();
-  run.do({ event: 'quiet', silentMs: 500 });
+  run.do({ event: 'quiet', silentMs: 600 });
   run.do({ event: 'quiet', silentMs: 1_000 });
   run.do({ event: 'suspended' });
   expect(run.do({ event: 'inspected' })).toBe('');
-  expect(run.do({ event: 'resumed' })).toBe('count 500');
+  expect(run.do({ event: 'resumed' })).toBe('count 600');
 });
 
 test('a start timeout that is longer covers the time until it is ready', () => {
   const run = new Watched({ watchdogMs: 1_000, startTimeoutMs: 60_000 });
   expect(run.start()).toBe('');
   expect(run.do({ event: 'quiet', silentMs: 30_000 })).toBe('');
-  expect(run.event('ready')).toBe('ready, count 500');
+  expect(run.event('ready')).toBe('ready, count 600');
   const other = new Watched({ watchdogMs: 1_000, startTimeoutMs: 500 });
-  expect(other.start()).toBe('count 500');
+  expect(other.start()).toBe('count 600');
 });
 
 test('not ready in time: a hang, but not before all that was said is heard', () => {
@@ -224,16 +224,16 @@ test('health and signs do not answer for each other', () => {
   run.start();
   run.checked('failed');
   expect(run.event('sign')).toBe('');
-  run.do({ event: 'quiet', silentMs: 500 });
-  expect(run.event('sign')).toBe('calm, count 500');
+  run.do({ event: 'quiet', silentMs: 600 });
+  expect(run.event('sign')).toBe('calm, count 600');
   expect(run.do({ event: 'inspected' })).toBe('count 0, restart health');
 });
 
 test('the program sets the period of its watchdog, or has none', () => {
   const run = new Watched({});
   expect(run.start()).toBe('ready');
-  expect(run.do({ event: 'period', ms: 3_000 })).toBe('count 1500');
-  expect(run.do({ event: 'period', ms: 4_000 })).toBe('count 2000 anew');
+  expect(run.do({ event: 'period', ms: 3_000 })).toBe('count 1800');
+  expect(run.do({ event: 'period', ms: 4_000 })).toBe('count 2400 anew');
   expect(run.do({ event: 'period', ms: 0 })).toBe('count 0');
 });
 
@@ -252,30 +252,30 @@ test.each([
 test('notify: told once, told when it lives again, and told of the next', () => {
   const run = new Watched({ watchdogMs: 1_000, onHang: 'notify' });
   run.start();
-  run.do({ event: 'quiet', silentMs: 500 });
+  run.do({ event: 'quiet', silentMs: 600 });
   expect(run.do({ event: 'quiet', silentMs: 1_000 })).toBe('hang signs');
   run.do({ event: 'inspected' });
   expect(run.do({ event: 'quiet', silentMs: 2_000 })).toBe('');
-  expect(run.event('sign')).toBe('calm, count 500, ready');
-  run.do({ event: 'quiet', silentMs: 500 });
+  expect(run.event('sign')).toBe('calm, count 600, ready');
+  run.do({ event: 'quiet', silentMs: 600 });
   expect(run.do({ event: 'quiet', silentMs: 1_000 })).toBe('hang signs');
 });
 
 test('continue: once; hung again soon it is restarted, much later continued again', () => {
   const hang = (run: Watched): string => {
-    run.do({ event: 'quiet', silentMs: 500 });
+    run.do({ event: 'quiet', silentMs: 600 });
     run.do({ event: 'quiet', silentMs: 1_000 });
     return run.do({ event: 'inspected' });
   };
   const run = new Watched({ watchdogMs: 1_000, onHang: 'continue' });
   run.start();
-  expect(hang(run)).toBe('continue signs, count 500 anew');
+  expect(hang(run)).toBe('continue signs, count 600 anew');
   expect(hang(run.pass(1_000))).toBe('count 0, restart signs');
   const other = new Watched({ watchdogMs: 1_000, onHang: 'continue' });
   other.start();
   hang(other);
   other.event('sign');
-  expect(hang(other.pass(2_001))).toBe('continue signs, count 500 anew');
+  expect(hang(other.pass(2_001))).toBe('continue signs, count 600 anew');
 });
 
 test('who awaits nothing is ready as soon as it runs', () => {

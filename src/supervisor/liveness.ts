@@ -14,7 +14,7 @@
  *
  * Reference: sd_notify(3), systemd.service(5): WatchdogSec, TimeoutStartSec, RuntimeMaxSec.
  */
-import { Deeds, idle } from './liveness-deeds.ts';
+import { Deeds, idle, warnMs } from './liveness-deeds.ts';
 import type {
   Clock,
   Liveness,
@@ -204,7 +204,7 @@ class Machine {
   #quiet(silentMs: number): void {
     const { periodMs = 0, signs } = this.#deeds.now;
     if (signs === 'quiet' && silentMs >= periodMs) this.#deeds.track('signs', 'full');
-    else if (signs === 'fine' && silentMs >= periodMs / 2) this.#deeds.track('signs', 'half');
+    else if (signs === 'fine' && silentMs >= warnMs(periodMs)) this.#deeds.track('signs', 'half');
   }
 
   #checked(result: 'passed' | 'failed' | 'void'): void {

@@ -1,5 +1,6 @@
 /** Why a run is taken for hung, or nearly, for people. */
 import { roughDurationMs } from '../../base/duration.ts';
+import { warnMs } from '../../supervisor/liveness-deeds.ts';
 import type { Cause, Liveness, LivenessRule } from '../../supervisor/liveness-rule.ts';
 
 export interface Judged {
@@ -17,7 +18,7 @@ export function wordsOf(cause: Cause, step: 'warn' | 'hang', life: Judged): stri
     case 'signs':
       return step === 'hang'
         ? `no sign of life for ${duration(periodMs)}`
-        : `no sign of life for ${duration(periodMs / 2)}, hung after ${duration(periodMs)}`;
+        : `no sign of life for ${duration(warnMs(periodMs))}, hung after ${duration(periodMs)}`;
     case 'trigger':
       return 'it said so itself (WATCHDOG=trigger)';
     case 'health': {

@@ -59,14 +59,32 @@ test('ready when it says so; not while it reloads; its words told again change n
 
 test('a hang: warned, told, stopped, and to begin again though its policy says no', () => {
   running({ watchdogMs: 1_000 });
-  expect(node.vitalActs).toEqual(['count 500']);
-  tell({ kind: 'quiet', silentMs: 500 });
-  expect(node.vitalActs).toEqual(['count 500', 'warn', 'count 1000']);
+  expect(node.vitalActs).toEqual(['count 600']);
+  tell({ kind: 'quiet', silentMs: 600 });
+  expect(node.vitalActs).toEqual(['count 600', 'warn', 'count 1000']);
   tell({ kind: 'quiet', silentMs: 1_000 });
   expect(node.treeActs.at(-1)).toBe('terminate R1');
   expect(row()).toMatchObject({ processState: 'pending', restarts: 1 });
   expect(row()?.reason).toMatch(/^restarts in .*hung: no sign of life for 1s$/);
   expect(events()).toEqual(['process-warned', 'process-hung']);
+});
+
+test('late again and again: warned of once a minute, and of its end; a hang always', () => {
+  running({ watchdogMs: 1_000, onHang: 'notify' });
+  const late = (): void => {
+    tell({ kind: 'quiet', silentMs: 600 });
+    sign('WATCHDOG', '1');
+  };
+  for (let n = 0; n < 5; n += 1) late();
+  expect(events()).toEqual(['process-warned', 'process-alive']);
+  node.tick(60_000);
+  late();
+  tell({ kind: 'quiet', silentMs: 600 });
+  tell({ kind: 'quiet', silentMs: 1_000 });
+  sign('WATCHDOG', '1');
+  expect(events().slice(2)).toEqual([
+    ...['process-warned', 'process-alive', 'process-hung', 'process-alive'],
+  ]);
 });
 
 test('suspended, it is not watched; a stop that is ordered is no hang', () => {

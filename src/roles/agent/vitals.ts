@@ -6,21 +6,16 @@
  */
 import { roughDurationMs } from '../../base/duration.ts';
 import { signalName } from '../../base/signals.ts';
-import { livenessDueMs, newLiveness, stepLiveness } from '../../supervisor/liveness.ts';
-import type {
-  Liveness,
-  LivenessAction,
-  LivenessInput,
-  LivenessRule,
-} from '../../supervisor/liveness-rule.ts';
+import { livenessDueMs, stepLiveness } from '../../supervisor/liveness.ts';
+import type { Liveness, LivenessAction, LivenessInput } from '../../supervisor/liveness-rule.ts';
 import { livenessRule } from '../../supervisor/liveness-spec.ts';
 import { extended, isUp, ranMs } from '../../supervisor/process.ts';
 import { Agenda } from './agenda.ts';
 import type { AgentAction, StoredRun, Time, VitalEvent } from './events.ts';
+import { type Life, newLife } from './life.ts';
 import type { Reports } from './reports.ts';
 import type { Runs } from './runs.ts';
 import { signOf } from './sign.ts';
-import { StatusMeter } from './status-meter.ts';
 import { wordsOf } from './vital-words.ts';
 
 export interface VitalPorts {
@@ -28,17 +23,6 @@ export interface VitalPorts {
   readonly act: (action: AgentAction) => void;
   time(): Time;
   runs(): Runs;
-}
-
-interface Life {
-  readonly rule: LivenessRule;
-  readonly launch: number;
-  liveness: Liveness;
-  /** When it last said that it was ready: older words of reloading are told again, not said. */
-  readyUs: number;
-  /** What the last health check had to say. */
-  checked: string;
-  readonly status: StatusMeter;
 }
 
 const MICROSECONDS = 1_000;
@@ -59,14 +43,8 @@ export class Vitals {
     const { process, order } = stored;
     const { nowMs } = this.#ports.time();
     const rule = livenessRule({ ...order.spec, stopGraceMs: process.stop.graceMs });
-    const known = this.#lives.get(run);
-    const fresh = { readyUs: 0, checked: '', status: new StatusMeter(nowMs) };
-    const life: Life = {
-      ...(known ?? fresh),
-      rule,
-      launch: process.restarts,
-      liveness: newLiveness(),
-    };
+    const launch = process.restarts;
+    const life = newLife(this.#lives.get(run), { rule, launch, nowMs });
     this.#lives.set(run, life);
     this.#step(run, life, { event: 'started', sinceMs, ranMs: ranMs(process, this.#ports.time()) });
     this.settled(run);
@@ -248,10 +226,12 @@ export class Vitals {
         runs.note(run, { ready: action.act === 'ready' });
         break;
       case 'calm':
-        this.#eventOf(run, 'process-alive', 'it gives signs of life again');
+        if (life.warning.end()) this.#eventOf(run, 'process-alive', 'it gives signs of life again');
         break;
       case 'warn':
       case 'hang': {
+        if (action.act === 'hang') life.warning.hung();
+        else if (!life.warning.begin(this.#ports.time().nowMs)) break;
         const text = wordsOf(action.cause, action.act, life);
         const pid = runs.get(run)?.process.pid;
         act({ type: 'inspect', run, pid, launch, step: action.act, text });

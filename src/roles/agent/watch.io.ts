@@ -19,6 +19,7 @@ import { wordsOfLook } from '../../supervisor/snapshot.ts';
 import type { RunTree, RunTrees } from '../../supervisor/tree.io.ts';
 import type { Attached } from './attached.io.ts';
 import type { AgentAction, Item, RunEvent } from './events.ts';
+import { InOrder } from './in-order.ts';
 import { prepareCheck } from './launch.io.ts';
 import { within } from './rest.io.ts';
 import { lastOutput } from './tail.io.ts';
@@ -49,10 +50,15 @@ export class Watch {
   /** Of the main process at its last sign of life, as its shim told. */
   readonly #mainTicks = new Map<string, number>();
   readonly #checks = new Map<string, ShimHandle>();
+  /** One after the other, and the loop between them: many may hang for one reason. */
+  readonly #looks: InOrder;
   #closed = false;
 
   constructor(options: WatchOptions) {
     this.#options = options;
+    this.#looks = new InOrder((_, error) => {
+      options.log('error', 'a run was not looked at', { reason: String(error) });
+    });
   }
 
   carryOut(action: Watching): void {
@@ -67,7 +73,7 @@ export class Watch {
         handle?.send({ kind: 'mark' });
         break;
       case 'inspect':
-        void this.#inspect(action);
+        this.#looks.do('', () => this.#inspect(action));
         break;
       case 'check':
         void this.#check(run, action.launch);
@@ -81,6 +87,7 @@ export class Watch {
   }
 
   async #inspect({ run, launch, step, text, pid }: Inspect): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
     let words = '';
     const look = async (): Promise<void> => {
       words = await this.#look(run, pid);
