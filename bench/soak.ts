@@ -15,7 +15,7 @@ import type { Link } from '../src/net/link.io.ts';
 import { groupMounts } from '../src/supervisor/tree.ts';
 import { processesBelow, until } from '../tests/e2e/fleet.ts';
 import { digits, residentKiB, sleep } from './measure.ts';
-import { disposeAll, key, Rig } from './rig.ts';
+import { disposeAll, end, key, Rig } from './rig.ts';
 
 const root = join(import.meta.dirname, '..');
 const minutes = Number(process.argv[2] ?? 10);
@@ -59,6 +59,10 @@ interface Reading {
 
 async function main(): Promise<number> {
   await using rig = await Rig.open(1);
+  const first = rig.agents.pop();
+  if (first) await end(first);
+  await startAgent(rig);
+  await rig.online(1);
   const link = await rig.session();
   const names = Object.keys(kinds).flatMap((kind) => [`${kind}-1`, `${kind}-2`]);
   for (const task of names) {
@@ -110,7 +114,7 @@ type Verb = 'taskRun' | 'taskKill' | 'taskStop' | 'taskCont';
 /** Being refused is an answer as good as any. */
 async function verb(link: Link, kind: Verb, task: string, more: object): Promise<void> {
   count(kind);
-  const body = { key: key(), targets: [task], timeoutMs: 20_000, ...more };
+  const body = { key: key(), targets: [task], ...more };
   await link.request(kind, body).catch(() => count(`${kind} refused`));
 }
 
@@ -127,14 +131,15 @@ async function harm(rig: Rig, isOver: () => boolean): Promise<void> {
     await sleep(random.int(1_000, 5_000));
     const chance = random.int(0, 9);
     const agent = agentOf(rig);
+    if (!existsSync(`/proc/${agent}`)) throw new Error(`the agent ended: ${rig.log()}`);
     if (chance === 0) {
       count('agent killed');
       process.kill(agent, 'SIGKILL');
       await sleep(random.int(0, 500));
-      startAgent(rig);
+      await startAgent(rig);
     } else if (chance === 1) {
       count('agent upgraded');
-      process.kill(agent, 'SIGHUP');
+      await untilReady(rig, () => process.kill(agent, 'SIGHUP'));
     } else {
       const shims = processesBelow(rig.path('a1')).length === 0 ? [] : shimsOf(agent);
       const shim = shims.length === 0 ? undefined : random.pick(shims);
@@ -146,10 +151,24 @@ async function harm(rig: Rig, isOver: () => boolean): Promise<void> {
   }
 }
 
-function startAgent(rig: Rig): void {
+/** It listens to signals once it is ready: before that, SIGHUP may end it. */
+async function startAgent(rig: Rig): Promise<void> {
   const [address = ''] = rig.identity.addresses;
-  const args = ['agent', '--data', rig.path('a1'), '--name', 'n1', '--server', address];
-  rig.agents.push(rig.spawn(copy, args));
+  const args = ['--data', rig.path('a1'), '--name', 'n1', '--server', address];
+  const words = ['agent', ...args, '--ready-file', readyOf(rig)];
+  await untilReady(rig, () => rig.agents.push(rig.spawn(copy, words)));
+}
+
+const readyOf = (rig: Rig): string => rig.path('agent.ready');
+
+async function untilReady(rig: Rig, act: () => unknown): Promise<void> {
+  rmSync(readyOf(rig), { force: true });
+  act();
+  await until(
+    () => existsSync(readyOf(rig)),
+    60_000,
+    () => `the agent: ${rig.log()}`,
+  );
 }
 
 function tryKill(pid: number): void {

@@ -37,5 +37,7 @@ if (!isMainThread) {
 } else if (words[0] === 'notify') {
   void import('./notify.io.ts');
 } else {
+  // Asked twice in a row to become another, an agent must not end: its own listener comes later.
+  if (words[0] === 'agent') process.on('SIGHUP', () => undefined);
   void command(words);
 }

@@ -10,8 +10,6 @@ import { promisify } from 'node:util';
 import type { Log } from '../../base/log.io.ts';
 
 const ANSWERS_MS = 20_000;
-const SIGHUP = 1;
-const SIG_IGN = 1n;
 
 /** The program, what makes it LOTC, and the words of the command line. */
 function image(): { readonly path: string; readonly before: string[]; readonly words: string[] } {
@@ -40,16 +38,6 @@ export async function successor(log: Log): Promise<string | undefined> {
 /** Does not return. Everything this agent held is closed by then. */
 export function becomeSuccessor(): never {
   const { path, before, words } = image();
-  ignoreHangup();
   process.execve?.(path, [path, ...before, ...words], process.env);
   throw new Error('execve returned');
-}
-
-/** Until the successor listens for it, another SIGHUP must not end the process. */
-function ignoreHangup(): void {
-  const { dlopen } = process.getBuiltinModule('node:ffi');
-  const { functions } = dlopen(null, {
-    signal: { arguments: ['i32', 'pointer'], return: 'pointer' },
-  });
-  functions.signal(SIGHUP, SIG_IGN);
 }
