@@ -231,11 +231,12 @@ function refused(code: ErrorCode, fire: StoredFire, stored: StoredRun | undefine
 // ---- code ----
 
 function beginBundle(ports: DeedPorts, fire: StoredFire, plan: Plan): Ending {
-  const { bundle = '', digest, sizeBytes } = plan;
+  const { bundle = '', digest, sizeBytes, signature } = plan;
   const key = `bundle:${bundle}`;
   const bundles = ports.bundles();
   if (fire.action === 'load') {
-    bundles.assign({ item: key, generation: 0, entry: 'bundle', bundle, digest, sizeBytes });
+    const content = { bundle, digest, sizeBytes, signature };
+    bundles.assign({ item: key, generation: 0, entry: 'bundle', ...content });
     const state = digest === undefined ? 'loaded' : bundles.judge(digest, bundle);
     if (state === 'loaded') return { result: 'ok' };
     return state.failed
