@@ -29,6 +29,11 @@ class Fleet {
       const timing = { everyUs: 1_000_000, schedule: `of-${task}` };
       this.ok('taskRun', { targets: [task], timing });
     }
+    // It still runs where it does not belong any more.
+    const moved = { task: 'moved', spec: { command: ['x'], on: '@all' } };
+    this.ok('taskAdd', { ...moved, mode: 'create' });
+    this.ok('taskRun', { targets: ['moved'] });
+    this.ok('taskAdd', { ...moved, mode: 'set', spec: { command: ['x'], on: 'zone=a' } });
     this.ok('taskAdd', {
       task: 'bundled',
       mode: 'create',
@@ -190,7 +195,7 @@ test('a message of which nobody has said what it is about is about the whole fle
 
 // ---- nothing outside the scope reaches the model ----
 
-const names = ['everywhere', 'ina', 'inb', 'one', 'mixed', 'bundled', 'nothing'];
+const names = ['everywhere', 'moved', 'ina', 'inb', 'one', 'mixed', 'bundled', 'nothing'];
 const task = fc.constantFrom(...names);
 const node = fc.constantFrom('a1', 'a2', 'b1', 'b2', 'z9');
 const target = fc.oneof(
