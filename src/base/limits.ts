@@ -158,6 +158,15 @@ export const limits = {
   orderExpiresMs: 600_000,
   keepRuns: 100,
   keepForMs: 30 * 86_400_000,
+  /** Of one task's result files on the server, unless its task says otherwise. */
+  keepBytes: 10 * GiB,
+  /** Result files of one run; what does not fit is named. */
+  resultBytes: 1 * GiB,
+  resultGlobs: 32,
+  /** Files that were left out are named in a report, up to so many. */
+  resultSkippedTold: 100,
+  /** A collection or delivery that failed (full disk, busy server) is tried again after this. */
+  resultRetryMs: 30_000,
   statsEveryMs: 5_000,
   /** With less than this free, what programs write to their logs is about to be refused. */
   diskFullBytes: 1 * MiB,

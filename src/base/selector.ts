@@ -189,7 +189,7 @@ function checkGlob(glob: string, text: string): string {
  * `*` any text, `?` one character. Goes back to the last star only, so that no glob costs more
  * than its length times the name's: a regular expression would be exponential in the stars.
  */
-function globMatches(glob: string, name: string): boolean {
+export function globMatches(glob: string, name: string): boolean {
   let g = 0;
   let n = 0;
   let star = -1;

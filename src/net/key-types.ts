@@ -26,6 +26,7 @@ export type ShapeName =
   | 'fire'
   | 'summary'
   | 'document'
+  | 'kept'
   | 'change';
 
 export type KeyType =

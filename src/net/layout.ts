@@ -178,7 +178,7 @@ export const layouts = {
       must: ['query'],
       may: [
         ...['names', 'on', 'states', 'all', 'run', 'since', 'limit', 'after', 'task'],
-        ...['operation', 'node'],
+        ...['operation', 'node', 'wait'],
       ] as const,
     },
     ok: {
@@ -186,7 +186,7 @@ export const layouts = {
       may: [
         ...['nodes', 'processes', 'tasks', 'bundles', 'operations', 'events', 'tokens'],
         ...['samples', 'seq', 'after', 'schedules', 'fires', 'summaries', 'identities'],
-        ...['audits', 'number', 'hash', 'anchorNumber', 'anchorHash'],
+        ...['audits', 'number', 'hash', 'anchorNumber', 'anchorHash', 'keeps'],
       ] as const,
     },
   },

@@ -9,4 +9,13 @@ export const workKeys = {
   prune: [353, 'bool'],
   changes: [354, { list: 'change' }],
   affected: [355, 'texts'],
+
+  // results
+  kept: [356, { map: 'kept' }],
+  keeps: [357, { list: 'kept' }],
+  results: [358, 'texts'],
+  keepBytes: [359, 'uint'],
+  collects: [360, 'bool'],
+  files: [361, 'uint'],
+  skipped: [362, 'texts'],
 } as const satisfies Record<string, readonly [number, KeyType]>;

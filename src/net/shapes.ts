@@ -23,20 +23,23 @@ export const shapes = {
       ...['bundle', 'on', 'user', 'cwd', 'env', 'stopSignal', 'stopGraceMs'],
       ...['keepRuns', 'keepForMs', 'restart', 'backoffMinMs', 'backoffMaxMs', 'maxRestarts'],
       ...['memoryMaxBytes', 'cpuMax', 'pidsMax', 'nofileMax', 'logMaxBytes'],
-      ...['secretEnv', 'secretFiles'],
+      ...['secretEnv', 'secretFiles', 'results', 'keepBytes'],
       ...['memoryWarnBytes', 'watchdogMs', 'startTimeoutMs', 'runTimeoutMs', 'onHang'],
       ...['healthExec', 'healthTcp', 'healthHttp', 'healthEveryMs', 'healthTimeoutMs'],
       ...['healthFailures', 'healthDelayMs'],
     ] as const,
   },
-  /** A process as everybody sees it: one run on one node (CLI contract, "process"). */
+  /**
+   * A process as everybody sees it: one run on one node (CLI contract, "process"). `collects`:
+   * files will be kept of it once it has ended, and a `kept` will say which.
+   */
   process: {
     must: ['run', 'processState'],
     may: [
       ...['task', 'node', 'pid', 'startedAt', 'exitedAt', 'exitCode', 'signal', 'restarts'],
       ...['bundle', 'status', 'reason', 'createdAt', 'suspendedAt', 'wish', 'operation'],
       ...['cpuMs', 'maxMemoryBytes', 'errorCode', 'containment', 'command', 'who', 'ready'],
-      'suspendedBy',
+      ...['suspendedBy', 'collects'],
     ] as const,
   },
   /**
@@ -63,7 +66,18 @@ export const shapes = {
     must: ['seq', 'at', 'entry'],
     may: [
       ...['process', 'order', 'answer', 'bundle', 'digest', 'bundleState', 'reason', 'fire'],
-      ...['eventKind', 'text', 'run', 'task'],
+      ...['eventKind', 'text', 'run', 'task', 'kept'],
+    ] as const,
+  },
+  /**
+   * Result files of a run that has ended: a tar of so many `files` by its `digest`; without one
+   * there are none, and `reason` says why, unless none matched. `skipped`: what was not taken,
+   * each with its reason. `last` is false while it is to come.
+   */
+  kept: {
+    must: ['run'],
+    may: [
+      ...['task', 'node', 'at', 'digest', 'sizeBytes', 'files', 'skipped', 'reason', 'last'],
     ] as const,
   },
   answer: {

@@ -8,7 +8,7 @@
  */
 
 import { mkdirSync } from 'node:fs';
-import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { giveBlock, takeBlock } from '../base/blocks.ts';
 import { LotcError } from '../base/errors.ts';
@@ -60,6 +60,12 @@ export class BlobStore implements AsyncDisposable {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw storageError(error, `cannot read ${digest}`);
     }
+  }
+
+  /** What the file system has left for us. */
+  async roomBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#directory);
+    return bavail * bsize;
   }
 
   /**

@@ -26,6 +26,8 @@ export interface RunPaths {
   readonly exit: string;
   /** The directory of `stdout`, `stderr` and their `index`. */
   readonly logs: string;
+  /** Result files of the run on their way to the server. */
+  readonly results: string;
   /** The shim's control socket, at most 107 bytes. */
   readonly socket: string;
   /** Where the shim hears the run's signs of life, at most 107 bytes. */
@@ -78,6 +80,7 @@ export function paths(dir: string, run: string, launch = 0, shortBase = '/run'):
     order: join(record, 'order'),
     exit: join(record, `exit${nth}`),
     logs: join(record, 'logs'),
+    results: join(record, 'results.tar'),
     socket: join(data.sockets, `${run}${nth}`),
     notify:
       data.notify === undefined ? join(directory, NOTIFY + nth) : join(data.notify, run + nth),

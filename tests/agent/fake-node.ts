@@ -58,6 +58,8 @@ export class FakeNode {
   readonly removals: string[] = [];
   readonly fetches: string[] = [];
   readonly signals: string[] = [];
+  readonly collections: string[] = [];
+  readonly deliveries: string[] = [];
   readonly treeActs: string[] = [];
   readonly vitalActs: string[] = [];
   readonly cancels: string[] = [];
@@ -339,7 +341,14 @@ export class FakeNode {
       case 'continue':
         this.vitalActs.push(action.type);
         break;
+      case 'collect':
+        this.collections.push(action.run);
+        break;
+      case 'deliver':
+        this.deliveries.push(action.run);
+        break;
       case 'release':
+      case 'drop-result':
       case 'deadline':
       case 'changed':
       case 'log':

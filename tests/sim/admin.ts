@@ -103,7 +103,7 @@ export class SimAdmin {
       ['fork', String(random.int(1, 5_000))],
       ['missing'],
     ]);
-    return {
+    const spec = {
       ...(random.chance(0.4) ? this.#policy() : {}),
       command,
       keepRuns: random.int(1, 4),
@@ -111,6 +111,7 @@ export class SimAdmin {
       ...(random.chance(0.4) ? { bundle: random.pick(bundles) } : {}),
       ...(random.chance(0.3) ? { on: random.pick(['zone=a', ...this.#nodes]) } : {}),
     };
+    return spec.keepRuns > 2 ? { ...spec, results: ['out/*'] } : spec;
   }
 
   #policy(): AnyBody['spec'] & object {

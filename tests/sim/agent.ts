@@ -8,6 +8,7 @@ import { AgentCore } from '../../src/roles/agent/core.ts';
 import {
   type AgentAction,
   type AgentEvent,
+  type RunEvent,
   type TableName,
   tableNames,
 } from '../../src/roles/agent/events.ts';
@@ -42,6 +43,8 @@ export class SimAgent {
   readonly tables: Record<TableName, Map<string, string>>;
   readonly content = new Set<string>();
   connection: Connection | undefined;
+  /** In memory alone: another life is told again what to deliver. */
+  readonly #deliveries = new Set<string>();
   isConnected = false;
   readonly #skewUs: number;
   #commit: Commit | undefined;
@@ -122,6 +125,7 @@ export class SimAgent {
   welcomed(body: Ok<'hostHello'>): void {
     this.isConnected = true;
     this.step({ type: 'connected', welcome: body });
+    this.#deliver();
   }
 
   assigned(request: number, body: Req<'synAssign'>): void {
@@ -227,6 +231,13 @@ export class SimAgent {
       case 'remove':
         this.#work(action.run, 50_000, 'removes', () => machine.remove(action.run));
         break;
+      case 'collect':
+        this.#work(action.run, 200_000, 'collects', () => this.#collect(action.run));
+        break;
+      case 'deliver':
+        this.#deliveries.add(action.run);
+        this.#deliver();
+        break;
       case 'deadline':
         this.#setDeadline(action.atMs);
         break;
@@ -237,6 +248,7 @@ export class SimAgent {
       case 'check':
       case 'continue':
       case 'release':
+      case 'drop-result':
       case 'changed':
       case 'log':
         break;
@@ -281,6 +293,44 @@ export class SimAgent {
       const reason = passing ? 'the server cannot be reached' : 'the server has no such content';
       this.step({ type: 'bundle-failed', digest, reason, passing });
     });
+  }
+
+  /** Some runs leave nothing, some disks are full for a while. */
+  #collect(run: string): void {
+    const { random } = this.#sim;
+    if (this.#isFailing()) {
+      this.#told(run, { kind: 'collect-failed', reason: 'no space left on the device' });
+      return;
+    }
+    const collected = random.chance(0.2)
+      ? { files: 0, skipped: [] }
+      : { files: 1, skipped: [], sizeBytes: 2_048, digest: `sha256:${run}` };
+    this.#told(run, { kind: 'collected', collected });
+  }
+
+  /** While there is a line, and never twice at once. */
+  #deliver(): void {
+    for (const run of this.#deliveries) {
+      if (!this.isConnected) return;
+      this.#deliveries.delete(run);
+      this.#work(run, 300_000, 'delivers', () => {
+        if (!this.isConnected) this.#deliveries.add(run);
+        else if (this.#isFailing())
+          this.#told(run, { kind: 'deliver-failed', reason: 'the server has no room' });
+        else this.#told(run, { kind: 'delivered' });
+      });
+    }
+  }
+
+  /** A disk is full, here or there. */
+  #isFailing(): boolean {
+    const fails = this.fetchFailures > 0;
+    if (fails) this.fetchFailures -= 1;
+    return fails;
+  }
+
+  #told(run: string, event: RunEvent): void {
+    this.step({ type: 'run', run, event });
   }
 
   /** Who is reported to have ended must have ended, whatever it died of. */

@@ -25,6 +25,7 @@ export function check(fleet: Fleet): void {
     settled(agent, state);
     noOrphanNoGhost(agent, state);
     bundlesThere(agent, state);
+    resultsThere(agent, state);
   }
   trueEnds(fleet);
 }
@@ -139,6 +140,20 @@ function bundlesThere(agent: SimAgent, state: State): void {
     });
   }
   expect([...content].sort(), `${name} content`).toEqual([...needed].sort());
+}
+
+/** Every run that keeps files has told of them, and the server knows of each one's newest. */
+function resultsThere({ core, name, uid }: SimAgent, state: State): void {
+  for (const { process, result, removing } of core?.runs() ?? []) {
+    if (!hasEnded(process.state) || removing || !result) continue;
+    expect([process.run, result.state], `${name} results`).toEqual([process.run, 'told']);
+  }
+  for (const { run, uid: of, ended, row, collected } of state.runs.values()) {
+    if (of !== uid || !ended || !row.collects || row.startedAt === undefined) continue;
+    expect([run, collected], `${name}: files of ${run}`).toEqual([run, true]);
+    const { reason = '' } = state.results.get(run)?.kept ?? {};
+    expect([run, reason.includes('tried again')]).toEqual([run, false]);
+  }
 }
 
 /** Each end in the history once, and as it was. */

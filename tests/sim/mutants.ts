@@ -50,7 +50,7 @@ function loseASequence(fleet: Fleet): void {
 
 /** By name: how, and which check has to notice. */
 export const mutants: readonly (readonly [name: string, mutation: Mutation, by: RegExp])[] = [
-  ['acknowledge before journaling', acknowledgeBeforeJournaling, / kept|replay/],
+  ['acknowledge before journaling', acknowledgeBeforeJournaling, / kept|replay|two answers/],
   ['apply twice', applyTwice, /two answers|applied/],
   ['adopt by pid alone', adoptByPidAlone, /open orders|agent and processes/],
   ['skip the generation check', skipTheGenerationCheck, / items| generation/],

@@ -34,10 +34,17 @@ export interface Upload {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
+export interface Download {
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
 export interface Ask {
   ask<K extends MessageKind>(kind: K, body: Draft<K>, listening?: Listening<K>): Asked<K>;
   /** Sends content the server does not have yet; done when the server has it durably. */
   upload(upload: Upload, onProgress?: (doneBytes: number) => void): Promise<void>;
+  /** Content of the server's, in order; goes on where it was when the connection breaks. */
+  download(wanted: Download, take: (data: Uint8Array) => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 

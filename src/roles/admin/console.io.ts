@@ -19,6 +19,7 @@ import type {
   Packed,
   Progress,
   Terminal,
+  Unpacking,
 } from './context.ts';
 
 const BROKEN_PIPE = 141;
@@ -46,6 +47,7 @@ export function realConsole(context: AdminContext): Console {
     login: async (settings, request) =>
       (await import('./login.io.ts')).login(settings, request, context.env),
     readTexts,
+    unpack,
     pack,
   };
 
@@ -134,6 +136,11 @@ function textsOf(path: string, endings: readonly string[]): readonly NamedText[]
     const why = missing ? 'there is no such file' : (error as Error).message;
     throw new LotcError(missing ? 'usage' : 'io', `cannot read ${path}: ${why}`);
   }
+}
+
+async function unpack(into: string): Promise<Unpacking> {
+  const { LooseUnpacker } = await import('../../store/loose.io.ts');
+  return LooseUnpacker.open(into);
 }
 
 async function pack(path: string, onProgress: Progress): Promise<Packed> {

@@ -42,6 +42,13 @@ export interface Packed extends Upload {
   dispose(): Promise<void>;
 }
 
+export interface Unpacking {
+  write(data: Uint8Array): Promise<void>;
+  /** Rejects where the content is not that of the digest. */
+  finish(digest: string): Promise<{ readonly files: number; readonly skipped: readonly string[] }>;
+  close(): Promise<void>;
+}
+
 export interface NamedText {
   readonly file: string;
   readonly text: string;
@@ -72,6 +79,8 @@ export interface Console {
   login(settings: ConnectSettings, request: LoginRequest): Promise<MadeIdentity>;
   /** Texts of a file, or of a directory's files with one of these endings, in order of name. */
   readTexts(path: string, endings: readonly string[]): Promise<readonly NamedText[]>;
+  /** Takes a tar as it comes, and writes what is safe of it below a directory. */
+  unpack(into: string): Promise<Unpacking>;
   /** A file, directory or archive as a bundle; reads it once for its digest. */
   pack(path: string, onProgress: Progress): Promise<Packed>;
 }

@@ -6,7 +6,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { Cli } from 'clipanion';
 import { LotcError } from '../../base/errors.ts';
 import type { Ack, MessageKind, Ok } from '../../net/layout.ts';
-import type { Ask, Asked, ConnectSettings, Draft, Listening, Upload } from './client.ts';
+import type { Ask, Asked, ConnectSettings, Download, Draft, Listening, Upload } from './client.ts';
 import { commandsFor } from './commands/index.ts';
 import type {
   AdminContext,
@@ -16,6 +16,7 @@ import type {
   NamedText,
   Packed,
   Terminal,
+  Unpacking,
 } from './context.ts';
 
 export interface Said {
@@ -38,6 +39,7 @@ export type Scripts = Partial<Record<MessageKind, Scripted>>;
 export class FakeAsk implements Ask {
   readonly said: Said[] = [];
   readonly uploads: string[] = [];
+  contents: Record<string, Uint8Array> = {};
   readonly dropped: MessageKind[] = [];
   closed = false;
   readonly #scripts: Scripts;
@@ -81,6 +83,12 @@ export class FakeAsk implements Ask {
     return Promise.resolve();
   }
 
+  async download({ digest }: Download, take: (data: Uint8Array) => Promise<void>): Promise<void> {
+    const content = this.contents[digest];
+    if (!content) throw new LotcError('no-such-bundle', `there is no content ${digest}`);
+    for (let at = 0; at < content.length; at += 1000) await take(content.subarray(at, at + 1000));
+  }
+
   close(): Promise<void> {
     this.closed = true;
     return Promise.resolve();
@@ -105,6 +113,9 @@ export class FakeConsole implements Console {
   settings: unknown;
   packed: Packed | undefined;
   files: Record<string, string> = {};
+  /** Bytes by directory. */
+  readonly unpacked: Record<string, number> = {};
+  unsafe: string[] = [];
   /** Time passes by itself whenever somebody waits. */
   skips = false;
   /** What would be written, should the console end in any other way. */
@@ -186,6 +197,18 @@ export class FakeConsole implements Console {
     const text = this.files[path];
     if (text === undefined) throw new LotcError('usage', `cannot read ${path}`);
     return Promise.resolve([{ file: path, text }]);
+  }
+
+  unpack(into: string): Promise<Unpacking> {
+    this.unpacked[into] = 0;
+    return Promise.resolve({
+      write: (data) => {
+        this.unpacked[into] = (this.unpacked[into] ?? 0) + data.length;
+        return Promise.resolve();
+      },
+      finish: () => Promise.resolve({ files: 1, skipped: this.unsafe }),
+      close: () => Promise.resolve(),
+    });
   }
 
   pack(): Promise<Packed> {

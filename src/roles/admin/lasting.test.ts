@@ -18,6 +18,9 @@ interface Asked {
 class FakeConnection implements Connection {
   end: { readonly text: string } | undefined;
   readonly asked: Asked[] = [];
+  content: Uint8Array = new Uint8Array();
+  /** It breaks behind the fourth byte. */
+  isCut = false;
   closed = false;
 
   ask(kind: MessageKind, body: unknown, handlers: AskHandlers): Call {
@@ -30,6 +33,21 @@ class FakeConnection implements Connection {
         asked.dropped = true;
       },
       credit: (credit) => void asked.credits.push(credit),
+      receive: ({ offset }) => {
+        const source = this.content.slice(offset);
+        const pieces = source.length > 0 ? [source.subarray(0, 2), source.subarray(2, 4)] : [];
+        return {
+          read: () => {
+            const piece = pieces.shift();
+            if (this.isCut && !piece) {
+              this.end = { text: 'cut' };
+              return Promise.reject(new Error('lost'));
+            }
+            return Promise.resolve(piece?.length ? piece : undefined);
+          },
+          drained: () => undefined,
+        };
+      },
       send: () => ({
         write: (data) => {
           asked.sent.push(data);
@@ -109,6 +127,20 @@ test('a command is asked again with the same key', async () => {
   two.last.handlers.ok({ operation: 'O1' });
   expect(await asked.done).toEqual({ operation: 'O1' });
   expect(acks).toEqual([{ operation: 'O1' }]);
+});
+
+test('a download goes on where its connection broke', async () => {
+  const [one, two] = [new FakeConnection(), new FakeConnection()];
+  one.content = two.content = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
+  one.isCut = true;
+  const { ask } = lasting(one, two);
+  const taken: number[] = [];
+  await ask.download({ digest: 'sha256:1', sizeBytes: 8 }, (data) => {
+    taken.push(...data);
+    return Promise.resolve();
+  });
+  expect(taken).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  expect([one.last.body, two.last.body]).toMatchObject([{ offset: 0 }, { offset: 4 }]);
 });
 
 test('the server is gone for good: the second failure to connect is the answer', async () => {

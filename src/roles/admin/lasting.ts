@@ -20,6 +20,7 @@ import {
 import {
   type Ask,
   type Asked,
+  type Download,
   type Draft,
   type Listening,
   Refused,
@@ -30,6 +31,10 @@ import {
 export interface Call {
   drop(): void;
   credit(credit: number): void;
+  receive(options: { offset: number; sizeBytes: number }): {
+    read(): Promise<Uint8Array | undefined>;
+    drained(count: number): void;
+  };
   send(options: { offset: number; sizeBytes: number; credit: number }): {
     write(data: Uint8Array): Promise<void>;
     end(): Promise<void>;
@@ -97,6 +102,42 @@ export class LastingAsk implements Ask {
         if (connection.end === undefined || this.#closed) {
           call.drop();
           throw error;
+        }
+      }
+    }
+  }
+
+  async download(
+    { digest, sizeBytes }: Download,
+    take: (data: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    let at = 0;
+    for (;;) {
+      const connection = await this.#connect();
+      let refused: Refused | undefined;
+      const credit = Math.min(sizeBytes, at + limits.creditBytes);
+      const call = connection.ask(
+        'fileGet',
+        { digest, offset: at, credit },
+        {
+          ok: () => undefined,
+          fail: (failure) => {
+            refused = new Refused(failure);
+          },
+        },
+      );
+      const content = call.receive({ offset: at, sizeBytes });
+      try {
+        for (let part = await content.read(); part; part = await content.read()) {
+          await take(part);
+          at += part.length;
+          content.drained(part.length);
+        }
+        return;
+      } catch (error) {
+        if (connection.end === undefined || this.#closed) {
+          call.drop();
+          throw refused ?? error;
         }
       }
     }

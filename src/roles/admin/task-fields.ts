@@ -142,4 +142,14 @@ export const taskFields: readonly TaskField[] = [
     ...{ option: '--keep-for', path: 'keepFor', form: forms.duration, keys: ['keepForMs'] },
     ...{ otherwise: [limits.keepForMs], about: 'How long (default 30d)' },
   },
+  {
+    ...{ option: '--results', path: 'results', form: forms.texts, keys: ['results'] },
+    otherwise: [[]],
+    about: "Files kept of each run when it ends, a glob in its directory ('out/*'); repeats",
+  },
+  {
+    ...{ option: '--keep-bytes', path: 'keepBytes', form: forms.size, keys: ['keepBytes'] },
+    otherwise: [limits.keepBytes],
+    about: "SIZE of the task's result files that are kept on the server (default 10GiB)",
+  },
 ];

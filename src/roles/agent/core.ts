@@ -17,6 +17,7 @@ import type { StoredFire } from './firing.ts';
 import { Ledger } from './ledger.ts';
 import { Orders } from './orders.ts';
 import { Reports } from './reports.ts';
+import { Results } from './results.ts';
 import { RunEvents } from './run-events.ts';
 import { Runs } from './runs.ts';
 import { Schedules, type StoredCursor } from './schedules.ts';
@@ -43,6 +44,7 @@ export class AgentCore {
   readonly #reports = new Reports(this.#ledger);
   readonly #runs: Runs;
   readonly #bundles: Bundles;
+  readonly #results: Results;
   readonly #orders: Orders;
   readonly #schedules: Schedules;
   readonly #fires: Fires;
@@ -64,6 +66,7 @@ export class AgentCore {
       bundles: () => this.#bundles,
       settled: (run) => {
         this.#vitals.settled(run);
+        this.#results.settled(run);
         this.#orders.settled(run);
         this.#fires.settled(run);
       },
@@ -72,6 +75,14 @@ export class AgentCore {
       ...{ ...common, signers },
       inUse: () => this.#runs.digestsInUse().union(this.#schedules.digests),
       changed: () => this.#runs.evaluatePending(),
+    });
+    this.#results = new Results({
+      ...common,
+      get: (run) => this.#runs.get(run),
+      put: (run, result) => {
+        const stored = this.#runs.get(run);
+        if (stored) this.#runs.replace({ ...stored, result });
+      },
     });
     const runs = (): Runs => this.#runs;
     this.#vitals = new Vitals({ ...common, runs });
@@ -93,6 +104,7 @@ export class AgentCore {
     const { reports } = common;
     this.#runEvents = new RunEvents({
       ...{ runs: this.#runs, orders, fires: this.#fires, vitals: this.#vitals, reports, time },
+      results: this.#results,
     });
     this.#assignment = new Assignment({ ledger, orders, bundles, schedules, act });
   }
@@ -220,6 +232,7 @@ export class AgentCore {
     this.#schedules.begin(meta.get('node'));
     this.#fires.begin(fires.values() as Iterable<StoredFire>);
     this.#runs.begin();
+    this.#results.begin(this.#runs.all());
     this.#retentionMs = this.#time.nowMs + RETENTION_EVERY_MS;
     this.#runs.retain(true);
   }
@@ -227,6 +240,7 @@ export class AgentCore {
   #tick(): void {
     this.#runs.tick();
     this.#vitals.tick();
+    this.#results.tick();
     this.#bundles.tick();
     this.#fires.tick();
     const { nowMs } = this.#time;
@@ -248,6 +262,7 @@ export class AgentCore {
     for (const at of [
       this.#runs.deadlineMs,
       this.#vitals.deadlineMs,
+      this.#results.deadlineMs,
       this.#bundles.deadlineMs,
       this.#reports.retryMs,
       this.#schedules.deadlineMs,

@@ -49,6 +49,25 @@ export interface StoredRun {
   readonly order: Item;
   /** On its way out by retention. */
   readonly removing?: true | undefined;
+  /** Of a run that has ended and whose task keeps files. */
+  readonly result?: StoredResult | undefined;
+}
+
+/** Result files: looked for, kept here in a tar, or in the server's hands. */
+export interface StoredResult {
+  readonly state: 'collecting' | 'kept' | 'told';
+  readonly collected?: Collected | undefined;
+}
+
+export interface Collected {
+  /** Absent: there is no tar, for no file was taken. */
+  readonly digest?: string | undefined;
+  readonly sizeBytes?: number | undefined;
+  readonly files: number;
+  /** What was not taken, each with its reason. */
+  readonly skipped: readonly string[];
+  /** Why nothing could be kept. */
+  readonly reason?: string | undefined;
 }
 
 // ---- what is found at start ----
@@ -132,6 +151,10 @@ export type RunEvent =
   | { readonly kind: 'stuck'; readonly reason: string }
   | { readonly kind: 'signalled'; readonly order: string; readonly reason?: string | undefined }
   | { readonly kind: 'removed' }
+  | { readonly kind: 'collected'; readonly collected: Collected }
+  /** Neither taken nor refused for good (a full disk, a busy server): worth another try. */
+  | { readonly kind: 'collect-failed' | 'deliver-failed'; readonly reason: string }
+  | { readonly kind: 'delivered' }
   | { readonly kind: 'warned'; readonly launch: number; readonly text: string };
 
 export type AgentEvent = { readonly time: Time } & (
@@ -215,6 +238,16 @@ export type AgentAction =
       readonly step: 'warn' | 'hang';
       readonly text: string;
     }
+  /** Looks for the result files of a run that has ended, and keeps them in a tar beside it. */
+  | { readonly type: 'collect'; readonly run: string; readonly order: Item }
+  /** Gives the server that tar, as soon as there is one to give it to. */
+  | {
+      readonly type: 'deliver';
+      readonly run: string;
+      readonly digest: string;
+      readonly sizeBytes: number;
+    }
+  | { readonly type: 'drop-result'; readonly run: string }
   /** When to send the next tick, on the monotonic clock; a later one replaces it. */
   | { readonly type: 'deadline'; readonly atMs: number | undefined }
   /** The run's row has changed, for whoever follows it on this node. */

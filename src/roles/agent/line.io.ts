@@ -16,6 +16,7 @@ import type { Inputs } from './inputs.io.ts';
 import type { Happening, NodeOptions } from './node.io.ts';
 import type { Output } from './output.io.ts';
 import { within } from './rest.io.ts';
+import type { ResultFiles } from './results.io.ts';
 import type { Rotation } from './rotation.io.ts';
 import type { Samples } from './samples.io.ts';
 import type { ServerTime } from './server-time.io.ts';
@@ -25,6 +26,7 @@ export interface LineParts {
   readonly time: ServerTime;
   readonly rotation: Rotation;
   readonly contents: Contents;
+  readonly results: ResultFiles;
   readonly inputs: Inputs;
   readonly output: Output;
   readonly containment: string;
@@ -139,6 +141,7 @@ export class Line {
     this.node = welcome.node ?? this.node;
     this.#parts.feed({ type: 'connected', welcome });
     this.#parts.contents.connected(link);
+    this.#parts.results.connected(link);
     this.#parts.time.opened(link);
     if (!this.#options.plaintext) this.#parts.rotation.opened(link);
     const everyMs = welcome.heartbeatMs;
@@ -151,6 +154,7 @@ export class Line {
     clearTimeout(this.#beat);
     this.#replies.clear();
     this.#parts.contents.disconnected();
+    this.#parts.results.disconnected();
     this.#parts.time.closed();
     this.#parts.rotation.closed();
     this.#parts.feed({ type: 'disconnected' });

@@ -20,6 +20,7 @@ import { Inputs } from './inputs.io.ts';
 import { Line } from './line.io.ts';
 import { Output } from './output.io.ts';
 import { within } from './rest.io.ts';
+import { ResultFiles } from './results.io.ts';
 import { Rotation } from './rotation.io.ts';
 import { onRun } from './run-action.ts';
 import { Runner } from './runner.io.ts';
@@ -53,6 +54,7 @@ export class Node implements AsyncDisposable {
   readonly #core: AgentCore;
   readonly #runner: Runner;
   readonly #contents: Contents;
+  readonly #results: ResultFiles;
   readonly #inputs: Inputs;
   readonly #output: Output;
   readonly #line: Line;
@@ -91,6 +93,7 @@ export class Node implements AsyncDisposable {
       node: () => this.#line.node,
       emit,
     });
+    this.#results = new ResultFiles({ directory, log, emit });
     this.#inputs = new Inputs({ directory, runner: this.#runner, run });
     this.#output = new Output({ directory, nowUs, run, row });
     const liveRuns = (): readonly StoredRun[] => this.#core.liveRuns();
@@ -107,6 +110,7 @@ export class Node implements AsyncDisposable {
           nowUs: () => clock.now().atUs,
         }),
         contents: this.#contents,
+        results: this.#results,
         inputs: this.#inputs,
         output: this.#output,
       },
@@ -193,6 +197,7 @@ export class Node implements AsyncDisposable {
     await this.#line.close();
     this.#inputs.close();
     await this.#contents.close();
+    await this.#results.close();
     await this.#runner.close();
     await this.#parts.tables[Symbol.asyncDispose]();
     await this.#parts.clock.close();
@@ -231,7 +236,13 @@ export class Node implements AsyncDisposable {
       case 'log':
         this.#options.log(action.level, action.text, action.facts);
         break;
+      case 'collect':
+      case 'deliver':
+      case 'drop-result':
+        this.#results.carryOut(action);
+        break;
       default:
+        if (action.type === 'remove') this.#results.forget(action.run);
         onRun(this.#runner, action);
     }
   }

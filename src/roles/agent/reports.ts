@@ -83,6 +83,11 @@ export class Reports {
     this.#add({ entry: 'event', ...about }, at);
   }
 
+  /** What the server has of a run's files, or will not have. */
+  kept(kept: Shape<'kept'>, at: number): void {
+    this.#add({ entry: 'kept', kept }, at);
+  }
+
   fire(fire: Shape<'fire'>, at: number): void {
     this.#add({ entry: 'fire', fire }, at);
   }

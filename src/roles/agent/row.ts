@@ -3,6 +3,7 @@ import { errorCodes } from '../../base/errors.ts';
 import type { Shape } from '../../net/bodies.ts';
 import { hasEnded, visible } from '../../supervisor/states.ts';
 import type { StoredRun } from './events.ts';
+import { collects } from './results.ts';
 
 /** The server adds the names it knows. */
 export function rowOf({ process, order }: StoredRun): Shape<'process'> {
@@ -33,5 +34,6 @@ export function rowOf({ process, order }: StoredRun): Shape<'process'> {
     maxMemoryBytes: process.maxMemoryBytes,
     command: order.spec?.command,
     who: order.who,
+    collects: collects(order) ? true : undefined,
   };
 }

@@ -45,6 +45,9 @@ export function onRun(
     case 'check':
       runner.watch.carryOut(action);
       break;
+    case 'collect':
+    case 'deliver':
+    case 'drop-result':
     case 'changed':
       break;
   }

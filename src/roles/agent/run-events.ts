@@ -3,6 +3,7 @@ import type { RunEvent, Time } from './events.ts';
 import type { Fires } from './fires.ts';
 import type { Orders } from './orders.ts';
 import type { Reports } from './reports.ts';
+import type { Results } from './results.ts';
 import { inputOf } from './run-input.ts';
 import type { Runs } from './runs.ts';
 import type { Vitals } from './vitals.ts';
@@ -12,6 +13,7 @@ export interface RunEventPorts {
   readonly orders: Orders;
   readonly fires: Fires;
   readonly vitals: Vitals;
+  readonly results: Results;
   readonly reports: Reports;
   time(): Time;
 }
@@ -24,7 +26,7 @@ export class RunEvents {
   }
 
   apply(run: string, event: RunEvent): void {
-    const { runs, orders, fires, vitals } = this.#ports;
+    const { runs, orders, fires, vitals, results } = this.#ports;
     const input = inputOf(event);
     if (input) runs.apply(run, input);
     switch (event.kind) {
@@ -36,6 +38,7 @@ export class RunEvents {
         fires.signalled(event.order, run, event.reason);
         break;
       case 'removed':
+        results.removed(run);
         runs.removed(run);
         break;
       case 'warned':
@@ -51,6 +54,7 @@ export class RunEvents {
         vitals.told(run, event);
         break;
       default:
+        results.take(run, event);
         break;
     }
   }

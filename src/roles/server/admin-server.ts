@@ -21,6 +21,7 @@ import { answerInPages } from './pages.ts';
 import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 import { answerQuery, processOf } from './queries.ts';
 import { readingsSince } from './readings.ts';
+import { Results } from './results.ts';
 import { checkAsked, madeRows } from './scheduling.ts';
 import { checkSigned, withSealed } from './sealing.ts';
 import type { Sessions } from './sessions.ts';
@@ -50,6 +51,7 @@ export class AdminServer {
   readonly #waits: Waits;
   readonly #logs: Logs;
   readonly #watches: Watches;
+  readonly #results: Results;
   readonly executions: Executions;
 
   constructor(
@@ -61,6 +63,7 @@ export class AdminServer {
     this.#ports = ports;
     this.#waits = new Waits(controller);
     this.#logs = new Logs(controller, agents, ports);
+    this.#results = new Results(controller, agents);
     this.#watches = new Watches(controller, agents, ports);
     this.executions = new Executions(controller, agents);
   }
@@ -127,6 +130,7 @@ export class AdminServer {
         identities: identityRows(state, (spki) => this.#sessions.lastSeen(spki, atUs)),
       });
     }
+    if (body.query === 'results') return this.#results.read(body, replier);
     if (body.query === 'stats' && body.since !== undefined)
       return readingsSince(this.#parts, body, replier);
     return answerQuery(this.#parts, body, answer);

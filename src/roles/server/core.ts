@@ -10,6 +10,7 @@ import { AdminServer, failureFrom } from './admin-server.ts';
 import { AgentServer } from './agent-server.ts';
 import { Controller, failureOf } from './controller.ts';
 import { type Authority, authorityOf, identityFault, judge } from './model/authority.ts';
+import { hasExpired } from './model/results.ts';
 import { emptyState, type Reply, type State } from './model/state.ts';
 import type { JournalFacts, Peer, Replier, ServerPorts, SessionPort } from './ports.ts';
 import { Refusals } from './refusals.ts';
@@ -45,8 +46,8 @@ export class ServerCore {
       for (const spki of change.closed) {
         this.#sessions.close(spki, 'its identity was removed or revoked');
       }
-      if (change.command.kind === 'fileRm' || change.command.kind === 'fileDef')
-        ports.blobsUnneeded();
+      const { kind } = change.command;
+      if (kind === 'fileRm' || kind === 'fileDef' || change.hasFreed) ports.blobsUnneeded();
     });
   }
 
@@ -198,6 +199,7 @@ export class ServerCore {
     }
     if (atUs < this.#spentLookUs) return;
     this.#spentLookUs = atUs + SPENT_LOOK_US;
+    if (hasExpired(this.state, atUs)) this.controller.submit('tick', {}, server, () => undefined);
     const names = spentOf(this.state, atUs);
     if (names.length > 0) {
       this.controller.submit('scheduleSpent', { names }, server, () => undefined);

@@ -103,8 +103,8 @@ export class Doors {
     const { core, transfers } = this.#options;
     const refusal = core.refusal(port, kind, body);
     if (refusal) reply.fail(refusal);
-    else if (kind === 'filePut') transfers.put(body as Req<'filePut'>, reply);
-    else transfers.get(port.peer.uid ?? '', body as Req<'fileGet'>, reply);
+    else if (kind === 'filePut') transfers.put(port.peer, body as Req<'filePut'>, reply);
+    else transfers.get(port.peer, body as Req<'fileGet'>, reply);
   }
 
   #hello(port: LinkPort, body: Req<'hostHello'>): void {

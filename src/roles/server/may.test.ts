@@ -13,8 +13,8 @@ const messages: Readonly<Record<MessageKind, string>> = {
   ...{ taskAdd: '---dy', taskRm: '---dy', taskRun: '---sy', taskKill: '---sy' },
   ...{ taskStop: '---sy', taskCont: '---sy', taskOk: '---sy', taskNok: '---sy' },
   ...{ depSchedule: '---sy', depIdentity: '----y', depApply: '---sy' },
-  ...{ fileDef: '---dy', fileRm: '---dy', filePut: '---dy', fileGet: '-o---' },
-  ...{ fileChunk: '---dy', fileCredit: '-yyyy', fileOffer: '-----' },
+  ...{ fileDef: '---dy', fileRm: '---dy', filePut: '-o-dy', fileGet: '-olsy' },
+  ...{ fileChunk: '-o-dy', fileCredit: '-yyyy', fileOffer: '-----' },
   ...{ retQuery: '--yyy', retWatch: '--yyy', retLog: '--lsy', retExec: '---ry' },
   ...{ retInput: '---ry', retCancel: '---sy', retWait: '--yyy' },
   ...{ synDef: '-yyyy', synAssign: '-----', synReport: '-o---', synDrop: '-yyyy' },
@@ -24,7 +24,7 @@ const asked: Readonly<Record<Question, string>> = {
   ...{ nodes: '--yyy', processes: '--yyy', tasks: '--yyy', bundles: '--yyy' },
   ...{ operations: '--yyy', events: '--yyy', stats: '--yyy', history: '--yyy' },
   ...{ schedules: '--yyy', next: '--yyy', planned: '--yyy', fires: '--yyy', summaries: '--yyy' },
-  ...{ tokens: '----y', identities: '----y', audit: '----y' },
+  ...{ tokens: '----y', identities: '----y', audit: '----y', results: '--lsy' },
 };
 const letters = { no: '-', yes: 'y', own: 'o', scope: 's', define: 'd', run: 'r', logs: 'l' };
 

@@ -16,6 +16,7 @@ import type { BlobStore } from '../../store/blobs.io.ts';
 import type { AgentServer } from './agent-server.ts';
 import { selectorOf } from './model/resolve.ts';
 import type { NodeRecord, State } from './model/state.ts';
+import type { Peer } from './ports.ts';
 
 /** Content whose command has not come yet is kept so long. */
 const FRESH_MS = 600_000;
@@ -34,7 +35,8 @@ export class Transfers {
   readonly #fresh = new Map<string, number>();
   /** By digest: the nodes that may fetch it before it is assigned. */
   readonly #offered = new Map<string, ReadonlySet<string>>();
-  #uploads = 0;
+  readonly #pushes = { count: 0 };
+  readonly #results = { count: 0 };
 
   constructor(blobs: BlobStore, fleet: Fleet) {
     this.#blobs = blobs;
@@ -52,29 +54,37 @@ export class Transfers {
     return new Set(this.#fresh.keys());
   }
 
-  put(body: Req<'filePut'>, reply: Reply): void {
-    this.#put(body, reply).catch((error: unknown) => reply.fail(failureOf(error)));
+  put(peer: Peer, body: Req<'filePut'>, reply: Reply): void {
+    this.#put(peer, body, reply).catch((error: unknown) => reply.fail(failureOf(error)));
   }
 
-  async #put(body: Req<'filePut'>, reply: Reply): Promise<void> {
+  /** Consoles send bundles, agents result files; neither takes the other's turn. */
+  async #put({ role }: Peer, body: Req<'filePut'>, reply: Reply): Promise<void> {
     const { sizeBytes } = body;
-    if (sizeBytes > limits.bundleBytes) {
-      throw new LotcError(
-        'too-large',
-        `the bundle has ${sizeBytes} bytes; at most ${limits.bundleBytes}`,
-      );
+    const isAgent = role === 'agent';
+    const most = isAgent ? limits.resultBytes : limits.bundleBytes;
+    if (sizeBytes > most) {
+      throw new LotcError('too-large', `the content has ${sizeBytes} bytes; at most ${most}`);
     }
-    if (this.#uploads >= limits.uploadsAtOnce) {
-      throw new LotcError('busy', `${this.#uploads} uploads are under way already`, {
+    const uploads = isAgent ? this.#results : this.#pushes;
+    if (uploads.count >= limits.uploadsAtOnce) {
+      throw new LotcError('busy', `${uploads.count} uploads are under way already`, {
         hint: 'try again in a moment',
       });
     }
-    this.#uploads += 1;
+    uploads.count += 1;
     try {
+      if (isAgent) await this.#expectRoom(sizeBytes);
       await this.#take(body, reply);
     } finally {
-      this.#uploads -= 1;
+      uploads.count -= 1;
     }
+  }
+
+  /** Files of runs never take what the journal may need. */
+  async #expectRoom(sizeBytes: number): Promise<void> {
+    if ((await this.#blobs.roomBytes()) - sizeBytes >= limits.serverReserveBytes) return;
+    throw new LotcError('disk-full', 'the server has no room for result files');
   }
 
   async #take(body: Req<'filePut'>, reply: Reply): Promise<void> {
@@ -121,24 +131,40 @@ export class Transfers {
     }
   }
 
-  get(uid: string, body: Req<'fileGet'>, reply: Reply): void {
-    this.#get(uid, body, reply).catch((error: unknown) => reply.fail(failureOf(error)));
+  get(peer: Peer, body: Req<'fileGet'>, reply: Reply): void {
+    this.#get(peer, body, reply).catch((error: unknown) => reply.fail(failureOf(error)));
   }
 
-  async #get(uid: string, { digest, offset, credit }: Req<'fileGet'>, reply: Reply): Promise<void> {
+  async #get(
+    { uid = '', role }: Peer,
+    { digest, offset, credit }: Req<'fileGet'>,
+    reply: Reply,
+  ): Promise<void> {
     const hex = hexOf(digest);
-    const isMeant = this.#isAssigned(uid, digest) || this.#offered.get(digest)?.has(uid);
+    const isMeant =
+      role === 'agent'
+        ? this.#isAssigned(uid, digest) || this.#offered.get(digest)?.has(uid)
+        : this.#isResult(digest);
     const sizeBytes = isMeant
       ? (this.#blobs.arriving(hex) ?? (await this.#blobs.bytes(hex)))
       : undefined;
     if (sizeBytes === undefined || offset > sizeBytes) {
-      throw new LotcError('no-such-bundle', `there is no content ${digest} for this node`);
+      throw new LotcError(
+        'no-such-bundle',
+        `there is no content ${digest} for this ${role === 'agent' ? 'node' : 'console'}`,
+      );
     }
     const content = reply.send({ offset, sizeBytes, credit });
     reply.ack({ sizeBytes });
     for await (const part of this.#blobs.follow(hex, offset)) await content.write(part);
     await content.end();
     reply.ok({ digest });
+  }
+
+  #isResult(digest: string): boolean {
+    for (const { kept } of this.#fleet.state.results.values())
+      if (kept.digest === digest) return true;
+    return false;
   }
 
   #isAssigned(uid: string, digest: string): boolean {

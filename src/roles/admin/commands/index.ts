@@ -41,6 +41,7 @@ export const table: readonly (readonly [paths: readonly string[], load: Loader])
   [['admin schema'], async () => (await import('./schema.ts')).Schema],
   [['admin process ls', 'admin ps'], async () => (await import('./process/ls.ts')).ProcessLs],
   [['admin logs'], async () => (await import('./logs.ts')).Logs],
+  [['admin results'], async () => (await import('./results.ts')).Results],
   [['admin wait'], async () => (await import('./wait.ts')).Wait],
   [['admin run'], async () => (await import('./run.ts')).Run],
   [['admin operation ls'], async () => (await import('./operation/ls.ts')).OperationLs],

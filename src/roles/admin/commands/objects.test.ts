@@ -124,6 +124,7 @@ test('task ls, show, history, rm, enable, disable', async () => {
       ...{ exec: null, tcp: null, http: null },
       ...{ every: '10s', timeout: null, failures: 3, delay: '0s' },
     },
+    ...{ results: [], keepBytes: '10GiB', heldBy: [] },
     ...{ name: 'web', bundle: null, command: ['./web'], on: null, user: null, env: {}, cwd: null },
     ...{ stop: { signal: 'TERM', grace: '10s' }, keepRuns: 100, keepFor: '30d' },
     ...{ enabled: true, revision: 1, restart: { policy: 'no', backoff: '1s..5m', max: null } },

@@ -259,5 +259,7 @@ export function neededDigests(state: State): ReadonlySet<string> {
   for (const bundle of state.bundles.values()) needed.add(bundle.digest);
   for (const { plan } of state.schedules.values()) if (plan.digest) needed.add(plan.digest);
   for (const run of state.runs.values()) if (!run.ended && run.digest) needed.add(run.digest);
+  for (const { kept, expiresAt } of state.results.values())
+    if (kept.digest && expiresAt > state.at) needed.add(kept.digest);
   return needed;
 }

@@ -34,6 +34,10 @@ export class Change {
   readonly operations = new Set<string>();
   readonly events: EventDraft[] = [];
   readonly history: HistoryDraft[] = [];
+  /** Runs whose result files came. */
+  readonly results = new Set<string>();
+  /** Content may leave the blob store. */
+  hasFreed = false;
   /** Public keys whose sessions end now. */
   readonly closed: string[] = [];
   /** This command's entry in the audit. */

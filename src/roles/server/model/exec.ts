@@ -6,6 +6,7 @@ import { checkLimitValues } from './limits.ts';
 import { answerOperation, closeOrder, openOperation } from './operations.ts';
 import { checkProgram } from './program.ts';
 import { bundleNamed, bundleSelects, selectNodes } from './resolve.ts';
+import { expireResults } from './results.ts';
 import { answerRow, operationRow, processRow } from './rows.ts';
 import { setRow } from './runs.ts';
 import type { OperationRecord, OrderRecord, Reply, RunRecord } from './state.ts';
@@ -84,6 +85,7 @@ function openOrders(change: Change, operation: OperationRecord): readonly OrderR
 
 export function expireOrders(change: Change): Reply {
   const { at } = change.command;
+  expireResults(change);
   for (const order of [...change.state.orders.values()]) {
     if (order.expiresAt !== undefined && order.expiresAt <= at) {
       drop(change, order, { code: 'expired', text: 'the order expired before its node took it' });

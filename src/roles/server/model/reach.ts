@@ -55,6 +55,10 @@ function partsOf(state: State, kind: MessageKind, body: AnyBody): readonly Part[
     case 'fileRm':
       if (on !== undefined) return [() => selectNodes(state, on)];
       return names.map((name) => () => ofBundle(state, name));
+    case 'retQuery':
+      return body.query === 'results' ? [() => ofResults(state, body)] : [];
+    case 'fileGet':
+      return [() => ofContent(state, body.digest ?? '')];
     case 'retExec':
       return [() => selectNodes(state, on ?? '@all')];
     case 'retCancel':
@@ -108,6 +112,33 @@ function* ofBundle(state: State, name: string): Nodes {
   for (const node of state.nodes.values()) if (bundleSelects(bundle, node)) yield node;
   for (const run of liveRuns(state, {})) {
     const node = run.bundle === name ? state.nodes.get(run.uid) : undefined;
+    if (node) yield node;
+  }
+}
+
+/** Where the runs were whose files are asked for. */
+function* ofResults(state: State, { names = [], run, on }: AnyBody): Nodes {
+  const one = run ?? names.find(isRunId);
+  const [task = '', name] = (names[0] ?? '').split('@', 2);
+  if (one === undefined && name !== undefined) yield nodeNamed(state, name);
+  else if (one === undefined && on !== undefined) yield* selectNodes(state, on);
+  else yield* ofRuns(state, (id, of) => (one === undefined ? of === task : id === one));
+}
+
+function* ofRuns(state: State, isMeant: (run: string, task: string | undefined) => boolean): Nodes {
+  const uids = new Set<string>();
+  for (const { run, task, uid } of state.runs.values()) if (isMeant(run, task)) uids.add(uid);
+  for (const { kept, uid } of state.results.values())
+    if (isMeant(kept.run, kept.task)) uids.add(uid);
+  for (const uid of uids) {
+    const node = state.nodes.get(uid);
+    if (node) yield node;
+  }
+}
+
+function* ofContent(state: State, digest: string): Nodes {
+  for (const { kept, uid } of state.results.values()) {
+    const node = kept.digest === digest ? state.nodes.get(uid) : undefined;
     if (node) yield node;
   }
 }

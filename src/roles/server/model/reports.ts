@@ -10,6 +10,7 @@ import type { Change } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { finishNodeRemoval } from './nodes.ts';
 import { answerOperation, closeOrder, dropIfHistory } from './operations.ts';
+import { keepResult } from './results.ts';
 import { addRun, dropRun, rowOf, setRow } from './runs.ts';
 import { endedStates, type NodeRecord, type Reply, type RunRecord } from './state.ts';
 import { finishRemoval } from './tasks.ts';
@@ -45,6 +46,7 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
       run === undefined ? `node ${node.name} ${text}` : `${name} on ${node.name}: ${text}`;
     change.event({ kind: eventKind, text: words, node: node.name, task, run });
   }
+  if (report.kept) keepResult(change, node, report.kept);
   const { bundle, digest, bundleState, reason } = report;
   if (bundle !== undefined && digest !== undefined && bundleState !== undefined) {
     reportBundle(change, node, { bundle, digest, state: bundleState, reason });

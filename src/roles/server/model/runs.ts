@@ -114,7 +114,9 @@ export function setRow(change: Change, record: RunRecord, row: Shape<'process'>)
   putRun(change, next);
   if (isArmed(record) && !isArmed(next)) supersede(change.state, next);
   // Once more where the server had concluded how it ended, and the node knew better.
-  if (ended && !(record.ended && record.row.processState === row.processState))
+  const { processState, startedAt } = record.row;
+  const isKnown = record.ended && processState === row.processState && startedAt === row.startedAt;
+  if (ended && !isKnown)
     change.history.push({ kind: 'run', process: rowOf(change.state, row, record) });
 }
 

@@ -17,7 +17,7 @@ const SLICE_RECORDS = 500;
 
 const tables = [
   ...(['nodes', 'identities', 'tokens', 'bundles', 'presences', 'tasks', 'runs'] as const),
-  ...(['operations', 'orders', 'replies', 'schedules'] as const),
+  ...(['operations', 'orders', 'replies', 'schedules', 'results'] as const),
 ] as const;
 
 type Entry = readonly [table: string, key: string, record: unknown];

@@ -150,8 +150,18 @@ export interface RunRecord {
   readonly createdAt: number;
   readonly ended: boolean;
   readonly ordered?: Ordered | undefined;
+  /** Its node has said what it kept of the run's files. */
+  readonly collected?: true | undefined;
   /** The row as its node last reported it. */
   readonly row: Shape<'process'>;
+}
+
+/** Result files of an ended run, or why there are none; goes at `expiresAt` (true time). */
+export interface ResultRecord {
+  readonly kept: Shape<'kept'>;
+  readonly uid: string;
+  readonly sizeBytes: number;
+  readonly expiresAt: number;
 }
 
 export type OperationState = 'accepted' | 'done' | 'failed' | 'cancelled' | 'expired';
@@ -243,6 +253,7 @@ export interface State {
   readonly assignments: Map<string, Assignment>;
   readonly replies: Map<string, ReplyRecord>;
   readonly schedules: Map<string, ScheduleRecord>;
+  readonly results: Map<string, ResultRecord>;
   readonly index: Index;
 }
 
@@ -278,6 +289,7 @@ export function emptyState(): State {
     assignments: new Map(),
     replies: new Map(),
     schedules: new Map(),
+    results: new Map(),
     index: {
       ...{ nodeByName: new Map(), runsOf: new Map(), runsOn: new Map(), ordersOfRun: new Map() },
       ...{ schedulesOf: new Map(), bundleSchedules: new Set(), taskUses: new Map() },

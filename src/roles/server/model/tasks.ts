@@ -1,6 +1,7 @@
 /** Tasks: defined, changed, marked (OK, NOK), removed. */
 import { canonicalText } from '../../../base/canonical.ts';
 import { limits } from '../../../base/limits.ts';
+import { pathGlobFault } from '../../../base/path-glob.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { livenessFault } from '../../../supervisor/liveness-spec.ts';
 import { type Change, Refusal } from './change.ts';
@@ -21,6 +22,7 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
   const old = state.tasks.get(task);
   checkProgram(spec);
   checkPolicy(spec);
+  checkGlobs(spec);
   if (spec.bundle !== undefined) bundleNamed(state, spec.bundle);
   if (spec.on !== undefined) checkSelector(state, spec.on);
   if (mode === 'set' && !old) taskNamed(state, task);
@@ -76,6 +78,16 @@ function checkPolicy(spec: Shape<'spec'>): void {
   }
   const fault = livenessFault(spec);
   if (fault !== undefined) throw new Refusal('usage', fault);
+}
+
+function checkGlobs({ results = [] }: Shape<'spec'>): void {
+  if (results.length > limits.resultGlobs) {
+    throw new Refusal('too-large', `${results.length} globs; at most ${limits.resultGlobs}`);
+  }
+  for (const glob of results) {
+    const fault = pathGlobFault(glob);
+    if (fault !== undefined) throw new Refusal('usage', `--results "${glob}": ${fault}`);
+  }
 }
 
 const sameSpec = (a: Shape<'spec'>, b: Shape<'spec'>): boolean =>

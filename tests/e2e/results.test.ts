@@ -1,0 +1,143 @@
+/** Result files, as a user has them: kept, delivered, fetched, and what is hostile left out. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Fleet, type Place, type Role, until } from './fleet.ts';
+
+let fleet: Fleet;
+let n2: Role;
+let where: Place;
+
+beforeAll(async () => {
+  fleet = new Fleet();
+  await fleet.server();
+  await fleet.agent('n1');
+  n2 = await fleet.agent('n2');
+  await fleet.online('n1', 'n2');
+  where = fleet.place('n2');
+}, 60_000);
+
+afterAll(async () => {
+  await fleet[Symbol.asyncDispose]();
+});
+
+const script = async (task: string, text: string, options: readonly string[]): Promise<void> => {
+  await fleet.must(['task', 'create', task, ...options, '--', 'sh', '-c', text]);
+};
+const ended = (task: string) => fleet.admin(['wait', task, '--for', 'gone']);
+
+test('files of the last runs, as soon as they have ended, by node and run', async () => {
+  await script(
+    'crawl',
+    'mkdir -p out/deep; echo $LOTC_NODE >out/a; echo two >out/deep/b; echo no >c',
+    [...['--results', 'out/*', '--results', 'more/**']],
+  );
+  await fleet.must(['start', 'crawl']);
+  expect((await ended('crawl')).code).toBe(0);
+  const out = fleet.path('out');
+  const paths = (await fleet.must(['results', 'crawl', '-C', out])).trim().split('\n');
+  expect(paths).toHaveLength(2);
+  for (const [index, node] of ['n1', 'n2'].entries()) {
+    expect(paths[index]).toMatch(new RegExp(`^${out}/${node}/R[0-9A-Z]{11}$`));
+    const run = readdirSync(join(out, node));
+    const found = readdirSync(join(out, node, run[0] ?? ''), { recursive: true }).map(String);
+    expect(found.sort()).toEqual(['out', 'out/a', 'out/deep', 'out/deep/b']);
+  }
+  const run = readdirSync(join(out, 'n1'))[0] ?? '';
+  await fleet.must(['results', 'crawl', '--run', run, '--flat', '-C', fleet.path('flat')]);
+  expect(readFileSync(fleet.path('flat/out/deep/b'), 'utf8')).toBe('two\n');
+  const rows = await fleet.json<unknown[]>(['results', 'crawl', '--list']);
+  expect(rows).toMatchObject([
+    { node: 'n1', files: 2, skipped: [], delivered: true },
+    { node: 'n2', files: 2, skipped: [], delivered: true },
+  ]);
+  // What was delivered lies on the node no more; its run does.
+  await until(() => !existsSync(join(fleet.path('a-n1'), 'private/runs', run, 'results.tar')));
+  const both = await fleet.admin(['results', 'crawl', '--flat', '-C', out]);
+  expect(both.code).toBe(2);
+}, 60_000);
+
+test('all runs, and what there is not', async () => {
+  await fleet.must(['start', 'crawl@n1']);
+  await ended('crawl@n1');
+  await fleet.must(['results', 'crawl@n1', '-C', fleet.path('one')]);
+  const all = await fleet.json<{ node: string }[]>(['results', 'crawl', '--all', '--list']);
+  expect(all.map(({ node }) => node)).toEqual(['n1', 'n1', 'n2']);
+  expect((await fleet.admin(['results', 'nope', '-C', 'x'])).code).toBe(4);
+  expect((await fleet.admin(['results', 'crawl', '--run', 'R0123456789A', '-C', 'x'])).code).toBe(
+    4,
+  );
+  expect((await fleet.admin(['results', 'crawl'])).code).toBe(2);
+  await script('plain', 'true', []);
+  const none = await fleet.admin(['results', 'plain', '-C', 'x']);
+  expect([none.code, none.stderr]).toEqual([4, expect.stringContaining("--results 'out/*'")]);
+  await script('empty', 'true', ['--results', 'out/*', '--on', 'n1']);
+  await fleet.must(['start', 'empty']);
+  await ended('empty');
+  const nothing = await fleet.admin(['results', 'empty', '-C', fleet.path('none')]);
+  expect([nothing.code, nothing.stdout]).toEqual([0, '']);
+  expect(nothing.stderr).toContain('no file matched');
+}, 60_000);
+
+test('hostile names and links are left out and named, the rest comes', async () => {
+  writeFileSync(fleet.path('secret'), 'secret');
+  await script(
+    'evil',
+    `mkdir out; echo ok >out/ok; ln -s ${fleet.path('secret')} out/link; ln -s / out/root
+     touch "out/$(printf 'a\\033[31mb')"; mkfifo out/pipe; touch "out/$(printf '\\377')"`,
+    ['--results', 'out', '--on', 'n1'],
+  );
+  await fleet.must(['start', 'evil']);
+  await ended('evil');
+  const out = fleet.path('evil');
+  const { code, stdout, stderr } = await fleet.admin(['results', 'evil', '-C', out, '--json']);
+  expect(code).toBe(0);
+  const [first] = JSON.parse(stdout) as { path: string; skipped: string[] }[];
+  const { path, skipped } = first ?? { path: '', skipped: [] };
+  expect(readdirSync(join(path, 'out'))).toEqual(['ok']);
+  expect(skipped).toHaveLength(5);
+  expect(stderr).toContain('link: it is a link out of the directory of the run');
+}, 60_000);
+
+test('a node that is away delivers when it is back; what it delivered is here meanwhile', async () => {
+  await script('far', 'sleep 2; mkdir out; head -c 3000000 /dev/urandom >out/big', [
+    ...['--results', 'out/**', '--on', 'n2'],
+  ]);
+  await fleet.must(['start', 'far', '--wait']);
+  fleet.cable(where, 'down');
+  const runs = join(fleet.path('a-n2'), 'private/runs');
+  const kept = (): string[] =>
+    readdirSync(runs).filter((run) => existsSync(join(runs, run, 'results.tar')));
+  await until(() => kept().length === 1, 20_000);
+  await until(async () => (await fleet.nodeState('n2')) === 'unresponsive', 40_000);
+  await fleet.must(['results', 'crawl@n2', '-C', fleet.path('meanwhile')]);
+  // An agent that dies with it in hand goes on with it.
+  await n2.stop('SIGKILL');
+  n2 = await fleet.agent('n2');
+  fleet.cable(where, 'up');
+  await fleet.online('n2');
+  await ended('far');
+  const path = (await fleet.must(['results', 'far', '-C', fleet.path('far')])).trim();
+  expect(statSync(join(path, 'out/big')).size).toBe(3_000_000);
+  await until(() => kept().length === 0);
+}, 120_000);
+
+test('many small files, and a full disk where they are fetched', async () => {
+  await script('many', 'mkdir out; seq 5000 | while read n; do echo $n >out/$n; done', [
+    ...['--results', 'out', '--on', 'n1'],
+  ]);
+  await fleet.must(['start', 'many']);
+  await ended('many');
+  const full = fleet.tmpfs('full', '1m');
+  const refused = await fleet.admin(['results', 'many', '-C', full]);
+  expect([refused.code, refused.stderr]).toEqual([8, expect.stringContaining('no space left')]);
+  const path = (await fleet.must(['results', 'many', '-C', fleet.path('many')])).trim();
+  expect(readdirSync(join(path, 'out'))).toHaveLength(5_000);
+}, 120_000);
+
+test('a task that was removed leaves its files for as long as they are kept', async () => {
+  await fleet.must(['task', 'rm', 'crawl']);
+  mkdirSync(fleet.path('after'));
+  await fleet.must(['results', 'crawl', '-C', fleet.path('after')]);
+  expect(readdirSync(fleet.path('after')).sort()).toEqual(['n1', 'n2']);
+});
