@@ -168,6 +168,8 @@ export const limits = {
   /** A collection or delivery that failed (full disk, busy server) is tried again after this. */
   resultRetryMs: 30_000,
   statsEveryMs: 5_000,
+  /** A pass over many processes is followed by so many times what it took: 2.5 % of a core. */
+  statsRestRatio: 40,
   /** With less than this free, what programs write to their logs is about to be refused. */
   diskFullBytes: 1 * MiB,
   /** Of each run: five minutes as they were read, then one for each half minute of an hour. */

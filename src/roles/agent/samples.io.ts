@@ -40,6 +40,7 @@ export class Samples {
   #measuring: Promise<void> | undefined;
   #last: readonly Shape<'sample'>[] = [];
   #lastMs = Number.NEGATIVE_INFINITY;
+  #tookMs = 0;
   #diskFreeBytes = 0;
 
   constructor(options: SamplesOptions) {
@@ -84,11 +85,14 @@ export class Samples {
 
   /** One pass at a time, and not more often than is worth its cost. */
   async #fresh(): Promise<void> {
-    const nowMs = this.#options.clock.monotonicMs();
-    if (this.#measuring === undefined && nowMs - this.#lastMs >= limits.statsEveryMs * 0.9) {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const restMs = Math.max(limits.statsEveryMs * 0.9, this.#tookMs * limits.statsRestRatio);
+    if (this.#measuring === undefined && nowMs - this.#lastMs >= restMs) {
       this.#lastMs = nowMs;
       this.#measuring = this.#measure(this.#options.liveRuns()).finally(() => {
         this.#measuring = undefined;
+        this.#tookMs = clock.monotonicMs() - nowMs;
       });
     }
     await this.#measuring;
