@@ -57,6 +57,6 @@ export const mutants: readonly (readonly [name: string, mutation: Mutation, by: 
   [
     "lose a report's sequence",
     loseASequence,
-    / reports|row of|stored reports|server and processes/,
+    / reports|row of|stored reports|server and processes|pending runs/,
   ],
 ];
