@@ -404,6 +404,7 @@ local KEYS = {
   [290] = { "start_timeout_ms", "Start timeout", "ms", "uint" },
   [291] = { "ready", "Ready", "", "bool" },
   [292] = { "suspended_by", "Suspended by", "", "text" },
+  [300] = { "server_lost_ms", "Server lost", "ms", "uint" },
   [320] = { "grants", "Grants", "", "texts" },
   [321] = { "identities", "Identities", "", "list", "identity" },
   [322] = { "revoked", "Revoked", "", "bool" },

@@ -130,6 +130,8 @@ export const limits = {
   stopGraceMs: 10_000,
   backoffMinMs: 1_000,
   backoffMaxMs: 300_000,
+  /** `--on-server-lost stop:DUR`: less would be a hiccup of the network, or of a busy server. */
+  serverLostMinMs: 1_000,
   /** At most this share of a backoff is left out at random: a fleet does not rise in step. */
   backoffJitter: 0.2,
   /** A process that ran this long, and twice its last backoff, begins a new row of restarts. */
@@ -227,6 +229,8 @@ export const limits = {
   firesQueued: 100,
   /** A deed that leaves no trace of its own is marked as prepared this long before its instant. */
   prepareAheadUs: 3_000_000,
+  /** Shims are told of it so long before; what begins later the agent does itself. */
+  planAheadUs: 1_000_000,
   /** A start is armed so long before its instant at least; where many are near, up to the other. */
   armAheadUs: 2_000_000,
   armAheadMaxUs: 20_000_000,

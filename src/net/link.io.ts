@@ -32,6 +32,7 @@ export class Link extends Dialogue implements AsyncDisposable {
   #ringMs = Number.POSITIVE_INFINITY;
   #scheduled = false;
   #full = false;
+  #heardMs = monotonicMs();
 
   constructor({ socket, ...options }: LinkOptions) {
     super(options, monotonicMs, () => this.#schedule());
@@ -40,6 +41,7 @@ export class Link extends Dialogue implements AsyncDisposable {
     if ('setMaxSendFragment' in socket) socket.setMaxSendFragment(RECORD_BYTES);
     socket.on('data', (bytes: Buffer) => {
       this.bytesIn += bytes.length;
+      this.#heardMs = monotonicMs();
       this.receive(bytes);
       readFromSocket(bytes.length);
     });
@@ -52,6 +54,11 @@ export class Link extends Dialogue implements AsyncDisposable {
     socket.on('close', () => this.over('the connection was closed', 'peer'));
     void this.closed.then((end) => this.#finish(end));
     this.#arm();
+  }
+
+  /** How long nothing has come from the other end. */
+  get silentMs(): number {
+    return monotonicMs() - this.#heardMs;
   }
 
   /** Where the other end is: `[fd00::7]:51234`. */

@@ -1,7 +1,10 @@
-/** Keys of manifests and results: a part of the registry (registry.ts), apart for its length. */
+/** Keys of tasks, manifests and results: a part of the registry (registry.ts), for its length. */
 import type { KeyType } from './key-types.ts';
 
 export const workKeys = {
+  // tasks
+  serverLostMs: [300, 'uint'],
+
   // manifests
   documents: [350, 'bytes'],
   dryRun: [351, 'bool'],

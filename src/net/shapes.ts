@@ -26,7 +26,7 @@ export const shapes = {
       ...['secretEnv', 'secretFiles', 'results', 'keepBytes'],
       ...['memoryWarnBytes', 'watchdogMs', 'startTimeoutMs', 'runTimeoutMs', 'onHang'],
       ...['healthExec', 'healthTcp', 'healthHttp', 'healthEveryMs', 'healthTimeoutMs'],
-      ...['healthFailures', 'healthDelayMs'],
+      ...['healthFailures', 'healthDelayMs', 'serverLostMs'],
     ] as const,
   },
   /**

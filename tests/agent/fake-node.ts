@@ -7,6 +7,7 @@ import { deepEqual, equal } from 'node:assert/strict';
 import type { Failure, Ok, Req } from '../../src/net/bodies.ts';
 import { AgentCore } from '../../src/roles/agent/core.ts';
 import type {
+  Acted,
   AgentAction,
   AgentEvent,
   Found,
@@ -16,6 +17,7 @@ import type {
   RunEvent,
   Started,
   TableName,
+  TimedAct,
   Write,
 } from '../../src/roles/agent/events.ts';
 import type { End } from '../../src/supervisor/end.ts';
@@ -23,6 +25,7 @@ import type { End } from '../../src/supervisor/end.ts';
 type Bare<T> = T extends { readonly time: unknown } ? Omit<T, 'time'> : never;
 
 const started = { pid: 100, startTicks: 5, atUs: 1_000_000 };
+const SHIM_LATE_US = 60;
 const CANCELLED = { kind: 'disarmed' } as const;
 
 interface Directory {
@@ -35,6 +38,9 @@ interface Directory {
   gateUs?: number | undefined;
   cancelled?: boolean;
   started?: Started | undefined;
+  /** What its shim does by itself, and when. */
+  acts?: Map<TimedAct, number>;
+  acted?: Acted[];
 }
 
 export class FakeNode {
@@ -63,6 +69,9 @@ export class FakeNode {
   readonly treeActs: string[] = [];
   readonly vitalActs: string[] = [];
   readonly cancels: string[] = [];
+  /** How often the server was asked for a sign of life; when it gave one. */
+  asked = 0;
+  heardMs: number | undefined;
   obeysTerm = true;
   answersSignals = true;
   contentComes = true;
@@ -73,19 +82,25 @@ export class FakeNode {
   clockErrorUs: number | undefined = 0;
   /** The machine was asleep: what sleeps on its clock does so for longer. */
   stopGates = false;
+  /** Shims can freeze, thaw and kill by one write. */
+  hasGroups = true;
   #nowMs = 1_000;
   #commits: { commit: number; writes: readonly Write[] }[] = [];
   #later: (() => void)[] = [];
   #connected = false;
   #request = 1;
 
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
   get nowUs(): number {
     return this.#nowMs * 1_000 + this.clockAheadUs;
   }
 
   step(event: Bare<AgentEvent>): readonly AgentAction[] {
-    const { clockErrorUs: errorUs } = this;
-    const time = { nowMs: this.#nowMs, atUs: this.nowUs, errorUs };
+    const { clockErrorUs: errorUs, heardMs } = this;
+    const time = { nowMs: this.#nowMs, atUs: this.nowUs, errorUs, heardMs };
     const actions = this.core.step({ ...event, time });
     for (const action of actions) this.#carryOut(action);
     return actions;
@@ -142,6 +157,7 @@ export class FakeNode {
   sleep(ms: number): void {
     this.#nowMs += ms;
     this.#passGates();
+    this.#actInTime();
   }
 
   tick(ms: number): void {
@@ -240,7 +256,8 @@ export class FakeNode {
       } else if (shim === 'done' && main === 'none') {
         found = { kind: 'not-started', reason: 'no', errorCode: 'exec-failed' };
       }
-      return { run, found, order };
+      const acted = shim === 'alive' ? directory.acted : undefined;
+      return { run, found, order, acted };
     });
   }
 
@@ -255,13 +272,13 @@ export class FakeNode {
     this.#owe(() => this.run(run, event));
   }
 
-  #end(run: string, how: Pick<End, 'how' | 'value'>): void {
+  #end(run: string, how: Pick<End, 'how' | 'value'>, atUs = this.#nowMs * 1_000): void {
     const directory = this.directories.get(run);
     if (directory?.main !== 'alive') return;
     directory.main = 'ended';
     directory.shim = 'done';
     directory.frozen = false;
-    const end = { ...how, cpuMs: 1, maxMemoryBytes: 1, atUs: this.#nowMs * 1_000 };
+    const end = { ...how, cpuMs: 1, maxMemoryBytes: 1, atUs };
     directory.end = end;
     this.#tell(run, { kind: 'ended', end, left: false });
   }
@@ -298,6 +315,9 @@ export class FakeNode {
         this.launches.push(action.run);
         this.#launched(action.run, action.order, action.gateUs);
         break;
+      case 'plan':
+        this.#plan(action.run, action.act, action.atUs);
+        break;
       case 'cancel':
         this.#cancel(action.run);
         break;
@@ -324,6 +344,9 @@ export class FakeNode {
       case 'terminate':
       case 'kill-tree':
         this.#tree(action.type, action.run);
+        break;
+      case 'ask-server':
+        this.asked += 1;
         break;
       case 'count':
         this.vitalActs.push(`count ${action.us / 1_000}${action.anew ? ' anew' : ''}`);
@@ -393,6 +416,29 @@ export class FakeNode {
       this.launch(run);
       directory.main = 'alive';
       this.#tell(run, { kind: 'started', started: this.#startedNow(directory, gateUs) });
+    }
+  }
+
+  #plan(run: string, act: TimedAct, atUs: number | undefined): void {
+    const directory = this.directories.get(run);
+    if (!this.hasGroups || directory?.shim !== 'alive') return;
+    directory.acts ??= new Map();
+    if (atUs === undefined) directory.acts.delete(act);
+    else directory.acts.set(act, atUs);
+  }
+
+  /** Shims do it, the agent there or not. */
+  #actInTime(): void {
+    for (const [run, directory] of this.directories) {
+      for (const [act, atUs] of directory.acts ?? []) {
+        if (atUs > this.nowUs || directory.shim !== 'alive') continue;
+        directory.acts?.delete(act);
+        const acted: Acted = { act, atUs: atUs + SHIM_LATE_US, errorUs: this.clockErrorUs };
+        directory.acted = [...(directory.acted ?? []), acted];
+        this.#tell(run, { kind: 'acted', acted });
+        if (act === 'kill') this.#end(run, { how: 'signal', value: 9 }, acted.atUs);
+        else directory.frozen = act === 'freeze';
+      }
     }
   }
 

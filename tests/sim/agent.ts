@@ -241,6 +241,8 @@ export class SimAgent {
       case 'deadline':
         this.#setDeadline(action.atMs);
         break;
+      case 'plan':
+      case 'ask-server':
       // Its programs say nothing, and no task of it asks them to.
       case 'count':
       case 'mark':

@@ -128,6 +128,19 @@ export const signal = single<string>(
   (given) => given.replace(/^SIG/, ''),
 );
 
+/** `keep` (inside 0), or `stop:DUR`. */
+export const onServerLost = single<number>(
+  string('keep, or stop: and a duration, for instance stop:30s', /^(keep|stop:.+)$/),
+  (given, what) => {
+    if (given === 'keep') return 0;
+    if (!given.startsWith('stop:')) {
+      throw usage(`${what}: "${given}" is neither keep nor stop:DUR`, 'for instance stop:30s');
+    }
+    return parseDurationMs(given.slice('stop:'.length), what);
+  },
+  (ms) => (ms === 0 ? 'keep' : `stop:${formatDurationMs(ms)}`),
+);
+
 /** `MIN..MAX`, two durations in milliseconds. */
 export const durations: Form = {
   shaped: string('two durations, for instance 1s..5m'),

@@ -135,6 +135,11 @@ export const taskFields: readonly TaskField[] = [
     about: 'SIZE of the newest output that is kept of a run (default 64MiB)',
   },
   {
+    ...{ option: '--on-server-lost', path: 'onServerLost', form: forms.onServerLost },
+    ...{ keys: ['serverLostMs'], otherwise: [0] },
+    about: 'keep, or stop:DUR: stops a run when its node has not heard the server for so long',
+  },
+  {
     ...{ option: '--keep-runs', path: 'keepRuns', form: forms.count(), keys: ['keepRuns'] },
     ...{ otherwise: [limits.keepRuns], about: 'Ended runs kept (default 100)' },
   },

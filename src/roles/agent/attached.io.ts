@@ -10,10 +10,10 @@ import { paths } from '../../supervisor/paths.ts';
 import { bootId } from '../../supervisor/proc.io.ts';
 import { launchFault } from '../../supervisor/reason.ts';
 import { attachShim, readExitRecord, type ShimHandle } from '../../supervisor/shim.io.ts';
-import type { Failed, ShimEvent, Started } from '../../supervisor/shim.ts';
+import type { Acted as ActedEvent, Failed, ShimEvent, Started } from '../../supervisor/shim.ts';
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
 import { asRecorded, type EndPlace, endOf, type TrueTime } from './end.io.ts';
-import type { FoundRun, Item, Started as StartFacts } from './events.ts';
+import type { Acted, FoundRun, Item, Started as StartFacts, TimedAct } from './events.ts';
 import { gateOf } from './firing.ts';
 import { readOrder } from './order-file.io.ts';
 import { type Said, stderrBytes } from './tail.io.ts';
@@ -28,6 +28,8 @@ export interface Attached extends Said {
   cwd: string | undefined;
   /** True time until which the program is held at its gate. */
   gateUs?: number | undefined;
+  /** What its shim does by itself, and the true time of each. */
+  readonly acts: Map<TimedAct, number>;
   /** It was cancelled there: what comes is the shim's end. */
   disarmed?: true;
   /** The shim has said how it ended, or that it never began. */
@@ -68,7 +70,10 @@ export async function inspectRun(
   step('boot: run inspected');
   if (attached.handle) {
     await said(attached);
-    return { found: { ...what, found: { kind: 'alive', frozen: false } }, attached };
+    const acted = (attached.held ?? []).flatMap((event) => {
+      return event.kind === 'acted' ? (actedOf(event, options.trueAt) ?? []) : [];
+    });
+    return { found: { ...what, acted, found: { kind: 'alive', frozen: false } }, attached };
   }
   if (record?.end.kind === 'exited') {
     const trueAt = sameBoot ? options.trueAt : asRecorded;
@@ -119,12 +124,17 @@ async function attachLate(
 
 const HELLO_MS = 1_000;
 
-/** A shim says its state at once; without its pid the tree could not be found. */
+/** A shim says its state at once: who it is, and all that has happened. */
 async function said(attached: Attached): Promise<void> {
   const until = performance.now() + HELLO_MS;
-  while (attached.shim === undefined && performance.now() < until) {
+  attached.handle?.send({ kind: 'mark' });
+  // One of an earlier version does not know the command, and says so as late.
+  const isOver = ({ kind }: ShimEvent): boolean => kind === 'marked' || kind === 'error';
+  const isWhole = (): boolean => attached.shim !== undefined && !!attached.held?.some(isOver);
+  while (!isWhole() && performance.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
+  attached.held = attached.held?.filter((event) => !isOver(event));
 }
 
 export interface AttachedDraft {
@@ -136,7 +146,7 @@ export interface AttachedDraft {
 
 export function newAttached({ order, launch, cwd, logs }: AttachedDraft): Attached {
   const program = order.spec?.command[0] ?? '';
-  const unknown = { handle: undefined, shim: undefined, held: undefined };
+  const unknown = { handle: undefined, shim: undefined, held: undefined, acts: new Map() };
   const said = { logs, saidBytes: stderrBytes(logs) };
   return { ...unknown, ...said, order, launch, program, cwd, over: false };
 }
@@ -147,6 +157,13 @@ export function faultOf(event: Failed, { program, cwd }: Attached): ReturnType<t
 
 /** The step of a launch that was cancelled at its gate. */
 export const CANCELLED = 'cancelled';
+
+/** Undefined: it could not be done. */
+export function actedOf(event: ActedEvent, trueAt: TrueTime): Acted | undefined {
+  const { name, errno, monotonicUs } = event;
+  if (name === 'lease' || errno !== 0) return undefined;
+  return { act: name, ...trueAt({ monotonicUs, realUs: 0 }) };
+}
 
 export function startedOf(event: Started, trueAt: TrueTime): StartFacts {
   const { pid, startTicks } = event;

@@ -34,6 +34,7 @@ export function adoptRuns(
 ): void {
   const byRun = new Map(found.map((one) => [one.run, one]));
   for (const run of stored) adoption.runs.load(run);
+  for (const { run, acted = [] } of found) for (const one of acted) adoption.runs.acted(run, one);
   for (const run of stored) {
     const there = byRun.get(run.process.run);
     byRun.delete(run.process.run);
@@ -135,11 +136,14 @@ function resume(runs: Runs, stored: StoredRun, frozen: boolean): void {
   const { run, wish, state } = process;
   const now = runs.get(run);
   if (!now) return;
-  const wasHeld = state === 'freezing' || state === 'suspended' || state === 'thawing';
+  const bySelf = runs.shimActs.since(run, 'freeze', 0);
+  const isHeld = state === 'freezing' || state === 'suspended' || state === 'thawing';
+  const wasHeld = isHeld || bySelf !== undefined;
   // Somebody else's SIGSTOP looks the same where there is no group to freeze.
   if (frozen && wasHeld && now.process.state === 'running') {
-    runs.replace({ ...now, process: { ...now.process, state: 'suspended' } });
-  } else if (!frozen && wasHeld) {
+    const suspendedAt = now.process.suspendedAt ?? bySelf?.atUs;
+    runs.replace({ ...now, process: { ...now.process, state: 'suspended', suspendedAt } });
+  } else if (!frozen && isHeld) {
     runs.replace({ ...now, process: { ...now.process, suspendedAt: undefined } });
   }
   if (wish !== 'down') return;

@@ -24,6 +24,8 @@ import {
 } from './firing.ts';
 import type { Ledger } from './ledger.ts';
 import type { Presence } from './presence.ts';
+import { timedAct } from './timed-act.ts';
+import { dropDeed, planDeed } from './timed-deeds.ts';
 
 export interface ClaimPorts extends DeedPorts {
   readonly ledger: Ledger;
@@ -150,6 +152,7 @@ export class Claims {
       else if (dueUs <= atUs) due.push(top);
       else {
         if (top.state === 'armed') this.#lookAtClock(top);
+        if (top.stored.prepared) this.#plan(top);
         this.#wakeAt(top, dueUs);
       }
     }
@@ -198,6 +201,9 @@ export class Claims {
   // ---- inside ----
 
   #leave(fire: Fire): void {
+    const { planned = [], stored, state } = fire;
+    const act = state === 'over' ? timedAct(stored.action) : undefined;
+    if (act && stored.dueUs > this.#ports.time().atUs) dropDeed(this.#ports, planned, act);
     this.#ahead.take(fire);
     this.#arming.drop(fire);
     this.#deciding.delete(fire);
@@ -213,9 +219,17 @@ export class Claims {
     this.store(fire, { ...fire.stored, prepared: true });
     this.#ports.ledger.after(() => {
       if (fire.state !== 'claimed') return;
-      this.#wakeAt(fire, fire.stored.dueUs);
+      this.#wakeAt(fire, fire.stored.dueUs - limits.planAheadUs);
       this.#ports.look();
     });
+  }
+
+  /** Its mark is durable: shims may do it. */
+  #plan(fire: Fire): void {
+    const { stored } = fire;
+    const plan = this.#ports.plan(stored.schedule);
+    if (!plan || clockWhy(plan, this.#ports.time().errorUs) !== undefined) return;
+    fire.planned = planDeed(this.#ports, stored, plan);
   }
 
   /** What decides about it is ahead of it. */

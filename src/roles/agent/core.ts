@@ -21,6 +21,7 @@ import { Results } from './results.ts';
 import { RunEvents } from './run-events.ts';
 import { Runs } from './runs.ts';
 import { Schedules, type StoredCursor } from './schedules.ts';
+import { ServerLost } from './server-lost.ts';
 import { Vitals } from './vitals.ts';
 
 /** What may travel with a later commit does so within this time; a failed one is tried again. */
@@ -51,6 +52,7 @@ export class AgentCore {
   readonly #vitals: Vitals;
   readonly #runEvents: RunEvents;
   readonly #assignment: Assignment;
+  readonly #serverLost: ServerLost;
   #deadlineMs: number | undefined;
   #lazyMs: number | undefined;
   #retentionMs: number | undefined;
@@ -67,6 +69,7 @@ export class AgentCore {
       settled: (run) => {
         this.#vitals.settled(run);
         this.#results.settled(run);
+        this.#serverLost.settled(run);
         this.#orders.settled(run);
         this.#fires.settled(run);
       },
@@ -93,10 +96,12 @@ export class AgentCore {
       fires: () => this.#fires,
       need: (digest, bundle) => bundles.need(digest, bundle),
     });
+    this.#serverLost = new ServerLost({ act, time, runs });
     const schedules = this.#schedules;
     this.#fires = new Fires({
       ...{ ...common, runs, bundles: () => bundles },
       task: (name) => schedules.task(name),
+      serverLost: (item) => this.#serverLost.why(item),
       plan: (schedule) => schedules.plan(schedule),
       hasDue: (schedule) => schedules.hasDue(schedule),
       node: () => schedules.node,
@@ -227,6 +232,7 @@ export class AgentCore {
       [...runs.values()] as StoredRun[],
       event.found,
     );
+    for (const { process } of this.#runs.live()) this.#serverLost.settled(process.run);
     this.#bundles.begin();
     this.#orders.begin();
     this.#schedules.begin(meta.get('node'));
@@ -242,6 +248,7 @@ export class AgentCore {
     this.#vitals.tick();
     this.#results.tick();
     this.#bundles.tick();
+    this.#serverLost.tick();
     this.#fires.tick();
     const { nowMs } = this.#time;
     if (this.#retentionMs === undefined || nowMs < this.#retentionMs) return;
@@ -265,6 +272,7 @@ export class AgentCore {
       this.#results.deadlineMs,
       this.#bundles.deadlineMs,
       this.#reports.retryMs,
+      this.#serverLost.deadlineMs,
       this.#schedules.deadlineMs,
       this.#fires.deadlineMs,
       this.#lazyMs,

@@ -3,6 +3,8 @@
  * live run of the task on this node. It refuses to know instants and claims; it says at once how
  * a firing ended, on which runs it waits, or that it must wait its turn.
  */
+
+import type { Instant } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { type Verb, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
@@ -19,6 +21,7 @@ import {
   startItem,
 } from './firing.ts';
 import type { Runs } from './runs.ts';
+import { timedAct } from './timed-act.ts';
 import { refusal, settle } from './verdict.ts';
 
 export interface DeedPorts {
@@ -28,6 +31,8 @@ export interface DeedPorts {
   bundles(): Bundles;
   /** The definition that schedules start here. */
   task(name: string): Item | undefined;
+  /** Why its task does not run without the server; undefined: it does, or that is there. */
+  serverLost(item: Item): string | undefined;
 }
 
 export interface Ending {
@@ -86,17 +91,23 @@ export function repeatDeed(ports: DeedPorts, fire: StoredFire): void {
 }
 
 /**
- * Whether the deed shows, for a firing of which nobody knows whether it was carried out: what
+ * Where the deed shows, for a firing of which nobody knows whether it was carried out: what
  * was to be stopped or suspended was so at the instant or after it.
  */
-export function showsDeed(ports: DeedPorts, { action, task, dueUs }: StoredFire): boolean {
+export function seenDeed(
+  ports: DeedPorts,
+  { action, task, dueUs }: StoredFire,
+): Instant | undefined {
+  const act = timedAct(action);
   for (const { order, process } of ports.runs().all()) {
     if (order.task !== task) continue;
     const { exitedAt = 0, suspendedAt = 0 } = process;
-    if ((action === 'stop' || action === 'kill') && exitedAt >= dueUs) return true;
-    if (action === 'suspend' && suspendedAt >= dueUs) return true;
+    const acted = act && ports.runs().shimActs.since(process.run, act, dueUs);
+    if (acted) return acted;
+    if ((action === 'stop' || action === 'kill') && exitedAt >= dueUs) return { atUs: exitedAt };
+    if (action === 'suspend' && suspendedAt >= dueUs) return { atUs: suspendedAt };
   }
-  return false;
+  return undefined;
 }
 
 export function verbOf({ action, signal }: Plan): Verb {
@@ -132,6 +143,8 @@ function refusedStart(ports: DeedPorts, fire: StoredFire): Ending | undefined {
   const item = ports.task(name);
   if (!item?.spec) return { result: 'failed', reason: `task "${name}" is not known on this node` };
   if (item.enabled === false) return { result: 'skipped', reason: `task "${name}" is disabled` };
+  const silence = ports.serverLost(item);
+  if (silence !== undefined) return { result: 'skipped', reason: silence };
   return undefined;
 }
 
@@ -189,6 +202,8 @@ function beginVerb(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
   const verb = verbOf(plan);
   const live = present(ports, fire);
   if (live.length === 0) {
+    // Its shim was faster.
+    if (verb === 'kill' && seenDeed(ports, fire)) return { result: 'ok' };
     const verdict = verdicts[verb].none;
     if (verdict === 'done') return { result: 'ok', reason: 'not running already' };
     return refused(verdict === 'act' ? 'not-running' : verdict, fire, undefined);

@@ -12,6 +12,8 @@ export interface Time {
   readonly nowMs: number;
   readonly atUs: number;
   readonly errorUs?: number | undefined;
+  /** When the server was heard last, by the same clock as `nowMs`. */
+  readonly heardMs?: number | undefined;
 }
 
 // ---- what is stored ----
@@ -88,6 +90,8 @@ export type Found =
 export interface FoundRun {
   readonly run: string;
   readonly found: Found;
+  /** What its shim has done by itself. */
+  readonly acted?: readonly Acted[] | undefined;
   /** The order as it lies in the run's directory, for a run no table knows. */
   readonly order?: Item | undefined;
   /** The launch that was found; absent: the run's first. */
@@ -97,6 +101,15 @@ export interface FoundRun {
 // ---- events ----
 
 export type Started = Began;
+
+export type TimedAct = 'freeze' | 'thaw' | 'kill';
+
+/** A deed of the shim's, as it measured it. */
+export interface Acted {
+  readonly act: TimedAct;
+  readonly atUs: number;
+  readonly errorUs?: number | undefined;
+}
 
 /** What tells of a run's life (vitals.ts). Times of a shim are on CLOCK_MONOTONIC. */
 export type VitalEvent =
@@ -149,6 +162,8 @@ export type RunEvent =
   /** `killed`: how many processes KILL found that nobody else had ended. */
   | { readonly kind: 'cleared'; readonly killed: number }
   | { readonly kind: 'stuck'; readonly reason: string }
+  /** What was planned was done, at that instant. */
+  | { readonly kind: 'acted'; readonly acted: Acted }
   | { readonly kind: 'signalled'; readonly order: string; readonly reason?: string | undefined }
   | { readonly kind: 'removed' }
   | { readonly kind: 'collected'; readonly collected: Collected }
@@ -248,6 +263,18 @@ export type AgentAction =
       readonly sizeBytes: number;
     }
   | { readonly type: 'drop-result'; readonly run: string }
+  /**
+   * The shim does it at that instant of true time, the agent there or not: one write to the run's
+   * group, where it has one. `atUs` undefined: never mind.
+   */
+  | {
+      readonly type: 'plan';
+      readonly run: string;
+      readonly act: TimedAct;
+      readonly atUs: number | undefined;
+    }
+  /** The server is asked for a sign of life. */
+  | { readonly type: 'ask-server' }
   /** When to send the next tick, on the monotonic clock; a later one replaces it. */
   | { readonly type: 'deadline'; readonly atMs: number | undefined }
   /** The run's row has changed, for whoever follows it on this node. */

@@ -5,7 +5,7 @@
  */
 
 import { isWaiting } from '../../supervisor/states.ts';
-import { type DeedPorts, type Ending, interruptedEnding, showsDeed, verbOf } from './deeds.ts';
+import { type DeedPorts, type Ending, interruptedEnding, seenDeed, verbOf } from './deeds.ts';
 import { isOfPlan, type Plan, type StoredFire } from './firing.ts';
 
 export interface TakeUpPorts extends DeedPorts {
@@ -41,7 +41,7 @@ export function takeUp(ports: TakeUpPorts, stored: StoredFire): TakenUp {
   }
   if (stored.queued) return 'queued';
   if (!stored.prepared || dueUs > ports.time().atUs) return 'claimed';
-  return !isSignal && showsDeed(ports, stored)
+  return !isSignal && seenDeed(ports, stored)
     ? { result: 'ok', reason: 'seen afterwards: the agent ended at that instant' }
     : interruptedEnding;
 }

@@ -13,6 +13,8 @@ export interface Fire extends Placed {
   wakeUs: number;
   /** The order that is armed, as text. */
   armedAs?: string | undefined;
+  /** Runs whose shims do it at its instant. */
+  planned?: readonly string[] | undefined;
   /** What it is once it is disarmed: claimed as before, or nothing. */
   after?: 'claim' | 'forget' | undefined;
 }

@@ -18,6 +18,7 @@ import {
   orderOf,
   present,
   repeatDeed,
+  seenDeed,
   settleDeed,
   signalEnding,
 } from './deeds.ts';
@@ -28,6 +29,7 @@ import { endingReason, fireRow, type Plan, type StoredFire, skipWhy } from './fi
 import type { Ledger } from './ledger.ts';
 import { Presence } from './presence.ts';
 import type { Reports } from './reports.ts';
+import { doneByShims } from './timed-deeds.ts';
 
 export interface FirePorts extends TakeUpPorts {
   readonly ledger: Ledger;
@@ -155,7 +157,10 @@ export class Fires {
       this.#waitFor(fire, found.targets);
       if (fire.state === 'begun' && stored.run === undefined) repeatDeed(this.#ports, fire.stored);
     } else {
-      if (found.result === 'ok') fire.stored = { ...stored, firedUs: stored.dueUs };
+      if (found.result === 'ok') {
+        const { atUs, errorUs } = seenDeed(this.#ports, stored) ?? { atUs: stored.dueUs };
+        fire.stored = { ...stored, firedUs: atUs, clockErrorUs: errorUs };
+      }
       this.#close(fire, found);
     }
   }
@@ -185,8 +190,10 @@ export class Fires {
     const begun = isBehind ? 'queue' : beginDeed(this.#ports, stored, plan);
     if (begun === 'queue') this.#putOff(fire, task);
     else if ('result' in begun) {
-      const firedUs = begun.result === 'ok' ? atUs : undefined;
-      fire.stored = { ...stored, firedUs, clockErrorUs: errorUs };
+      const done = doneByShims(this.#ports, stored, fire.planned ?? []);
+      const at = done ?? { atUs, errorUs };
+      const firedUs = begun.result === 'ok' ? at.atUs : undefined;
+      fire.stored = { ...stored, firedUs, clockErrorUs: at.errorUs };
       this.#close(fire, begun);
     } else {
       const starts = stored.run !== undefined;
@@ -215,6 +222,9 @@ export class Fires {
     if (stored.run !== undefined) {
       const { startedAt, startErrorUs } = this.#ports.runs().get(stored.run)?.process ?? {};
       fire.stored = { ...stored, firedUs: startedAt, clockErrorUs: startErrorUs };
+    } else {
+      const done = doneByShims(this.#ports, stored, stored.targets ?? []);
+      if (done) fire.stored = { ...stored, firedUs: done.atUs, clockErrorUs: done.errorUs };
     }
     this.#close(fire, ending);
   }

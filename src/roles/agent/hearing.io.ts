@@ -8,11 +8,11 @@ import type { SystemClock } from '../../scheduler/system-clock.ts';
 import { paths } from '../../supervisor/paths.ts';
 import { isAlive, processStart } from '../../supervisor/proc.io.ts';
 import { attachShim, readExitRecord } from '../../supervisor/shim.io.ts';
-import type { Exited, Failed, ShimEvent } from '../../supervisor/shim.ts';
+import type { Acted as ActedEvent, Exited, Failed, ShimEvent } from '../../supervisor/shim.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
-import { type Attached, CANCELLED, faultOf, startedOf } from './attached.io.ts';
+import { type Attached, actedOf, CANCELLED, faultOf, startedOf } from './attached.io.ts';
 import { endOf, type TrueTime } from './end.io.ts';
-import type { RunEvent } from './events.ts';
+import type { RunEvent, TimedAct } from './events.ts';
 import { InOrder } from './in-order.ts';
 import { ageMs, vitalOf } from './vital.io.ts';
 import type { Watch } from './watch.io.ts';
@@ -22,7 +22,7 @@ export interface HearingOptions {
   readonly trees: RunTrees;
   readonly log: Log;
   readonly watch: Pick<Watch, 'quiet'>;
-  readonly clock: Pick<SystemClock, 'trueAt' | 'monotonicOf'>;
+  readonly clock: Pick<SystemClock, 'trueAt' | 'monotonicOf' | 'monotonicUs'>;
   readonly emit: (run: string, event: RunEvent) => void;
   /** Whether that is the launch the run is at. */
   isPresent(run: string, attached: Attached): boolean;
@@ -35,7 +35,13 @@ export class Hearing {
   readonly #options: HearingOptions;
   /** What is told of a run keeps its order, also where something has to be looked up first. */
   readonly #told: InOrder;
-  readonly trueAt: TrueTime = ({ monotonicUs }) => this.#options.clock.trueAt(monotonicUs);
+  /** A shim that sleeps on another clock than ours has only what its system clock said. */
+  readonly trueAt: TrueTime = ({ monotonicUs, realUs }) => {
+    const { clock } = this.#options;
+    const at = clock.trueAt(monotonicUs);
+    const isPast = at.atUs >= 0 && monotonicUs <= clock.monotonicUs();
+    return isPast ? at : { atUs: realUs };
+  };
 
   constructor(options: HearingOptions) {
     this.#options = options;
@@ -86,24 +92,38 @@ export class Hearing {
         log('warn', 'the shim cannot write', { run, what: event.kind, errno: event.errno });
         break;
       case 'error':
-        // Asked to move or cancel what had been fired a moment before.
-        if (event.reason === 'not-armed') break;
+        // Moved or cancelled what had been fired a moment before; or the agent does it itself.
+        if (event.reason === 'not-armed' || event.reason === 'no-group') break;
         log('warn', 'the shim said something unexpected', { run, ...event });
         break;
       case 'unknown':
         log('warn', 'the shim said something unexpected', { run, ...event });
         break;
       case 'acted':
-        this.#options.trees.notFresh(run);
+        this.#acted(run, attached, event);
         break;
       default:
         break;
     }
   }
 
+  /** One instant of each deed at a time: the next. */
+  plan(attached: Attached, act: TimedAct, atUs: number | undefined): void {
+    const { acts, handle } = attached;
+    const known = acts.get(act);
+    const isLater = atUs !== undefined && known !== undefined && known < atUs;
+    if (isLater && this.#options.clock.monotonicOf(known) > this.#options.clock.monotonicUs())
+      return;
+    if (atUs === undefined) acts.delete(act);
+    else acts.set(act, atUs);
+    const at = atUs === undefined ? 0 : this.#options.clock.monotonicOf(atUs);
+    handle?.send({ kind: 'at', act, atUs: at });
+  }
+
   /** The instant as it is now: it may have moved since the shim was told, or the agent died. */
   move(attached: Attached, plannedUs?: number): void {
-    const { gateUs, handle } = attached;
+    const { acts, gateUs, handle } = attached;
+    if (plannedUs === undefined) for (const [act, atUs] of acts) this.plan(attached, act, atUs);
     if (gateUs === undefined) return;
     const atUs = this.#options.clock.monotonicOf(gateUs);
     if (plannedUs !== undefined && Math.abs(atUs - plannedUs) <= MOVED_US) return;
@@ -113,6 +133,14 @@ export class Hearing {
   #armed(run: string, attached: Attached, plannedUs: number): void {
     this.move(attached, plannedUs);
     this.#options.emit(run, { kind: 'armed' });
+  }
+
+  #acted(run: string, { acts }: Attached, event: ActedEvent): void {
+    if (event.name === 'lease') return;
+    acts.delete(event.name);
+    this.#options.trees.notFresh(run);
+    const acted = actedOf(event, this.trueAt);
+    if (acted) this.#options.emit(run, { kind: 'acted', acted });
   }
 
   #failed(run: string, attached: Attached, event: Failed): void {
@@ -158,6 +186,14 @@ export class Hearing {
       if (attached.handle) return;
     }
     const record = await readExitRecord(places.exit).catch(() => undefined);
+    // A word to a shim that has just ended takes with it what had not been read.
+    const { started } = record ?? {};
+    if (started) emit(run, { kind: 'started', started: startedOf(started, this.trueAt) });
+    if (record?.end.kind === 'failed') {
+      this.#failed(run, attached, record.end);
+      if (attached.disarmed) this.#gone(run, attached);
+      return;
+    }
     if (record?.end.kind === 'exited') {
       const end = endOf(record.end, { run, trees, trueAt: this.trueAt, said: attached });
       emit(run, { kind: 'ended', end, left: true });

@@ -45,6 +45,8 @@ export class Line {
   #running: Promise<void> = Promise.resolve();
   #link: Link | undefined;
   #requests = 0;
+  /** The server's last word in sessions before this one; at first, when this began to listen. */
+  #heardMs = performance.now();
   #beat: NodeJS.Timeout | undefined;
   /** What the server calls this node. */
   node: string;
@@ -57,6 +59,16 @@ export class Line {
 
   get isOpen(): boolean {
     return this.#link !== undefined;
+  }
+
+  /** When the server was heard last, by `performance.now`. */
+  get heardMs(): number {
+    return this.#link ? performance.now() - this.#link.silentMs : this.#heardMs;
+  }
+
+  /** Whatever comes back is a sign of life. */
+  ask(): void {
+    this.#link?.request('ping', {}).catch(() => undefined);
   }
 
   open(): void {
@@ -150,6 +162,7 @@ export class Line {
   }
 
   #closed(): void {
+    this.#heardMs = this.heardMs;
     this.#link = undefined;
     clearTimeout(this.#beat);
     this.#replies.clear();

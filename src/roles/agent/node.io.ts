@@ -165,7 +165,8 @@ export class Node implements AsyncDisposable {
     try {
       for (let next = this.#events.shift(); next; next = this.#events.shift()) {
         const { atUs, errorUs } = this.#parts.clock.now();
-        const time = { nowMs: this.#parts.clock.monotonicMs(), atUs, errorUs };
+        const nowMs = this.#parts.clock.monotonicMs();
+        const time = { nowMs, atUs, errorUs, heardMs: this.#line.heardMs };
         const actions = this.#core.step({ ...next, time });
         for (const action of actions) this.#carryOut(action);
       }
@@ -225,6 +226,9 @@ export class Node implements AsyncDisposable {
         break;
       case 'remove-bundle':
         this.#contents.remove(action.digest);
+        break;
+      case 'ask-server':
+        this.#line.ask();
         break;
       case 'deadline':
         this.#arm(action.atMs);

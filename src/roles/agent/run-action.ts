@@ -14,6 +14,9 @@ export function onRun(
     case 'attach':
       runner.attach(run);
       break;
+    case 'plan':
+      runner.plan(run, action);
+      break;
     case 'cancel':
       runner.cancel(run);
       break;

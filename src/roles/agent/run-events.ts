@@ -33,6 +33,9 @@ export class RunEvents {
       case 'started':
         vitals.started(run, event.sinceMs ?? 0);
         break;
+      case 'acted':
+        runs.acted(run, event.acted);
+        break;
       case 'signalled':
         orders.signalled(event.order, run, event.reason);
         fires.signalled(event.order, run, event.reason);

@@ -26,6 +26,7 @@ export function inputOf(event: RunEvent): Input | undefined {
     case 'thaw-failed':
     case 'stuck':
       return { event: event.kind, reason: event.reason };
+    case 'acted':
     case 'signalled':
     case 'removed':
     case 'warned':

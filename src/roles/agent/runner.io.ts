@@ -17,7 +17,7 @@ import type { ShimEvent } from '../../supervisor/shim.ts';
 import type { RunTree, RunTrees } from '../../supervisor/tree.io.ts';
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
 import { type Attached, inspectRun, newAttached } from './attached.io.ts';
-import type { FoundRun, Item, RunEvent } from './events.ts';
+import type { FoundRun, Item, RunEvent, TimedAct } from './events.ts';
 import { Hearing } from './hearing.io.ts';
 import { InOrder } from './in-order.ts';
 import { claimLaunch, LaunchError, planLaunch } from './launch.io.ts';
@@ -103,6 +103,12 @@ export class Runner {
   /** Whether it still could be cancelled, the shim tells. */
   cancel(run: string): void {
     this.#turns.do(run, () => this.#attached.get(run)?.handle?.send({ kind: 'cancel' }));
+  }
+
+  /** Where the run has no group, the shim says so, and the agent does it in time. */
+  plan(run: string, deed: { readonly act: TimedAct; readonly atUs: number | undefined }): void {
+    const attached = this.#attached.get(run);
+    if (attached) this.#hearing.plan(attached, deed.act, deed.atUs);
   }
 
   /** True time has moved against the clock that gates sleep by. */

@@ -17,13 +17,14 @@ import {
 import { hasEnded } from '../../supervisor/states.ts';
 import type { Action } from '../../supervisor/table.ts';
 import type { Bundles } from './bundles.ts';
-import type { AgentAction, Item, StoredRun, Time } from './events.ts';
-import { gateOf } from './firing.ts';
+import type { Acted, AgentAction, Item, StoredRun, Time } from './events.ts';
 import type { Ledger } from './ledger.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { Reports } from './reports.ts';
-import { revivalOf, signalOf } from './revival.ts';
+import { revivalOf } from './revival.ts';
 import { rowOf } from './row.ts';
+import { actionOf } from './run-acts.ts';
+import { ShimActs } from './shim-acts.ts';
 import { surplusRuns } from './surplus.ts';
 
 export interface RunPorts {
@@ -43,6 +44,7 @@ export class Runs {
   /** What was last reported of each run, so that only changes are. */
   readonly #told = new Map<string, string>();
   readonly #pending = new Set<string>();
+  readonly shimActs = new ShimActs();
   #retentionDue = false;
   /** At a start, nothing is launched before every run is known. */
   #begun = false;
@@ -57,6 +59,11 @@ export class Runs {
 
   all(): Iterable<StoredRun> {
     return this.#runs.values();
+  }
+
+  acted(run: string, acted: Acted): void {
+    this.shimActs.put(run, acted);
+    this.#ports.settled(run);
   }
 
   /** Runs that have not ended. */
@@ -227,6 +234,7 @@ export class Runs {
     if (!this.#runs.get(run)?.removing) return;
     this.#runs.delete(run);
     this.#told.delete(run);
+    this.shimActs.forget(run);
     this.#ports.ledger.removeLater('runs', run);
   }
 
@@ -258,35 +266,8 @@ export class Runs {
   }
 
   #act(process: Process, order: Item, action: Action): void {
-    const { run } = process;
-    switch (action) {
-      case 'launch':
-        this.#ports.act({
-          ...{ type: 'launch', run, order, launch: process.restarts },
-          gateUs: process.restarts === 0 ? gateOf(order) : undefined,
-        });
-        break;
-      case 'terminate':
-        this.#ports.act({ type: 'terminate', run, signal: signalOf(process) });
-        break;
-      case 'cancel':
-      case 'freeze':
-      case 'thaw':
-      case 'kill-tree':
-      case 'release':
-        this.#ports.act({ type: action, run });
-        break;
-      case 'note-stuck': {
-        const text = `run ${run}: ${process.reason ?? 'the kernel does not let go of a process'}`;
-        this.#ports.act({ type: 'log', level: 'warn', text, facts: { run } });
-        break;
-      }
-      case 'arm-grace':
-      case 'arm-kill':
-      case 'arm-backoff':
-      case 'keep-deadline':
-        break;
-    }
+    const asked = actionOf(process, order, action);
+    if (asked) this.#ports.act(asked);
   }
 
   #ended(run: string): void {

@@ -119,6 +119,8 @@ test('task ls, show, history, rm, enable, disable', async () => {
       startTimeout: null,
       runTimeout: null,
       onHang: 'restart',
+      onServerLost: 'keep',
+      heldBy: [],
     },
     health: {
       ...{ exec: null, tcp: null, http: null },

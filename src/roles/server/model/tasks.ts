@@ -69,7 +69,11 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
 }
 
 function checkPolicy(spec: Shape<'spec'>): void {
-  const { restart, backoffMinMs = 0, backoffMaxMs = Infinity } = spec;
+  const { restart, backoffMinMs = 0, backoffMaxMs = Infinity, serverLostMs = 0 } = spec;
+  if (serverLostMs > 0 && serverLostMs < limits.serverLostMinMs) {
+    const text = `a server that is silent for ${serverLostMs} ms is not lost; at least`;
+    throw new Refusal('usage', `${text} ${limits.serverLostMinMs} ms`);
+  }
   if (restart !== undefined && !['no', 'on-failure', 'always'].includes(restart)) {
     throw new Refusal('usage', `restart "${restart}" is none of no, on-failure, always`);
   }

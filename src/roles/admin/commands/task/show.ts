@@ -29,9 +29,9 @@ export class TaskShow extends AdminCommand {
       by: node.containment ?? null,
       limits: heldLimits(node) ?? null,
     }));
-    const { json } = views.task;
+    const view = views.task;
     return this.show(
-      { ...views.task, json: (row, nowUs) => ({ ...json(row, nowUs), heldBy }) },
+      { ...view, json: (row, nowUs) => ({ ...view.json(row, nowUs), heldBy }) },
       task,
     );
   }

@@ -1,0 +1,259 @@
+/**
+ * Firing by the compiled executable: armed before the instant, with the agent frozen, dead or told
+ * otherwise; a schedule that goes on while its server is gone and its agents are killed.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Prng } from '../../src/base/prng.ts';
+import { Fleet, type Role, until } from './fleet.ts';
+
+const NODES = ['n1', 'n2', 'n3'] as const;
+const HOUR_MS = 3_600_000;
+/** A machine that is busy starts a process late; wrong by design is an hour, or seconds. */
+const BUSY_MS = 1_500;
+
+let fleet: Fleet;
+let server: Role;
+const agents = new Map<string, Role>();
+
+beforeAll(async () => {
+  fleet = new Fleet();
+  server = await fleet.server();
+  for (const name of NODES) {
+    // One node's system clock is an hour ahead: it learns the time from its server.
+    // The monotonic clock is the kernel's, which no shim would otherwise share with its agent.
+    const wrong = ['env', 'FAKETIME_DONT_FAKE_MONOTONIC=1', 'faketime', '-f', '+1h'];
+    const via = name === 'n3' ? wrong : [];
+    agents.set(name, await fleet.agent(name, 'both', [], via));
+  }
+  await fleet.online(...NODES);
+});
+afterAll(() => fleet[Symbol.asyncDispose]());
+
+interface Fire {
+  readonly node: string;
+  readonly run: string | null;
+  readonly planned: string;
+  readonly lateUs: number | null;
+  readonly result: string | null;
+  readonly reason: string | null;
+}
+
+interface Row {
+  readonly run: string;
+  readonly task: string;
+  readonly node: string;
+  readonly state: string;
+  readonly pid: number | null;
+  readonly reason: string | null;
+}
+
+const ps = (...words: string[]): Promise<readonly Row[]> => fleet.json<Row[]>(['ps', ...words]);
+
+async function firesOf(task: string, count: number): Promise<readonly Fire[]> {
+  let found: readonly Fire[] = [];
+  await until(
+    async () => {
+      found = await fleet.json<Fire[]>(['fires', '--task', task]);
+      return found.filter(({ result }) => result !== null).length >= count;
+    },
+    30_000,
+    () => `${count} firings of ${task}: ${found.length}, ${JSON.stringify(found.slice(-3))}`,
+  );
+  return found;
+}
+
+/** What a program has written of itself: `RUN SECONDS` a line. */
+function witnessed(path: string): { run: string; atMs: number }[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').trim().split('\n');
+  return lines.map((line) => {
+    const [run = '', seconds = ''] = line.split(' ');
+    return { run, atMs: Number(seconds) * 1_000 };
+  });
+}
+
+async function witnessTask(task: string, on: string): Promise<string> {
+  const path = fleet.path(`witness-${task}`);
+  const script = `echo $LOTC_RUN $(date +%s.%N) >> ${path}`;
+  await fleet.must(['task', 'create', task, '--on', on, '--', 'sh', '-c', script]);
+  return path;
+}
+
+async function armed(task: string, count = 1): Promise<readonly Row[]> {
+  let rows: readonly Row[] = [];
+  await until(
+    async () => (rows = await ps('--state', 'armed', task)).length >= count,
+    20_000,
+    () => `${count} of ${task} armed: ${JSON.stringify(rows)}`,
+  );
+  return rows;
+}
+
+test.each(['SIGSTOP', 'SIGKILL'] as const)(
+  'armed, and the agent has %s: it fires',
+  async (signal) => {
+    const task = `gate-${signal.toLowerCase()}`;
+    const path = await witnessTask(task, 'n1');
+    await fleet.must(['start', task, '--in', '6s']);
+    const [row] = await armed(task);
+    const agent = agents.get('n1');
+    if (signal === 'SIGKILL') await agent?.stop(signal);
+    else agent?.child.kill(signal);
+    await until(() => witnessed(path).length > 0, 20_000);
+    // It was not there at the instant.
+    await sleep(300);
+    if (signal === 'SIGKILL') agents.set('n1', await fleet.agent('n1'));
+    else agent?.child.kill('SIGCONT');
+    const [fire, ...others] = await firesOf(task, 1);
+    expect(others).toEqual([]);
+    expect(fire).toMatchObject({ result: 'ok', run: row?.run });
+    const [first, ...more] = witnessed(path);
+    expect(more).toEqual([]);
+    // What the shim measured, not when the agent came back.
+    const beganMs = Date.parse(fire?.planned ?? '') + (fire?.lateUs ?? Number.NaN) / 1e3;
+    expect(fire?.lateUs).toBeGreaterThanOrEqual(0);
+    expect((first?.atMs ?? 0) - beganMs).toBeGreaterThan(0);
+    expect(beganMs - Date.parse(fire?.planned ?? '')).toBeLessThan(BUSY_MS);
+  },
+);
+
+test('what is armed goes without a trace, and makes way for another wish', async () => {
+  const path = await witnessTask('undone', 'n2');
+  const id = (await fleet.must(['start', 'undone', '--in', '8s'])).trim();
+  await armed('undone');
+  await fleet.must(['schedule', 'rm', id]);
+  await until(async () => (await ps('undone')).length === 0, 20_000);
+  expect(await fleet.json(['task', 'history', 'undone'])).toEqual([]);
+  expect(await fleet.json(['fires', '--task', 'undone'])).toEqual([]);
+
+  await fleet.must(['start', 'undone', '--in', '8s']);
+  await armed('undone');
+  await fleet.must(['stop', 'undone', '--wait']);
+  const [fire] = await firesOf('undone', 1);
+  expect(fire).toMatchObject({ result: 'skipped', run: null });
+
+  const last = (await fleet.must(['start', 'undone', '--in', '8s'])).trim();
+  await armed('undone');
+  // Neither running nor in the way.
+  expect((await fleet.admin(['task', 'rm', 'undone'])).code).toBe(0);
+  await until(async () => (await ps()).every(({ task }) => task !== 'undone'), 20_000);
+  expect((await fleet.admin(['schedule', 'show', last])).code).toBe(4);
+  expect(witnessed(path)).toEqual([]);
+});
+
+test('a hundred tasks at one instant on one node: all armed, all fired, once', async () => {
+  const path = fleet.path('witness-many');
+  const names = Array.from({ length: 100 }, (_, n) => `many${n}`);
+  const script = `'echo $LOTC_RUN $(date +%s.%N) >> ${path}'`;
+  const lines = names.map((name) => `task create ${name} --on n2 -- sh -c ${script}`);
+  await fleet.must(['batch'], { stdin: `${lines.join('\n')}\n`, timeoutMs: 120_000 });
+  const planned = new Date(Date.now() + 12_000).toISOString();
+  await fleet.must(['start', ...names, '--at', planned]);
+  const states = new Set<string>();
+  await until(async () => {
+    const rows = await ps('--state', 'armed');
+    for (const { state } of rows) states.add(state);
+    return rows.length === 100 || witnessed(path).length > 0;
+  }, 30_000);
+  await until(() => witnessed(path).length === 100, 60_000);
+  expect([...states]).toEqual(['armed']);
+  expect(new Set(witnessed(path).map(({ run }) => run)).size).toBe(100);
+  const early = witnessed(path).filter(({ atMs }) => atMs < Date.parse(planned) - 50);
+  expect(early).toEqual([]);
+  let rows: readonly Fire[] = [];
+  await until(async () => {
+    rows = (await fleet.json<Fire[]>(['fires'])).filter((fire) =>
+      fire.planned.startsWith(planned.slice(0, -1)),
+    );
+    return rows.filter(({ result }) => result === 'ok').length === 100;
+  }, 30_000);
+  expect(rows).toHaveLength(100);
+});
+
+test('server killed, agents killed, one clock an hour wrong: each instant once, none untold', async () => {
+  const seed = Number(process.env['LOTC_SEED'] ?? Date.now() % 1_000_000);
+  const prng = new Prng(seed);
+  process.stdout.write(`LOTC_SEED=${seed}\n`);
+  const path = await witnessTask('beat', '@all');
+  const count = 75;
+  const every = ['--every', '200ms', '--count', String(count), '--overlap', 'allow'];
+  await fleet.must(['start', 'beat', ...every]);
+  await until(() => witnessed(path).length > 5, 20_000);
+  await server.stop('SIGKILL');
+  for (let kill = 0; kill < 12; kill += 1) {
+    // Who was left alone meanwhile tries again ever more rarely.
+    if (kill === 6) server = await fleet.server();
+    const name = prng.pick(['n1', 'n2']);
+    await agents.get(name)?.stop('SIGKILL');
+    await sleep(prng.int(0, 400));
+    agents.set(name, await fleet.agent(name));
+    await sleep(prng.int(100, 900));
+  }
+  // One that was left alone for long waits as long until it tries again.
+  const isBack = async (): Promise<boolean> => (await fleet.nodeState('n3')) === 'online';
+  await until(isBack, 45_000, () => `n3 is away: ${agents.get('n3')?.text()}`);
+  await fleet.online(...NODES);
+  const fires = await firesOf('beat', count * NODES.length);
+  const keys = fires.map(({ node, planned }) => `${node} ${planned}`);
+  expect(new Set(keys).size, 'each once').toBe(count * NODES.length);
+  expect(keys).toHaveLength(count * NODES.length);
+  const planned = fires.map((fire) => fire.planned);
+  expect(planned).toEqual([...planned].toSorted());
+  // Every program that ran is a firing that is ok, and every other way round.
+  const ran = witnessed(path);
+  expect(new Set(ran.map(({ run }) => run)).size, 'no run twice').toBe(ran.length);
+  const ok = fires.filter(({ result }) => result === 'ok');
+  expect(new Set(ok.map(({ run }) => run))).toEqual(new Set(ran.map(({ run }) => run)));
+  expect(ok).toHaveLength(ran.length);
+  for (const { result, reason } of fires) {
+    if (result !== 'ok') expect([result, reason]).toEqual(['skipped', expect.any(String)]);
+  }
+  const own = new Map(ok.map((fire) => [fire.run, fire]));
+  const late = ran.map(({ run, atMs }) => atMs - Date.parse(own.get(run)?.planned ?? ''));
+  for (const name of NODES) {
+    const lates = ran.flatMap(({ run }, n) => (own.get(run)?.node === name ? [late[n] ?? 0] : []));
+    expect(lates.length, name).toBeGreaterThan(0);
+    expect(Math.min(...lates.map(Math.abs)), name).toBeLessThan(HOUR_MS / 1_000);
+  }
+  // The node that nobody killed missed nothing, though its own clock is an hour ahead.
+  expect(ok.filter(({ node }) => node === 'n3')).toHaveLength(count);
+}, 120_000);
+
+test('--on-server-lost stop: what must not run without its server ends; what may goes on', async () => {
+  const stop = ['--on-server-lost', 'stop:4s', '--restart', 'always'];
+  await fleet.must(['task', 'create', 'tied', '--on', 'n1', ...stop, '--', 'sleep', '1000']);
+  await fleet.must(['task', 'create', 'free', '--on', 'n1', '--', 'sleep', '1000']);
+  await fleet.must(['start', 'tied', 'free', '--wait']);
+  const pidOf = async (task: string): Promise<number> => (await ps(task))[0]?.pid ?? 0;
+  const [tied, free] = [await pidOf('tied'), await pidOf('free')];
+  expect((await fleet.json<{ onServerLost: string }>(['task', 'show', 'tied'])).onServerLost).toBe(
+    'stop:4s',
+  );
+  // Silence alone is no loss.
+  await sleep(5_000);
+  expect([existsSync(`/proc/${tied}`), existsSync(`/proc/${free}`)]).toEqual([true, true]);
+  fleet.cable(fleet.place('n1'), 'down');
+  const told = (): string => `${tied} lives: ${agents.get('n1')?.text()}`;
+  await until(() => !existsSync(`/proc/${tied}`), 20_000, told);
+  expect(existsSync(`/proc/${free}`)).toBe(true);
+  fleet.cable(fleet.place('n1'), 'up');
+  await fleet.online('n1');
+  await until(async () => {
+    const [row] = await ps('--all', 'tied');
+    return row?.state === 'exited' && row.reason === 'the server was not heard for 4s';
+  }, 30_000);
+  expect(await pidOf('free')).toBe(free);
+  const wrong = await fleet.admin([
+    'task',
+    'create',
+    'x',
+    '--on-server-lost',
+    'stop:1ms',
+    '--',
+    'x',
+  ]);
+  expect(wrong.code).toBe(2);
+  expect(wrong.stderr).toContain('at least 1000 ms');
+}, 90_000);
