@@ -178,7 +178,7 @@ export const layouts = {
       must: ['query'],
       may: [
         ...['names', 'on', 'states', 'all', 'run', 'since', 'limit', 'after', 'task'],
-        ...['operation', 'node', 'wait'],
+        ...['operation', 'node', 'wait', 'tail'],
       ] as const,
     },
     ok: {

@@ -2,7 +2,15 @@
  * The machine a console runs on: clock, timers, signals, terminal, and what opens a session. What
  * is costly to load (TLS, tokens, archives) is loaded by the command that uses it.
  */
-import { readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
+import {
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -48,6 +56,7 @@ export function realConsole(context: AdminContext): Console {
       (await import('./login.io.ts')).login(settings, request, context.env),
     readTexts,
     unpack,
+    replaceFile: (path, text) => Promise.try(() => replaceFile(path, text)),
     pack,
   };
 
@@ -135,6 +144,17 @@ function textsOf(path: string, endings: readonly string[]): readonly NamedText[]
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     const why = missing ? 'there is no such file' : (error as Error).message;
     throw new LotcError(missing ? 'usage' : 'io', `cannot read ${path}: ${why}`);
+  }
+}
+
+function replaceFile(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, text);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw new LotcError('io', `cannot write ${path}: ${(error as Error).message}`);
   }
 }
 

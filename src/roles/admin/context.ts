@@ -79,6 +79,8 @@ export interface Console {
   login(settings: ConnectSettings, request: LoginRequest): Promise<MadeIdentity>;
   /** Texts of a file, or of a directory's files with one of these endings, in order of name. */
   readTexts(path: string, endings: readonly string[]): Promise<readonly NamedText[]>;
+  /** Puts a text in the place of a file: the old one or the new one is there, never a part. */
+  replaceFile(path: string, text: string): Promise<void>;
   /** Takes a tar as it comes, and writes what is safe of it below a directory. */
   unpack(into: string): Promise<Unpacking>;
   /** A file, directory or archive as a bundle; reads it once for its digest. */

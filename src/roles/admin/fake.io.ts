@@ -199,6 +199,13 @@ export class FakeConsole implements Console {
     return Promise.resolve([{ file: path, text }]);
   }
 
+  readonly replaced: NamedText[] = [];
+
+  replaceFile(file: string, text: string): Promise<void> {
+    this.replaced.push({ file, text });
+    return Promise.resolve();
+  }
+
   unpack(into: string): Promise<Unpacking> {
     this.unpacked[into] = 0;
     return Promise.resolve({

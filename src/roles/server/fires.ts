@@ -56,8 +56,18 @@ function chosen(state: State, { names, task }: Query): readonly ScheduleRecord[]
   return [...state.schedules.values()].sort((a, b) => (a.plan.schedule < b.plan.schedule ? -1 : 1));
 }
 
-/** A page of the ledger; `after` of the answer is where the next begins. */
+/**
+ * A page of the ledger; `after` of the answer is where the next begins. With `tail` the newest of
+ * a task, newest first.
+ */
 export function fires(from: Sources, query: Query, then: Then): void {
+  const { tail, task } = query;
+  if (tail !== undefined) {
+    from.ports.history({ kind: 'fire', task, limit: tail, newestFirst: true }, (rows) => {
+      then({ fires: rows.map((row) => decodeShape('fire', row.body)) });
+    });
+    return;
+  }
   page(from, query, (rows, after) => then({ fires: rows, after }));
 }
 

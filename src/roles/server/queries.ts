@@ -209,8 +209,15 @@ function operations(from: QuerySources, query: Query, then: Then): void {
   });
 }
 
+/** With `tail` the newest of a task, newest first. */
 function events({ ports, state }: QuerySources, query: Query, then: Then): void {
-  const { after, since, limit = HISTORY_LIMIT, on } = query;
+  const { after, since, limit = HISTORY_LIMIT, on, tail, task } = query;
+  if (tail !== undefined) {
+    ports.history({ kind: 'event', task, limit: tail, newestFirst: true }, (rows) => {
+      then({ events: rows.map((row) => decodeShape('event', row.body)) });
+    });
+    return;
+  }
   const nodes =
     on === undefined ? undefined : new Set(selectNodes(state, on).map((node) => node.name));
   historyPage(ports, { kind: 'event', afterSeq: after, sinceUs: since, limit }, (rows, behind) => {

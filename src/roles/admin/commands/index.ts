@@ -41,6 +41,8 @@ export const table: readonly (readonly [paths: readonly string[], load: Loader])
   [['admin schema'], async () => (await import('./schema.ts')).Schema],
   [['admin process ls', 'admin ps'], async () => (await import('./process/ls.ts')).ProcessLs],
   [['admin logs'], async () => (await import('./logs.ts')).Logs],
+  [['admin report'], async () => (await import('./report.ts')).Report],
+  [['admin why'], async () => (await import('./why.ts')).Why],
   [['admin results'], async () => (await import('./results.ts')).Results],
   [['admin wait'], async () => (await import('./wait.ts')).Wait],
   [['admin run'], async () => (await import('./run.ts')).Run],

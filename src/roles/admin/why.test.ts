@@ -1,0 +1,200 @@
+/** Why, by table: facts in, one chain of sentences out. */
+import { expect, test } from 'vitest';
+import { explain, type Facts } from './why.ts';
+
+const AT = 1_800_000_000_000_000;
+const process = {
+  ...{ run: 'R0123456789A', task: 't', node: 'n1', processState: 'running' },
+  ...{ createdAt: AT, startedAt: AT + 1_000_000, operation: 'O0123456789A' },
+};
+const facts: Facts = {
+  task: { task: 't', spec: { command: ['x'] }, enabled: true, revision: 1 },
+  nodes: [{ node: 'n1', nodeState: 'online', labels: { zone: 'a' } }],
+  ...{ processes: [], bundle: undefined, schedules: [], fires: [], events: [] },
+  operations: [
+    {
+      ...{ operation: 'O0123456789A', verb: 'start', targets: ['t'], at: AT, who: 'ann' },
+      operationState: 'done',
+    },
+  ],
+  nowUs: AT + 61_000_000,
+};
+const start = 'ann asked for start at 2027-01-15T08:00:00Z (operation O0123456789A)';
+const suspended = { ...process, processState: 'suspended', suspendedAt: AT + 5_000_000 };
+const exited = { ...process, processState: 'exited', exitedAt: AT + 9_000_000, exitCode: 3 };
+const order = (verb: string, at: number) => ({
+  ...{ operation: 'O0000000000B', verb, targets: ['t@n1'], at, who: 'bob', operationState: 'done' },
+});
+const schedule = {
+  ...{ schedule: 's', action: 'start', task: 't', sinceUs: 1, revision: 1, missed: 'skip' },
+  overlap: 'forbid',
+};
+const bundled = { ...facts.task, spec: { command: ['x'], bundle: 'b' } } as Facts['task'];
+const bundle = (bundleState: string, reason?: string): Facts['bundle'] => ({
+  ...{ bundle: 'b', digest: 'sha256:1', sizeBytes: 1 },
+  presences: [{ node: 'n1', bundleState, reason }],
+});
+
+test.each<[string, Partial<Facts>, readonly string[]]>([
+  ['runs', { processes: [process] }, ['run R0123456789A has been running for 1m', start]],
+  [
+    'was restarted',
+    {
+      processes: [{ ...process, restarts: 2 }],
+      events: [
+        {
+          ...{ seq: 1, at: AT, eventKind: 'process-pending', run: process.run },
+          text: 'restarts in 2 s: exited with code 1',
+        },
+      ],
+    },
+    [
+      'run R0123456789A has been running for 1m',
+      'it was restarted by its policy 2 times',
+      'last: restarts in 2 s: exited with code 1',
+      start,
+    ],
+  ],
+  [
+    'waits for a node that is away',
+    {
+      processes: [{ ...process, processState: 'pending', startedAt: undefined }],
+      nodes: [{ node: 'n1', nodeState: 'unresponsive', lastSeen: AT }],
+    },
+    [
+      'run R0123456789A is pending',
+      'node n1 is unresponsive; it was last seen at 2027-01-15T08:00:00Z',
+      start,
+    ],
+  ],
+  [
+    'waits for its bundle',
+    {
+      task: bundled,
+      bundle: bundle('loading', 'no space left'),
+      processes: [{ ...process, processState: 'pending', reason: 'waits for bundle b' }],
+    },
+    [
+      'run R0123456789A is pending',
+      'waits for bundle b',
+      'its bundle "b" is loading there: no space left',
+      start,
+    ],
+  ],
+  [
+    'was suspended by somebody',
+    {
+      processes: [suspended],
+      operations: [
+        ...facts.operations,
+        order('suspend', AT + 4_000_000),
+        order('suspend', AT + 6e6),
+      ],
+    },
+    [
+      'run R0123456789A is suspended since 2027-01-15T08:00:05Z',
+      'bob asked for suspend at 2027-01-15T08:00:04Z (operation O0000000000B)',
+      start,
+    ],
+  ],
+  [
+    'was suspended by a schedule',
+    {
+      processes: [suspended],
+      fires: [
+        {
+          ...{ schedule: 'freeze', action: 'suspend', node: 'n1', plannedUs: AT + 5_000_000 },
+          result: 'ok',
+        },
+      ],
+    },
+    [
+      'run R0123456789A is suspended since 2027-01-15T08:00:05Z',
+      'schedule "freeze" fired suspend for 2027-01-15T08:00:05Z',
+      start,
+    ],
+  ],
+  [
+    'was stopped',
+    {
+      processes: [{ ...exited, exitCode: undefined, signal: 'SIGTERM', wish: 'down' }],
+      operations: [...facts.operations, order('stop', AT + 8_000_000)],
+    },
+    [
+      'run R0123456789A ended by SIGTERM at 2027-01-15T08:00:09Z',
+      'bob asked for stop at 2027-01-15T08:00:08Z (operation O0000000000B)',
+    ],
+  ],
+  [
+    'ended by itself, and a schedule starts it again',
+    { processes: [exited], schedules: [{ ...schedule, next: [AT + 3_600_000_000] }] },
+    [
+      'run R0123456789A ended with code 3 at 2027-01-15T08:00:09Z',
+      'its restart policy is "no": it does not begin again by itself',
+      'schedule "s" starts it next at 2027-01-15T09:00:00Z',
+    ],
+  ],
+  [
+    'never ran: disabled, skipped, paused',
+    {
+      task: { ...facts.task, enabled: false } as Facts['task'],
+      schedules: [{ ...schedule, paused: true }],
+      events: [{ seq: 1, at: AT, eventKind: 'task-disabled', text: '', who: 'bob' }],
+      fires: [
+        {
+          ...{ schedule: 's', action: 'start', node: 'n1', plannedUs: AT, result: 'skipped' },
+          reason: 'the clock is not known as well as 50ms',
+        },
+      ],
+    },
+    [
+      'it has not run on node n1',
+      'the task is disabled (bob at 2027-01-15T08:00:00Z): it does not start',
+      'the firing of schedule "s" for 2027-01-15T08:00:00Z was skipped: the clock is not known as well as 50ms',
+      'schedule "s" is paused',
+    ],
+  ],
+  [
+    'never ran: nobody asked',
+    {},
+    ['it has not run on node n1', 'nobody has started it there, and no schedule does'],
+  ],
+  [
+    'failed',
+    { processes: [{ ...process, processState: 'failed', reason: 'ENOENT: ./x', exitedAt: AT }] },
+    ['run R0123456789A is failed at 2027-01-15T08:00:00Z', 'ENOENT: ./x', start],
+  ],
+  [
+    'is lost with its node',
+    {
+      processes: [{ ...process, processState: 'lost', reason: 'the shim died', exitedAt: AT }],
+      nodes: [],
+    },
+    ['run R0123456789A is lost at 2027-01-15T08:00:00Z', 'the shim died', 'node n1 was removed'],
+  ],
+])('%s', (_, some, chain) => {
+  const [found] = explain({ ...facts, ...some });
+  expect(found?.chain).toEqual(chain);
+});
+
+test('a node that is not selected is told of when it is asked about', () => {
+  const task = { ...facts.task, spec: { command: ['x'], on: 'zone=b' } } as Facts['task'];
+  expect(explain({ ...facts, task })).toMatchObject([{ node: undefined, state: 'none' }]);
+  expect(explain({ ...facts, task }, new Set(['n1']))[0]?.chain).toEqual([
+    'it has not run on node n1',
+    'its selector "zone=b" does not match the node (labels: zone=a)',
+  ]);
+});
+
+test('each node has its own chain', () => {
+  const nodes = [...facts.nodes, { node: 'n2', nodeState: 'online', labels: {} }];
+  const found = explain({
+    ...facts,
+    nodes,
+    processes: [process, { ...process, run: 'R2', node: 'n2' }],
+  });
+  expect(found.map(({ node, run }) => [node, run])).toEqual([
+    ['n1', 'R0123456789A'],
+    ['n2', 'R2'],
+  ]);
+});
