@@ -15,6 +15,18 @@ export interface Observed {
   readonly samples: readonly Shape<'sample'>[];
 }
 
+/** Of all runs: what lives, and the latest of each task on each node. */
+export function latestOf(processes: readonly Shape<'process'>[]): readonly Shape<'process'>[] {
+  const latest = new Map<string, Shape<'process'>>();
+  for (const row of processes) {
+    const { task, node, run, exitedAt, createdAt = 0 } = row;
+    if (task === undefined && exitedAt !== undefined) continue;
+    const key = task === undefined ? run : `${task}@${node}`;
+    if ((latest.get(key)?.createdAt ?? -1) < createdAt) latest.set(key, row);
+  }
+  return [...latest.values()];
+}
+
 export type Report = ReturnType<typeof reportOf>;
 
 function counted(words: readonly string[]): Record<string, number> {

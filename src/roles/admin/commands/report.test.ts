@@ -3,7 +3,13 @@ import { expect, test } from 'vitest';
 import { run, type Said } from '../fake.io.ts';
 
 const node = { nodeState: 'online', clock: { synchronized: true, clockErrorUs: 1_500 } };
-const process = { run: 'R0123456789A', task: 't', node: 'n1', processState: 'running' };
+const process = {
+  run: 'R0123456789A',
+  task: 't',
+  node: 'n1',
+  processState: 'running',
+  createdAt: 5,
+};
 const answers: Readonly<Record<string, object>> = {
   nodes: {
     nodes: [
@@ -15,8 +21,16 @@ const answers: Readonly<Record<string, object>> = {
   processes: {
     processes: [
       process,
-      { ...process, run: 'R2', processState: 'exited', exitCode: 3, reason: 'exit 3' },
-      { ...process, run: 'R3', processState: 'exited', signal: 'SIGTERM', wish: 'down' },
+      { ...process, run: 'R1', createdAt: 1, processState: 'lost' },
+      { ...process, run: 'R2', node: 'n2', processState: 'exited', exitCode: 3, reason: 'exit 3' },
+      {
+        ...process,
+        run: 'R3',
+        node: 'n3',
+        processState: 'exited',
+        signal: 'SIGTERM',
+        wish: 'down',
+      },
     ],
   },
   summaries: {
@@ -46,7 +60,7 @@ test('the whole system, for people', async () => {
     'processes  2 exited, 1 running',
     'firings    3 ok, 1 skipped, 1 failed, 0 lost; latest 2.000ms',
     'resources  CPU 12.3 %, memory 1.0KiB; least disk free 1.0GiB',
-    'failure    t@n1 R2 exited code 3 exit 3',
+    'failure    t@n2 R2 exited code 3 exit 3',
     '',
   ]);
 });

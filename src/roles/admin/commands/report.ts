@@ -3,7 +3,7 @@ import { Command, Option } from 'clipanion';
 import { printable } from '../../../base/printable.ts';
 import { AdminCommand, countOf, durationOf, usage } from '../command.ts';
 import { jsonText } from '../render.ts';
-import { type Report as Reported, reportOf, reportText } from '../report.ts';
+import { latestOf, type Report as Reported, reportOf, reportText } from '../report.ts';
 
 export class Report extends AdminCommand {
   static override paths = [['admin', 'report']];
@@ -40,11 +40,12 @@ export class Report extends AdminCommand {
   async #report(): Promise<Reported> {
     const { nodes = [] } = await this.query({ query: 'nodes' });
     const { tasks = [] } = await this.query({ query: 'tasks' });
-    const { processes = [] } = await this.query({ query: 'processes' });
+    const { processes = [] } = await this.query({ query: 'processes', all: true });
     const { summaries = [] } = await this.query({ query: 'summaries' });
     const { samples = [] } = await this.query({ query: 'stats' });
     const nowUs = this.console.nowUs();
-    return reportOf({ nowUs, nodes, tasks, processes, summaries, samples });
+    const latest = latestOf(processes);
+    return reportOf({ nowUs, nodes, tasks, processes: latest, summaries, samples });
   }
 
   async #tell(report: Reported): Promise<void> {
