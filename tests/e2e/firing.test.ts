@@ -113,7 +113,8 @@ test.each(['SIGSTOP', 'SIGKILL'] as const)(
     expect(more).toEqual([]);
     // What the shim measured, not when the agent came back.
     const beganMs = Date.parse(fire?.planned ?? '') + (fire?.lateUs ?? Number.NaN) / 1e3;
-    expect(fire?.lateUs).toBeGreaterThanOrEqual(0);
+    // Another life of the agent has its own estimate of the time: they differ by less than errors.
+    expect(fire?.lateUs).toBeGreaterThan(-20_000);
     expect((first?.atMs ?? 0) - beganMs).toBeGreaterThan(0);
     expect(beganMs - Date.parse(fire?.planned ?? '')).toBeLessThan(BUSY_MS);
   },
