@@ -432,10 +432,13 @@ local KEYS = {
   [360] = { "collects", "Collects", "", "bool" },
   [361] = { "files", "Files", "", "uint" },
   [362] = { "skipped", "Skipped", "", "texts" },
+  [390] = { "after_tasks", "After tasks", "", "list", "after" },
+  [391] = { "after_all", "After all", "", "bool" },
 }
 -- shape = keys that must be there
 local SHAPES = {
   spec = { 49 },
+  after = { 0, 50 },
   process = { 2, 8 },
   item = { 96, 11, 73 },
   report = { 3, 4, 73 },
@@ -514,6 +517,7 @@ local ERRORS = {
   [51] = "never-comes",
   [320] = "not-signed",
   [350] = "stale",
+  [390] = "cycle",
 }
 -- END OF GENERATED
 

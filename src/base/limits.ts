@@ -89,6 +89,8 @@ export const limits = {
   // --- things a fleet holds ---
   nameBytes: 63,
   tasks: 100_000,
+  /** Tasks that one starts after. */
+  predecessors: 256,
   /** The ledger of firings, unless `--keep-fires` says otherwise. */
   keepFiresMs: 90 * 86_400_000,
   keepFiresBytes: 1 * GiB,

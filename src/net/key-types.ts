@@ -27,7 +27,8 @@ export type ShapeName =
   | 'summary'
   | 'document'
   | 'kept'
-  | 'change';
+  | 'change'
+  | 'after';
 
 export type KeyType =
   | 'uint'

@@ -1,4 +1,4 @@
-/** Keys of tasks, manifests and results: a part of the registry (registry.ts), for its length. */
+/** Keys of tasks, manifests, results, dependencies: a part of the registry, for its length. */
 import type { KeyType } from './key-types.ts';
 
 export const workKeys = {
@@ -21,4 +21,8 @@ export const workKeys = {
   collects: [360, 'bool'],
   files: [361, 'uint'],
   skipped: [362, 'texts'],
+
+  // dependencies
+  afterTasks: [390, { list: 'after' }],
+  afterAll: [391, 'bool'],
 } as const satisfies Record<string, readonly [number, KeyType]>;

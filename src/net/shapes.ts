@@ -26,9 +26,14 @@ export const shapes = {
       ...['secretEnv', 'secretFiles', 'results', 'keepBytes'],
       ...['memoryWarnBytes', 'watchdogMs', 'startTimeoutMs', 'runTimeoutMs', 'onHang'],
       ...['healthExec', 'healthTcp', 'healthHttp', 'healthEveryMs', 'healthTimeoutMs'],
-      ...['healthFailures', 'healthDelayMs', 'serverLostMs'],
+      ...['healthFailures', 'healthDelayMs', 'serverLostMs', 'afterTasks', 'afterAll'],
     ] as const,
   },
+  /**
+   * A start waits for `task`, `on` its `success`, `exit`, `running` or `ready`. Of an order also
+   * since when its runs count (`at`), and the one that lived then (`run`).
+   */
+  after: { must: ['task', 'on'], may: ['run', 'at'] },
   /**
    * A process as everybody sees it: one run on one node (CLI contract, "process"). `collects`:
    * files will be kept of it once it has ended, and a `kept` will say which.
@@ -45,7 +50,8 @@ export const shapes = {
   /**
    * One thing a node is assigned; `entry` says what. `bundle`: content to hold. `order`: to be
    * carried out. `task` (item `task:NAME`): the definition that schedules on this node start:
-   * `task`, `spec`, `revision`, `enabled`. `schedule` (item `schedule:ID`): its `plan`.
+   * `task`, `spec`, `revision`, `enabled`. `schedule` (item `schedule:ID`): its `plan`. A start with
+   * an `errorCode` has failed already, for the reason `text`: what waits for it there shall know.
    */
   item: {
     must: ['item', 'generation', 'entry'],
@@ -53,8 +59,7 @@ export const shapes = {
       ...['bundle', 'digest', 'sizeBytes', 'order', 'operation', 'verb', 'run', 'task', 'spec'],
       ...['revision', 'env', 'arguments', 'signal', 'expiresAt', 'previous', 'at', 'who'],
       ...['stdin', 'tty', 'rows', 'columns', 'live', 'stopGraceMs', 'stopSignal'],
-      ...['plan', 'enabled'],
-      'signature',
+      ...['plan', 'enabled', 'signature', 'afterTasks', 'text', 'errorCode'],
     ] as const,
   },
   /**

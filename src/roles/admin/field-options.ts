@@ -8,10 +8,22 @@ type Fields = readonly Field<string>[];
 export function addOptions(command: Command, fields: Fields): void {
   const options = command as unknown as Record<string, unknown>;
   for (const { about: description, form, option } of fields) {
-    options[option] = form.repeats
-      ? Option.Array(option, { description })
-      : Option.String(option, { description });
+    options[option] =
+      form.shaped.type === 'bool'
+        ? Option.Boolean(option, { description })
+        : form.repeats
+          ? Option.Array(option, { description })
+          : Option.String(option, { description });
   }
+}
+
+type Given = string | boolean | readonly string[] | undefined;
+
+/** An empty word takes a value out, and so does a flag with `--no-`. */
+function wordsOf(given: Given): readonly string[] {
+  if (given === undefined) return [];
+  if (typeof given === 'boolean') return [given ? 'true' : ''];
+  return typeof given === 'string' ? [given] : given;
 }
 
 /** What was given, by the keys of the protocol; undefined where a value is taken out. */
@@ -20,11 +32,10 @@ export function readOptions(
   fields: Fields,
   old: Readonly<Record<string, unknown>> = {},
 ): Record<string, unknown> {
-  const options = command as unknown as Record<string, string | readonly string[] | undefined>;
+  const options = command as unknown as Record<string, Given>;
   const given: Record<string, unknown> = {};
   for (const field of fields) {
-    const words = options[field.option] ?? [];
-    Object.assign(given, fromWords(field, typeof words === 'string' ? [words] : words, old));
+    Object.assign(given, fromWords(field, wordsOf(options[field.option]), old));
   }
   return given;
 }

@@ -16,8 +16,10 @@ import { nameFault } from '../../base/names.ts';
 import { parseSelector } from '../../base/selector.ts';
 import { parseSignal } from '../../base/signals.ts';
 import { formatSizeBytes, parseSizeBytes } from '../../base/size.ts';
+import { conditions, isCondition } from '../../supervisor/condition.ts';
 
-export type Json = string | number | boolean | readonly string[] | Readonly<Record<string, string>>;
+type Map = Readonly<Record<string, string>>;
+export type Json = string | number | boolean | readonly string[] | Map | readonly Map[];
 
 /** What a manifest may hold there; schema.ts makes a schema of it. */
 export type Shaped =
@@ -29,7 +31,10 @@ export type Shaped =
       readonly whole: boolean;
     }
   | { readonly type: 'word'; readonly says: string; readonly words: readonly string[] }
-  | { readonly type: 'size' | 'signal' | 'texts' | 'map'; readonly says: string };
+  | {
+      readonly type: 'size' | 'signal' | 'texts' | 'map' | 'after' | 'bool';
+      readonly says: string;
+    };
 
 export interface Form {
   readonly shaped: Shaped;
@@ -160,6 +165,40 @@ function durationsOf(given: string, what: string): readonly number[] {
   const mostMs = parseDurationMs(most, what);
   if (leastMs > mostMs) throw usage(`${what}: ${least} is more than ${most}`);
   return [leastMs, mostMs];
+}
+
+/** An option without a value; `--no-…` takes it out. */
+export const flag = single<boolean>(
+  { type: 'bool', says: 'true or false' },
+  (given) => given === 'true',
+);
+
+/** Tasks it starts after: `TASK` or `TASK:CONDITION`. */
+export const after: Form = {
+  shaped: { type: 'after', says: `a list of maps: task, and on (${conditions.join(', ')})` },
+  repeats: true,
+  fromWords: (words, what) => [words.map((word) => afterOf(word, what))],
+  fromJson: (value, what) => [
+    (value as readonly { readonly task: string; readonly on?: string }[]).map(({ task, on }) =>
+      afterOf(on === undefined ? task : `${task}:${on}`, what),
+    ),
+  ],
+  toJson: ([value]) =>
+    (value as readonly { readonly task: string; readonly on: string }[]).map(({ task, on }) => ({
+      task,
+      on,
+    })),
+};
+
+function afterOf(given: string, what: string): { readonly task: string; readonly on: string } {
+  const [task = '', on = 'success', ...more] = given.split(':');
+  const fault = nameFault(task);
+  if (fault !== undefined) throw usage(`${what} "${given}": ${fault}`);
+  if (isCondition(on) && more.length === 0) return { task, on };
+  throw usage(
+    `${what} "${given}": "${[on, ...more].join(':')}" is none of ${conditions.join(', ')}`,
+    `for instance ${task}:${conditions[0]}`,
+  );
 }
 
 /** A list of strings, one a word. */

@@ -34,6 +34,15 @@ export const taskFields: readonly TaskField[] = [
     about: 'Directory, in the run directory unless absolute',
   },
   {
+    ...{ option: '--after', path: 'after', form: forms.after, keys: ['afterTasks'] },
+    ...{ otherwise: [[]], about: 'TASK[:success|exit|running|ready] it starts after; repeats' },
+  },
+  {
+    ...{ option: '--after-all', path: 'afterAll', form: forms.flag, keys: ['afterAll'] },
+    otherwise: [false],
+    about: 'After those tasks on all their nodes (default: on its own, where they are there)',
+  },
+  {
     ...{ option: '--stop-signal', path: 'stop.signal', form: forms.signal, keys: ['stopSignal'] },
     ...{ otherwise: ['SIGTERM'], about: 'What stop sends (default TERM)' },
   },

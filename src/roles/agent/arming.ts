@@ -157,6 +157,8 @@ export class Arming {
       this.#lookAgainUs = atUs + LOOK_AGAIN_US;
       return;
     }
+    // What waits for another task is judged at its instant.
+    if (start.order.spec?.afterTasks?.length) return;
     if (!this.#isLoaded(start.order) || !this.#isNext(fire, plan)) return;
     if (!this.#isAlone(fire, plan)) return;
     this.drop(fire);

@@ -66,6 +66,7 @@ export class AgentCore {
     this.#runs = new Runs({
       ...common,
       bundles: () => this.#bundles,
+      node: () => this.#schedules.node,
       settled: (run) => {
         this.#vitals.settled(run);
         this.#results.settled(run);

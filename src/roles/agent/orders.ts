@@ -9,7 +9,7 @@
  * overtake nothing but do not wait for their end.
  */
 
-import { type ErrorCode, errorCodes } from '../../base/errors.ts';
+import { type ErrorCode, errorCodeOf, errorCodes } from '../../base/errors.ts';
 import { type Verb, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
 import { judgedState, mayComeBack } from '../../supervisor/process.ts';
@@ -220,6 +220,12 @@ export class Orders {
     }
     const other = runs.liveOf(task).find((stored) => stored.process.run !== previous);
     runs.create(item);
+    if (item.errorCode !== undefined) {
+      // It never was to begin: what waits for it here goes by that.
+      const errorCode = errorCodeOf(item.errorCode);
+      runs.apply(run, { event: 'give-up', reason: item.text ?? errorCode, errorCode });
+      return;
+    }
     if (other && verb === 'start') {
       this.#yield(open, other);
       return;

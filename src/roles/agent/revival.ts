@@ -1,7 +1,8 @@
 /** How a launch is ended, and what its end leads to: whether the run lives again, and when. */
 import { crc32 } from 'node:zlib';
-import type { Process } from '../../supervisor/process.ts';
+import { advance, type Process, type Step } from '../../supervisor/process.ts';
 import { judgeEnd, policyOf, type Revival } from '../../supervisor/restart.ts';
+import { hasEnded } from '../../supervisor/states.ts';
 import type { Item, Time } from './events.ts';
 
 const MICROSECONDS = 1_000;
@@ -10,7 +11,7 @@ export function signalOf({ stop, ending }: Process): string {
   return ending?.signal ?? stop.signal;
 }
 
-export function revivalOf(process: Process, order: Item, { atUs }: Time): Revival {
+function revivalOf(process: Process, order: Item, { atUs }: Time): Revival {
   const { wish, exitCode, signal, reason, tail, state, startedAt, exitedAt = atUs } = process;
   const ranMs = (exitedAt - (startedAt ?? exitedAt)) / MICROSECONDS;
   const how = state === 'lost' ? 'lost' : 'exited';
@@ -20,4 +21,22 @@ export function revivalOf(process: Process, order: Item, { atUs }: Time): Reviva
   // Of the run and the launch, so that it is the same again after a crash in between.
   const random = crc32(`${run}/${restarts}`) / 2 ** 32;
   return judgeEnd(end, policyOf(order.spec), random);
+}
+
+/** A run that has just ended may live again, by its task's policy: then it never had ended. */
+export function livingAgain(before: Process, step: Step, order: Item, time: Time): Step {
+  if (hasEnded(before.state) || before.state === 'backoff') return step;
+  if (!['exited', 'lost'].includes(step.process.state)) return step;
+  const verdict = revivalOf(step.process, order, time);
+  if (verdict.kind === 'stays') return step;
+  if (verdict.kind === 'used-up') {
+    const next = advance(step.process, { event: 'use-up', reason: verdict.reason }, time);
+    return { process: next.process, actions: [...step.actions, ...next.actions] };
+  }
+  const { reason } = verdict;
+  const waits = advance(step.process, { event: 'revive', reason, revival: verdict }, time);
+  const next = verdict.inMs > 0 ? waits : advance(waits.process, { event: 'deadline' }, time);
+  // Its control group and the index of its logs are those of its next launch.
+  const actions = step.actions.filter((action) => action !== 'release');
+  return { process: next.process, actions: [...actions, ...next.actions] };
 }

@@ -3,25 +3,20 @@
  * change, and forgotten when its task's retention says so.
  *
  * It knows no orders: whoever waits for a run hears that it changed. What a pending run waits for
- * (its bundle, the end of the run it replaces) is looked at again whenever one of these changes.
+ * (its bundle, the end of the run it replaces, runs of other tasks) is looked at again whenever one
+ * of these changes.
  */
 
 import type { Shape } from '../../net/bodies.ts';
-import {
-  advance,
-  type Input,
-  newProcess,
-  type Process,
-  type Step,
-} from '../../supervisor/process.ts';
+import { advance, type Input, newProcess, type Process } from '../../supervisor/process.ts';
 import { hasEnded } from '../../supervisor/states.ts';
-import type { Action } from '../../supervisor/table.ts';
 import type { Bundles } from './bundles.ts';
+import { Dependencies } from './dependencies.ts';
 import type { Acted, AgentAction, Item, StoredRun, Time } from './events.ts';
 import type { Ledger } from './ledger.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { Reports } from './reports.ts';
-import { revivalOf } from './revival.ts';
+import { livingAgain } from './revival.ts';
 import { rowOf } from './row.ts';
 import { actionOf } from './run-acts.ts';
 import { ShimActs } from './shim-acts.ts';
@@ -33,6 +28,8 @@ export interface RunPorts {
   readonly act: (action: AgentAction) => void;
   time(): Time;
   bundles(): Bundles;
+  /** The node's name. */
+  node(): string;
   /** The process of a run has changed (or tried to): orders may be answered now. */
   settled(run: string): void;
 }
@@ -41,6 +38,7 @@ export class Runs {
   readonly #ports: RunPorts;
   readonly #runs = new Map<string, StoredRun>();
   readonly #live = new LiveRuns();
+  readonly #dependencies = new Dependencies();
   /** What was last reported of each run, so that only changes are. */
   readonly #told = new Map<string, string>();
   readonly #pending = new Set<string>();
@@ -93,6 +91,7 @@ export class Runs {
     const { process } = stored;
     this.#runs.set(process.run, stored);
     this.#live.put(stored);
+    this.#dependencies.put(stored);
     this.#told.set(process.run, JSON.stringify(rowOf(stored)));
     if (process.state === 'pending') this.#pending.add(process.run);
   }
@@ -117,40 +116,28 @@ export class Runs {
     const stored = this.#runs.get(run);
     if (!stored) return;
     const { process: before } = stored;
-    const step = advance(before, input, this.#ports.time());
-    const { process, actions } = this.#judgeEnd(before, step, stored.order);
+    const time = this.#ports.time();
+    const step = advance(before, input, time);
+    const { process, actions } = livingAgain(before, step, stored.order, time);
     if (process !== before) this.#keep({ ...stored, process });
-    for (const action of actions) this.#act(process, stored.order, action);
-    if (process.state === 'disarmed') this.#forget(run);
+    for (const action of actions) {
+      const asked = actionOf(process, stored.order, action);
+      if (asked) this.#ports.act(asked);
+    }
+    if (process.state === 'disarmed') this.#forget(stored);
     this.#ports.settled(run);
     if (hasEnded(process.state) && !hasEnded(before.state)) this.#ended(run);
+    if (process !== before) this.#wake(stored.order.task);
   }
 
   /** It never was; a later run of the same firing has its id and its place. */
-  #forget(run: string): void {
+  #forget(stored: StoredRun): void {
+    const { run } = stored.process;
+    this.#dependencies.forget(stored);
     this.#runs.delete(run);
     this.#told.delete(run);
     this.#ports.ledger.remove('runs', run);
     this.#ports.act({ type: 'remove', run });
-  }
-
-  /** A run that has just ended may live again, by its task's policy: then it never had ended. */
-  #judgeEnd(before: Process, step: Step, order: Item): Step {
-    if (hasEnded(before.state) || before.state === 'backoff') return step;
-    if (!['exited', 'lost'].includes(step.process.state)) return step;
-    const time = this.#ports.time();
-    const verdict = revivalOf(step.process, order, time);
-    if (verdict.kind === 'stays') return step;
-    if (verdict.kind === 'used-up') {
-      const next = advance(step.process, { event: 'use-up', reason: verdict.reason }, time);
-      return { process: next.process, actions: [...step.actions, ...next.actions] };
-    }
-    const { reason } = verdict;
-    const waits = advance(step.process, { event: 'revive', reason, revival: verdict }, time);
-    const next = verdict.inMs > 0 ? waits : advance(waits.process, { event: 'deadline' }, time);
-    // Its control group and the index of its logs are those of its next launch.
-    const actions = step.actions.filter((action) => action !== 'release');
-    return { process: next.process, actions: [...actions, ...next.actions] };
   }
 
   /** Facts beside its state, which stays as it is. */
@@ -158,6 +145,7 @@ export class Runs {
     const stored = this.#runs.get(run);
     if (!stored || hasEnded(stored.process.state)) return;
     this.#keep({ ...stored, process: { ...stored.process, ...facts } });
+    this.#wake(stored.order.task);
   }
 
   /** Looks again at what a pending run waits for: starts it, ends it, or says what is missing. */
@@ -165,6 +153,11 @@ export class Runs {
     const stored = this.#runs.get(run);
     if (!this.#begun || stored?.process.state !== 'pending') return;
     const { order, process } = stored;
+    const hold = this.#dependencies.holdOf(stored, this.#ports.node(), this.#ports.time().atUs);
+    if (hold && 'failed' in hold) {
+      this.apply(run, { event: 'give-up', reason: hold.failed, errorCode: 'wrong-state' });
+      return;
+    }
     const bundles = this.#ports.bundles();
     if (order.digest !== undefined) {
       bundles.need(order.digest, order.bundle ?? order.digest);
@@ -180,6 +173,10 @@ export class Runs {
     const previous = this.#runs.get(order.previous ?? '');
     if (previous && !hasEnded(previous.process.state)) {
       this.#wait(stored, `waits for the end of ${previous.process.run}`);
+      return;
+    }
+    if (hold) {
+      this.#wait(stored, hold.waits);
       return;
     }
     if (process.reason !== undefined) {
@@ -231,7 +228,9 @@ export class Runs {
 
   /** Its directories are gone: the row may go. */
   removed(run: string): void {
-    if (!this.#runs.get(run)?.removing) return;
+    const stored = this.#runs.get(run);
+    if (!stored?.removing) return;
+    this.#dependencies.forget(stored);
     this.#runs.delete(run);
     this.#told.delete(run);
     this.shimActs.forget(run);
@@ -241,6 +240,11 @@ export class Runs {
   row(run: string): Shape<'process'> | undefined {
     const stored = this.#runs.get(run);
     return stored && rowOf(stored);
+  }
+
+  /** Who waits for a run of this task. */
+  #wake(task: string | undefined): void {
+    this.#dependencies.wake(task, (run) => this.evaluate(run));
   }
 
   #wait(stored: StoredRun, reason: string): void {
@@ -253,6 +257,7 @@ export class Runs {
     const { run, state } = stored.process;
     this.#runs.set(run, stored);
     this.#live.put(stored);
+    this.#dependencies.put(stored);
     if (state === 'pending') this.#pending.add(run);
     else this.#pending.delete(run);
     const { deadlineMs: _, ...process } = stored.process;
@@ -263,11 +268,6 @@ export class Runs {
     this.#told.set(run, text);
     reports.process(row, this.#ports.time().atUs);
     this.#ports.act({ type: 'changed', run });
-  }
-
-  #act(process: Process, order: Item, action: Action): void {
-    const asked = actionOf(process, order, action);
-    if (asked) this.#ports.act(asked);
   }
 
   #ended(run: string): void {

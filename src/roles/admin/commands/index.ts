@@ -20,6 +20,7 @@ export const table: readonly (readonly [paths: readonly string[], load: Loader])
   [['admin task enable'], async () => (await import('./task/enable.ts')).TaskEnable],
   [['admin task disable'], async () => (await import('./task/disable.ts')).TaskDisable],
   [['admin task history'], async () => (await import('./task/history.ts')).TaskHistory],
+  [['admin task graph'], async () => (await import('./task/graph.ts')).TaskGraph],
   [['admin task start', 'admin start'], async () => (await import('./task/start.ts')).TaskStart],
   [
     ['admin task suspend', 'admin suspend'],

@@ -14,7 +14,7 @@ export const kinds: readonly Kind[] = ['Task', 'Schedule', 'Node'];
 /** A key that is no option's: what it holds is written as it is. */
 export interface Key {
   readonly path: string;
-  readonly shaped: forms.Shaped | { readonly type: 'bool'; readonly says: string };
+  readonly shaped: forms.Shaped;
   readonly required?: true;
 }
 

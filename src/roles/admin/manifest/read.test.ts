@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { limits } from '../../../base/limits.ts';
 import { decodeSequence, encodeSequence } from '../../../net/codec.ts';
 import type { Shape } from '../../../net/layout.ts';
+import { conditions } from '../../../supervisor/condition.ts';
 import { taskFields } from '../task-fields.ts';
 import { timingFields } from '../timing-fields.ts';
 import { readManifests } from './read.ts';
@@ -166,6 +167,12 @@ const values: Readonly<Record<string, fc.Arbitrary<readonly unknown[]>>> = {
   size: fc.nat(2 ** 45).map((n) => [n]),
   signal: fc.constantFrom('SIGTERM', 'SIGUSR1', 'SIG50').map((s) => [s]),
   texts: words.map((list) => [list]),
+  bool: fc.boolean().map((is) => [is]),
+  after: fc
+    .array(
+      fc.record({ task: fc.stringMatching(/^[a-z0-9]{1,9}$/), on: fc.constantFrom(...conditions) }),
+    )
+    .map((list) => [list]),
   map: fc.dictionary(fc.stringMatching(/^[A-Z_]{1,8}$/), fc.string()).map((env) => [env]),
 };
 

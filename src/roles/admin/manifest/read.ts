@@ -11,6 +11,7 @@ import type { Shape } from '../../../net/layout.ts';
 import { fromJson } from '../fields.ts';
 import type { Json } from '../forms.ts';
 import { fieldsOf, type Kind, keysOf, kinds, shortForms } from './kinds.ts';
+import { ask, mistake, type Path, type Plain, spelled, stranger, valueAt } from './mistakes.ts';
 import { issuesOf } from './schema.ts';
 
 export interface Fault {
@@ -29,9 +30,6 @@ export interface Read {
   readonly documents: readonly Shape<'document'>[];
   readonly faults: readonly Fault[];
 }
-
-type Plain = Readonly<Record<string, unknown>>;
-type Path = readonly (string | number)[];
 
 export function readManifests(sources: readonly Source[]): Read {
   const faults: Fault[] = [];
@@ -140,10 +138,6 @@ class Part {
   }
 }
 
-const spelled = (value: unknown): string => JSON.stringify(value) ?? 'nothing';
-const ask = (near: string | undefined): string | undefined =>
-  near === undefined ? undefined : `did you mean "${near}"?`;
-
 /** Short forms as the maps they are short for. */
 function writtenOut(value: Plain, kind: Kind): Plain {
   const whole: Record<string, unknown> = { ...value };
@@ -154,51 +148,6 @@ function writtenOut(value: Plain, kind: Kind): Plain {
     if (known && name in whole && !isMapThere) whole[name] = { [key]: short };
   }
   return whole;
-}
-
-function valueAt(value: unknown, path: Path): unknown {
-  let at = value;
-  for (const step of path) at = (at as Plain | null | undefined)?.[step];
-  return at;
-}
-
-function mistake(kind: Kind, value: Plain, path: Path): string {
-  const name = path.filter((step) => typeof step === 'string').join('.');
-  const found = valueAt(value, path);
-  const keys = keysOf(kind);
-  const key = keys.find((one) => one.path === name);
-  const deeper = keys.find((one) => name.startsWith(`${one.path}.`) || one.path === name);
-  const inList = path.length > (key?.path.split('.').length ?? path.length);
-  const says =
-    inList || !key
-      ? deeper
-        ? 'a string; write it in quotes'
-        : `a map of ${subKeys(kind, name).join(', ')}`
-      : key.shaped.says;
-  const shown = /\.(policy|select)$/.test(name) && found !== undefined ? name.split('.')[0] : name;
-  if (found === undefined) return `${shown} is missing; expected ${says}`;
-  return `${shown}: expected ${says}; found ${spelled(found)}`;
-}
-
-const subKeys = (kind: Kind, name: string): readonly string[] =>
-  keysOf(kind)
-    .filter(({ path }) => path.startsWith(`${name}.`))
-    .map(({ path }) => path.slice(name.length + 1));
-
-function stranger(
-  kind: Kind,
-  path: Path,
-  key: string,
-): { readonly message: string; readonly hint: string | undefined } {
-  const name = path.join('.');
-  const all =
-    name === '' ? keysOf(kind).map((one) => one.path.split('.')[0] ?? '') : subKeys(kind, name);
-  const known = [...new Set(['kind', ...all])].filter((one) => name === '' || one !== 'kind');
-  const where = name === '' ? `a ${kind}` : name;
-  const message = `unknown key "${key}"; ${where} has ${known.join(', ')}`;
-  if (kind === 'Schedule' && key === 'in')
-    return { message, hint: 'a manifest names instants: write at, or every' };
-  return { message, hint: ask(nearest(key, known)) };
 }
 
 type Tell = (path: Path, message: string, hint?: string) => void;

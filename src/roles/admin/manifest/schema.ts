@@ -24,6 +24,8 @@ function typeOf({ shaped }: Key): z.ZodMiniType {
       return z.array(z.string());
     case 'map':
       return z.record(z.string(), z.string());
+    case 'after':
+      return z.array(z.strictObject({ task: z.string(), on: z.optional(z.string()) }));
     default:
       return z.boolean();
   }

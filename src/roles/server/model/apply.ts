@@ -15,6 +15,7 @@ import { Change, Refusal } from './change.ts';
 import type { Command, CommandBody } from './command.ts';
 import { carryOutDue, forgetSpent } from './due.ts';
 import { cancelOperation, execute, expireOrders } from './exec.ts';
+import { lookAtHeld } from './held.ts';
 import { changeIdentities, recordAdmin } from './identities.ts';
 import { renewKey } from './keys.ts';
 import { applyManifests } from './manifests.ts';
@@ -52,6 +53,7 @@ export function apply(state: State, command: Command, seq: number): Outcome {
   try {
     checkAuthority(change);
     reply = dispatch(change, command);
+    lookAtHeld(change);
     settle(
       change,
       command.kind === 'retCancel' ? 'cancelled' : command.kind === 'tick' ? 'expired' : undefined,

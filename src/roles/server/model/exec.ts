@@ -2,6 +2,7 @@
 
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { endHeld } from './held.ts';
 import { checkLimitValues } from './limits.ts';
 import { answerOperation, closeOrder, openOperation } from './operations.ts';
 import { checkProgram } from './program.ts';
@@ -66,8 +67,13 @@ export function cancelOperation(change: Change, body: CommandBody<'retCancel'>):
   for (const order of orders) {
     drop(change, order, { code: 'cancelled', text: 'cancelled before it was carried out' });
   }
+  const held = operation.runs.flatMap((run) => state.runs.get(run) ?? []).filter((run) => run.held);
+  for (const record of held) {
+    endHeld(change, record, 'cancelled before it was carried out', 'cancelled');
+    finishRemoval(change, record.task);
+  }
   const now = state.operations.get(body.operation) ?? operation;
-  if (orders.length > 0) {
+  if (orders.length + held.length > 0) {
     const text = `operation ${now.operation} (${now.verb}) cancelled`;
     change.event({ kind: 'operation-cancelled', text, operation: now.operation });
   }

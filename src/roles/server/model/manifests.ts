@@ -7,6 +7,7 @@ import { canonicalText } from '../../../base/canonical.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { checkPredecessors, neededText, successorsOf } from './dependencies.ts';
 import { documentsOf, nameOf, prunedOf } from './manifest-parts.ts';
 import { labelNode } from './nodes.ts';
 import { openOperation, operationId } from './operations.ts';
@@ -63,6 +64,9 @@ function carryOut(change: Change, documents: readonly Document[], request: Reque
   for (const document of of('node')) rows.push(...label(change, document));
   for (const document of of('task')) rows.push(...define(change, document, request));
   rows.push(...prune(change, documents, request));
+  for (const { task = '', spec } of of('task')) {
+    if (spec) checkPredecessors(change.state, task, spec);
+  }
   for (const document of of('schedule')) rows.push(...plan(change, document));
   return rows;
 }
@@ -162,6 +166,8 @@ function prune(change: Change, documents: readonly Document[], request: Request)
   for (const task of tasks) {
     const use = useOf(state, task);
     if (use) throw new Refusal('running', use.text, use.hint);
+    const successors = successorsOf(state, task, tasks);
+    if (successors.length > 0) throw new Refusal('in-use', neededText(task, successors));
     const record = state.tasks.get(task);
     if (!liveRuns(state, { task }).next().done) openOperation(change, { verb, targets: [task] });
     if (record) removeTask(change, record, operationId(change));

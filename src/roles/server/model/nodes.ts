@@ -5,6 +5,7 @@ import { newAssignment } from './assignment.ts';
 import { loadBundles } from './bundles.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { endHeld } from './held.ts';
 import { enrolConsole, loggedIn } from './identities.ts';
 import { makeId } from './ids.ts';
 import { takeKey } from './keys.ts';
@@ -205,6 +206,8 @@ function removeNode(
       run.task === undefined ? undefined : state.tasks.get(run.task)?.spec,
     );
   }
+  // Starts that were held back have ended without it.
+  finishNodeRemoval(change, node.uid);
 }
 
 /** Everything of the node goes: identity, sessions, orders; runs that lived there are lost. */
@@ -213,7 +216,8 @@ export function forgetNode(change: Change, node: NodeRecord): void {
   const at = change.command.at;
   for (const run of [...liveRuns(state, { uid: node.uid })]) {
     const reason = 'its node was removed while it was away';
-    setRow(change, run, { ...run.row, processState: 'lost', exitedAt: at, reason });
+    if (run.held) endHeld(change, run, `node ${node.name} was removed`, 'no-such-node');
+    else setRow(change, run, { ...run.row, processState: 'lost', exitedAt: at, reason });
     finishRemoval(change, run.task);
   }
   for (const order of [...state.orders.values()]) {

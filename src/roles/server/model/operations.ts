@@ -60,16 +60,32 @@ export interface OrderDraft extends Omit<ItemDraft, 'item' | 'entry' | 'order' |
 }
 
 /** Gives a node an order for an operation and remembers that its answer is awaited. */
-export function giveOrder(change: Change, id: string, uid: string, draft: OrderDraft): OrderRecord {
+export function giveOrder(
+  change: Change,
+  id: string,
+  uid: string,
+  draft: OrderDraft,
+  order = `${id}/${change.next()}`,
+): OrderRecord {
+  const record = sendOrder(change, { id, uid, order }, draft);
+  awaitAnswer(change, id, order, draft.run);
+  return record;
+}
+
+/** An order whose answer nobody waits for. */
+export function sendOrder(
+  change: Change,
+  { id, uid, order }: { readonly id: string; readonly uid: string; readonly order: string },
+  draft: OrderDraft,
+): OrderRecord {
   const { state, command } = change;
-  const order = `${id}/${change.next()}`;
   const { verb, run, task, expiresAt } = draft;
   const record: OrderRecord = { order, operation: id, uid, verb, run, task, expiresAt };
   state.orders.set(order, record);
   indexOrder(state, record);
-  const { at, who } = command;
+  // One that was held back is of when it was asked for, and of who asked.
+  const { at = command.at, who = command.who } = draft;
   assign(change, uid, { ...draft, item: order, entry: 'order', order, operation: id, at, who });
-  awaitAnswer(change, id, order, run);
   return record;
 }
 
@@ -82,7 +98,7 @@ export function indexOrder(state: State, record: OrderRecord): void {
 /** `token` stands for something whose answer ends the waiting: an order, or a bundle on a node. */
 export function awaitAnswer(change: Change, id: string, token: string, run?: string): void {
   const operation = change.state.operations.get(id);
-  if (!operation) return;
+  if (!operation || operation.waiting.has(token)) return;
   const waiting = new Set(operation.waiting).add(token);
   const runs = run === undefined ? operation.runs : [...operation.runs, run];
   put(change, { ...operation, waiting, runs });

@@ -5,6 +5,7 @@
 import { limits } from '../../../base/limits.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { type Change, Refusal } from './change.ts';
+import { checkFirings } from './dependencies.ts';
 import { dropSchedule, indexSchedule, placeSchedule } from './placement.ts';
 import { checkProgram } from './program.ts';
 import { checkSelector, taskNamed } from './resolve.ts';
@@ -65,6 +66,7 @@ function sameAsked(old: Plan, planAt: (acceptedUs: number) => Plan): boolean {
 function put(change: Change, plan: Plan, old: ScheduleRecord | undefined): void {
   const { state } = change;
   const { schedule, task, action } = plan;
+  checkFirings(state, taskNamed(state, task ?? ''), plan);
   if (old) dropSchedule(change, old);
   else if (state.schedules.size >= limits.schedules) {
     const most = limits.schedules;

@@ -6,8 +6,9 @@
 import { limits } from '../../../base/limits.ts';
 import type { Shape } from '../../../net/layout.ts';
 import type { Change } from './change.ts';
+import type { ResultRecord } from './records.ts';
 import { putRun } from './runs.ts';
-import type { NodeRecord, ResultRecord, State } from './state.ts';
+import type { NodeRecord, State } from './state.ts';
 
 /** What a node says it has delivered of one of its runs; a newer word replaces an older one. */
 export function keepResult(change: Change, node: NodeRecord, told: Shape<'kept'>): void {

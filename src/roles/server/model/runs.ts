@@ -16,6 +16,18 @@ export function indexRun(state: State, record: RunRecord): void {
     index.runsOf.set(key, [...(index.runsOf.get(key) ?? []), record.run]);
   }
   index.runsOn.set(record.uid, new Set([...(index.runsOn.get(record.uid) ?? []), record.run]));
+  for (const { task } of record.held?.away ?? []) {
+    index.heldFor.set(task, (index.heldFor.get(task) ?? new Set()).add(record.run));
+  }
+}
+
+/** Its start is no longer held back; for the caller to put. */
+export function endHold({ index }: State, record: RunRecord): RunRecord {
+  for (const { task } of record.held?.away ?? []) {
+    const held = index.heldFor.get(task);
+    if (held?.delete(record.run) && held.size === 0) index.heldFor.delete(task);
+  }
+  return { ...record, held: undefined };
 }
 
 export function addRun(change: Change, record: RunRecord): void {
@@ -41,6 +53,7 @@ function supersede(state: State, record: RunRecord): void {
 export function dropRun(state: State, run: string): void {
   const record = state.runs.get(run);
   if (!record) return;
+  endHold(state, record);
   state.runs.delete(run);
   const { index } = state;
   if (record.task !== undefined) {

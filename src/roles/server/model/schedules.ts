@@ -8,6 +8,7 @@ import { limits } from '../../../base/limits.ts';
 import { namesIn } from '../../../base/selector.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { checkFirings } from './dependencies.ts';
 import { makeId } from './ids.ts';
 import {
   dropSchedule,
@@ -94,15 +95,16 @@ function makeOne(
     const most = limits.schedules;
     throw new Refusal('too-large', `there are ${most} schedules already, the most a server holds`);
   }
+  const task = state.tasks.get(plan.task ?? '');
+  if (task) checkFirings(state, task, plan);
   const { within } = change;
   const record: ScheduleRecord = { plan, within, paused: false, pausedOn: [], doneUs: 0 };
   state.schedules.set(id, record);
   indexSchedule(state, record);
   placeSchedule(change, record, { anew: true });
   const what = plan.task === undefined ? `bundle "${plan.bundle ?? ''}"` : `task "${plan.task}"`;
-  const { task, bundle } = plan;
   const text = `schedule "${id}": ${plan.action} of ${what}`;
-  change.event({ kind: 'schedule-created', text, task, bundle });
+  change.event({ kind: 'schedule-created', text, task: plan.task, bundle: plan.bundle });
   return { record, isNew: true };
 }
 

@@ -9,6 +9,7 @@
 import type { ErrorCode } from '../../../base/errors.ts';
 import { AUDIT_START } from '../../../net/audit.ts';
 import type { Shape } from '../../../net/layout.ts';
+import type { Held, ResultRecord } from './records.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 /** Of people and programs at a console, and of nodes. */
@@ -152,16 +153,10 @@ export interface RunRecord {
   readonly ordered?: Ordered | undefined;
   /** Its node has said what it kept of the run's files. */
   readonly collected?: true | undefined;
+  /** Its start is not ordered yet: it waits for runs on other nodes. */
+  readonly held?: Held | undefined;
   /** The row as its node last reported it. */
   readonly row: Shape<'process'>;
-}
-
-/** Result files of an ended run, or why there are none; goes at `expiresAt` (true time). */
-export interface ResultRecord {
-  readonly kept: Shape<'kept'>;
-  readonly uid: string;
-  readonly sizeBytes: number;
-  readonly expiresAt: number;
 }
 
 export type OperationState = 'accepted' | 'done' | 'failed' | 'cancelled' | 'expired';
@@ -264,6 +259,8 @@ export interface Index {
   readonly runsOf: Map<string, readonly string[]>;
   readonly runsOn: Map<string, ReadonlySet<string>>;
   readonly ordersOfRun: Map<string, ReadonlySet<string>>;
+  /** Task → runs that are held back until something becomes of it. */
+  readonly heldFor: Map<string, Set<string>>;
   readonly schedulesOf: Map<string, Set<string>>;
   /** Schedules of bundles, in which the server has its own part. */
   readonly bundleSchedules: Set<string>;
@@ -292,6 +289,7 @@ export function emptyState(): State {
     results: new Map(),
     index: {
       ...{ nodeByName: new Map(), runsOf: new Map(), runsOn: new Map(), ordersOfRun: new Map() },
+      heldFor: new Map(),
       ...{ schedulesOf: new Map(), bundleSchedules: new Set(), taskUses: new Map() },
     },
   };

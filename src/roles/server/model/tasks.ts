@@ -6,6 +6,14 @@ import type { Shape } from '../../../net/layout.ts';
 import { livenessFault } from '../../../supervisor/liveness-spec.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import {
+  checkAfter,
+  checkFirings,
+  checkPredecessors,
+  neededText,
+  successorsOf,
+} from './dependencies.ts';
+import { endHeld, failHeldFor } from './held.ts';
 import { checkLimits } from './limits.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
 import { dropSchedule, placeSchedulesOf, schedulesOf } from './placement.ts';
@@ -23,6 +31,7 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
   checkProgram(spec);
   checkPolicy(spec);
   checkGlobs(spec);
+  checkAfter(spec);
   if (spec.bundle !== undefined) bundleNamed(state, spec.bundle);
   if (spec.on !== undefined) checkSelector(state, spec.on);
   if (mode === 'set' && !old) taskNamed(state, task);
@@ -58,6 +67,9 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
     ...{ within: change.within, wished: old?.wished },
   };
   checkLimits(state, record);
+  // Manifests bring tasks in any order; they are judged together.
+  if (mode !== 'apply') checkPredecessors(state, task, spec);
+  for (const { plan } of schedulesOf(state, task)) checkFirings(state, record, plan);
   state.tasks.set(task, record);
   placeSchedulesOf(change, task);
   change.event({
@@ -142,6 +154,10 @@ export function removeTasks(change: Change, body: CommandBody<'taskRm'>): Reply 
       });
     } else if (use && body.force !== true) {
       answers.push({ ok: false, task: name, code: 'running', ...use });
+    } else if (body.force !== true && successorsOf(state, name, body.names).length > 0) {
+      const text = neededText(name, successorsOf(state, name, body.names));
+      const hint = `to remove it all the same: lotc admin task rm ${name} --force`;
+      answers.push({ ok: false, task: name, code: 'in-use', text, hint });
     } else gone.push(task);
   }
   if (gone.length === 0) throw refusalOf(answers);
@@ -188,6 +204,11 @@ export function removeTask(change: Change, task: TaskRecord, operation: string):
 export function stopForRemoval(change: Change, run: string, spec?: Shape<'spec'>): void {
   const record = change.state.runs.get(run);
   if (!record) return;
+  if (record.held) {
+    endHeld(change, record, 'what it belongs to is removed', 'cancelled');
+    finishRemoval(change, record.task);
+    return;
+  }
   giveOrder(change, operationId(change), record.uid, {
     ...{ verb: 'stop', run, task: record.task },
     ...{ stopSignal: spec?.stopSignal, stopGraceMs: spec?.stopGraceMs },
@@ -199,6 +220,7 @@ export function stopForRemoval(change: Change, run: string, spec?: Shape<'spec'>
 export function forgetTask(change: Change, name: string): void {
   const { state } = change;
   state.tasks.delete(name);
+  failHeldFor(change, name);
   for (const [id, run] of state.runs) if (run.task === name && run.ended) dropRun(state, id);
   change.event({ kind: 'task-removed', text: `task "${name}" removed`, task: name });
 }

@@ -8,6 +8,8 @@ import type { ErrorCode } from '../../../base/errors.ts';
 import { limits } from '../../../base/limits.ts';
 import { type Judged, type Verb, verdicts } from '../../../base/verbs.ts';
 import { type Change, Refusal } from './change.ts';
+import { waitsOf } from './dependencies.ts';
+import { endHeld, holdBack } from './held.ts';
 import { makeId } from './ids.ts';
 import { LIMIT_HINT, limitRefusal } from './limits.ts';
 import { giveOrder, type OrderDraft, openOperation, operationId } from './operations.ts';
@@ -52,7 +54,7 @@ export function applyVerb(change: Change, request: VerbRequest): Reply {
         on: request.on,
         starting: verb === 'start' || verb === 'restart',
       })) {
-        const answer = judge(aim, request);
+        const answer = judge(change, aim, request);
         if (answer) answers.push(answer);
         else work.push(aim);
       }
@@ -105,7 +107,7 @@ function judgedOf(run: RunRecord | undefined): Judged {
 }
 
 /** The answer where there is nothing to do; undefined where an order must be given. */
-function judge(aim: Aim, { verb, signal }: VerbRequest): Answer | undefined {
+function judge({ state }: Change, aim: Aim, { verb, signal }: VerbRequest): Answer | undefined {
   const { node, run, task } = aim;
   const place = { node: node.name, task: task?.task, run: run?.run };
   const no = (code: ErrorCode, text: string): Answer => {
@@ -121,6 +123,10 @@ function judge(aim: Aim, { verb, signal }: VerbRequest): Answer | undefined {
     if (node.removing !== undefined) return no('in-use', `node ${node.name} is being removed`);
     if (aim.outside) {
       return no('not-selected', `${name} does not select node ${node.name}`);
+    }
+    const missing = task.spec.afterTasks?.find((after) => !state.tasks.has(after.task));
+    if (missing) {
+      return no('no-such-task', `${name} starts after task "${missing.task}", which is not there`);
     }
     const fault = limitRefusal(task, node);
     if (fault !== undefined) return no('unsupported', fault);
@@ -169,7 +175,14 @@ function carryOut(change: Change, aim: Aim, request: VerbRequest): void {
     const overlapping = presentRunsOf(change.state, run.task ?? '', node.uid);
     for (const other of overlapping) if (other.run !== run.run) stopOther(change, other, aim);
     putRun(change, { ...run, ordered: 'down' });
-    startRun(change, aim, request, run.run);
+    // What is held back stops nothing: the node does not hear of it yet.
+    if (startRun(change, aim, request, run.run)?.held) stopOther(change, run, aim);
+    return;
+  }
+  if (run.held) {
+    // Its node has not heard of it.
+    endHeld(change, run, `cancelled by ${verb}`, 'cancelled');
+    answerNow(change, { node: node.name, task: run.task, run: run.run, ok: true });
     return;
   }
   const expires = verb === 'suspend' || verb === 'resume';
@@ -196,9 +209,14 @@ function stopOther(change: Change, { run, uid, task }: RunRecord, aim: Aim): voi
 }
 
 /** Makes the run (pending) and orders its start; `previous` is stopped first. */
-function startRun(change: Change, aim: Aim, request: VerbRequest, previous?: string): void {
+function startRun(
+  change: Change,
+  aim: Aim,
+  request: VerbRequest,
+  previous?: string,
+): RunRecord | undefined {
   const { node, task } = aim;
-  if (!task) return;
+  if (!task) return undefined;
   const bundle =
     task.spec.bundle === undefined ? undefined : change.state.bundles.get(task.spec.bundle);
   if (bundle && !bundleSelects(bundle, node)) {
@@ -207,19 +225,22 @@ function startRun(change: Change, aim: Aim, request: VerbRequest, previous?: str
       text: `bundle "${bundle.bundle}" of task "${task.task}" is not on node ${node.name}`,
       hint: `to load it there: lotc admin load PATH --name ${bundle.bundle} --on ${node.name}`,
     });
-    return;
+    return undefined;
   }
   const reason =
     previous === undefined ? `waits for node ${node.name}` : `waits for the end of ${previous}`;
-  orderStart(change, {
+  return orderStart(change, {
     ...{ uid: node.uid, task: task.task, spec: task.spec, revision: task.revision },
     ...{ digest: bundle?.digest, bundle: bundle?.bundle, reason },
+    restartsWith: previous === undefined ? undefined : request.targets.map(taskOf),
     order: {
       ...{ verb: previous === undefined ? 'start' : 'restart', previous },
       ...{ env: request.env, arguments: request.arguments },
     },
   });
 }
+
+const taskOf = (target: string): string => target.split('@', 1)[0] ?? '';
 
 function answerNow(change: Change, answer: Answer): void {
   const id = operationId(change);
@@ -237,6 +258,8 @@ export interface StartDraft {
   readonly digest?: string | undefined;
   readonly reason: string;
   readonly order: OrderDraft;
+  /** As of `Starting` (dependencies.ts). */
+  readonly restartsWith?: readonly string[] | undefined;
 }
 
 export function orderStart(change: Change, draft: StartDraft): RunRecord {
@@ -248,10 +271,20 @@ export function orderStart(change: Change, draft: StartDraft): RunRecord {
     ...{ run, task, uid, bundle, digest, operation, createdAt: command.at, ended: false },
     row: { run, processState: 'pending', restarts: 0, reason: draft.reason, command: spec.command },
   };
-  addRun(change, record);
-  giveOrder(change, operation, uid, {
+  const { restartsWith } = draft;
+  const starting = { task: task ?? '', uid, spec, at: command.at, restartsWith };
+  const { here, away } = waitsOf(change.state, starting);
+  const order: OrderDraft = {
     ...draft.order,
     ...{ run, task, spec, revision, bundle, digest },
-  });
-  return record;
+    ...(spec.afterTasks === undefined ? {} : { afterTasks: here }),
+  };
+  if (away.length === 0) {
+    addRun(change, record);
+    giveOrder(change, operation, uid, order);
+    return record;
+  }
+  const held = holdBack(change, operation, run, order, away);
+  addRun(change, { ...record, held });
+  return { ...record, held };
 }

@@ -18,6 +18,10 @@ export class TaskCreate extends TaskDefinition {
         '$0 admin task create web --on zone=a -- /usr/sbin/nginx -g "daemon off;"',
       ],
       [
+        'Started once another has succeeded and a third is ready',
+        '$0 admin task create api --after migrate --after cache:ready -- ./api',
+      ],
+      [
         'Restarted when it is silent for 5 s (lotc-notify WATCHDOG=1)',
         '$0 admin task create crawl --watchdog 5s -- ./crawl',
       ],

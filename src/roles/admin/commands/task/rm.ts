@@ -8,7 +8,8 @@ export class TaskRm extends ActingCommand {
   static override usage = Command.Usage({
     category: 'Tasks',
     description: 'Remove tasks',
-    details: 'Refused while the task runs, unless `--force`, which stops it first.',
+    details:
+      'Refused while the task runs, and while others start after it, unless `--force`, which stops it first.',
     examples: [
       ['Remove a task', '$0 admin task rm crawl'],
       ['Stop it, then remove it', '$0 admin task rm crawl --force --wait'],
