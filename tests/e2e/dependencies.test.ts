@@ -150,6 +150,23 @@ after: [{task: y, on: lunch}]
   expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining('"lunch" is none of')]);
 });
 
+test('task show says whose runs count: those on the same node, or all', async () => {
+  interface Shown {
+    readonly waitsFor: readonly object[];
+  }
+  const far = await fleet.json<Shown>(['task', 'show', 'whole']);
+  expect(far.waitsFor).toEqual([
+    { node: 'n2', task: 'half1', on: 'success', of: 'all' },
+    { node: 'n2', task: 'half2', on: 'success', of: 'node' },
+  ]);
+  await create('wide', '@all', [], 'exit 0');
+  await create('each', 'n1', ['--after', 'wide'], marks('each'));
+  await create('every', 'n1', ['--after', 'wide', '--after-all'], marks('every'));
+  const near = async (task: string) => (await fleet.json<Shown>(['task', 'show', task])).waitsFor;
+  expect(await near('each')).toEqual([{ node: 'n1', task: 'wide', on: 'success', of: 'node' }]);
+  expect(await near('every')).toEqual([{ node: 'n1', task: 'wide', on: 'success', of: 'all' }]);
+}, 60_000);
+
 test('manifests bring both ends; the graph shows them with their states', async () => {
   const text = `kind: Task
 name: shop

@@ -112,7 +112,7 @@ test('task ls, show, history, rm, enable, disable', async () => {
     retQuery: { ok: { tasks: [task] } },
   });
   expect(json(show.stdout)).toEqual({
-    ...{ after: [], afterAll: false },
+    ...{ after: [], afterAll: false, waitsFor: [] },
     ...{ limits: { memory: null, cpu: null, pids: null }, nofile: null, logMax: '64MiB' },
     ...{
       memoryWarn: null,

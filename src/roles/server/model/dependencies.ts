@@ -40,6 +40,40 @@ export function checkPredecessors(state: State, task: string, spec: Spec): void 
   throw new Refusal('cycle', text, 'each of these starts after the one before it');
 }
 
+/** The same for tasks that come together; where no cycle is, it costs one look at each task. */
+export function checkTogether(state: State, documents: readonly Shape<'document'>[]): void {
+  const isClear = isAcyclic(state);
+  for (const { task = '', spec } of documents) {
+    if (!spec) continue;
+    if (!isClear) checkPredecessors(state, task, spec);
+    for (const after of spec.afterTasks ?? []) taskNamed(state, after.task);
+  }
+}
+
+/** Whether all tasks can be put in an order in which each stands behind its predecessors. */
+function isAcyclic(state: State): boolean {
+  const behind = new Map<string, string[]>();
+  const open = new Map<string, number>();
+  for (const [name, { spec }] of state.tasks) {
+    const known = (spec.afterTasks ?? []).filter(({ task }) => state.tasks.has(task));
+    open.set(name, known.length);
+    for (const { task } of known) {
+      const names = behind.get(task);
+      if (names) names.push(name);
+      else behind.set(task, [name]);
+    }
+  }
+  const free = [...open].filter(([, count]) => count === 0).map(([name]) => name);
+  for (const name of free) {
+    for (const next of behind.get(name) ?? []) {
+      const left = (open.get(next) ?? 0) - 1;
+      open.set(next, left);
+      if (left === 0) free.push(next);
+    }
+  }
+  return free.length === open.size;
+}
+
 /** The shortest way from a task over those that start after it back to it. */
 function pathBack(
   state: State,

@@ -7,7 +7,7 @@ import { canonicalText } from '../../../base/canonical.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
-import { checkPredecessors, neededText, successorsOf } from './dependencies.ts';
+import { checkTogether, neededText, successorsOf } from './dependencies.ts';
 import { documentsOf, nameOf, prunedOf } from './manifest-parts.ts';
 import { labelNode } from './nodes.ts';
 import { openOperation, operationId } from './operations.ts';
@@ -64,9 +64,7 @@ function carryOut(change: Change, documents: readonly Document[], request: Reque
   for (const document of of('node')) rows.push(...label(change, document));
   for (const document of of('task')) rows.push(...define(change, document, request));
   rows.push(...prune(change, documents, request));
-  for (const { task = '', spec } of of('task')) {
-    if (spec) checkPredecessors(change.state, task, spec);
-  }
+  checkTogether(change.state, of('task'));
   for (const document of of('schedule')) rows.push(...plan(change, document));
   return rows;
 }
