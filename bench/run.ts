@@ -9,6 +9,7 @@ import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Finding, Row } from './measure.ts';
 import { disposeAll } from './rig.ts';
+import { chain } from './rows/chain.ts';
 import { clock } from './rows/clock.ts';
 import { ps, startWait, version } from './rows/cold.ts';
 import { dissectorFlat, dissectorFuzz, dissectorList } from './rows/dissector.ts';
@@ -30,7 +31,7 @@ import { watch } from './rows/watch.ts';
 
 const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle, watch],
-  ...[restart, starts, supervised, tree, kills, loud],
+  ...[restart, starts, supervised, tree, kills, loud, chain],
   ...[runAll, thousand, pushOne, pushTen],
   ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights],
 ];

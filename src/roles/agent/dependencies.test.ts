@@ -136,6 +136,22 @@ test('what ended before the start was asked for does not count, what lived then 
   expect(node.told('R2')).toBe('running');
 });
 
+test('a restart of a schedule waits only for what lives then', () => {
+  const node = new Node().begin();
+  const spec = { command: ['./x'], afterTasks: [{ task: 'a', on: 'success' }] };
+  node.give(startOf(1, 'b', []));
+  node.settle();
+  const again = { verb: 'restart', spec, afterTasks: undefined, at: 20_000_000_000 };
+  node.give(startOf(2, 'b', [], { ...again, previous: 'R1' }));
+  node.settle();
+  expect([node.told('R1'), node.told('R2')]).toEqual([expect.stringMatching(/^exited/), 'running']);
+  node.give(startOf(3, 'a', []), startOf(4, 'b', [], { ...again, previous: 'R2' }));
+  node.settle();
+  expect(node.told('R4')).toBe('pending: waits for a (success)');
+  node.end('R3', 0);
+  expect(node.told('R4')).toBe('running');
+});
+
 test('ready waits for READY=1, and an end before that is a failure', () => {
   const node = new Node().begin();
   const spec = { command: ['./x'], startTimeoutMs: 60_000 };

@@ -74,6 +74,8 @@ export class Dependencies {
     for (const { task, on, run, at = since } of afterOf(order)) {
       const condition: Condition = isCondition(on) ? on : 'success';
       const seen = this.#latest(task, at, run === undefined ? [] : [run], atUs);
+      // As of a restart that the server orders: nobody restarts what it waited for the first time.
+      if (!seen && order.previous !== undefined && order.afterTasks === undefined) continue;
       const standing = standingOf(condition, seen && rowOf(seen));
       if (standing === 'met') continue;
       if (standing !== 'open') return { failed: `${placeOf(task, node)} ${standing.failed}` };
