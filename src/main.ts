@@ -26,6 +26,9 @@ async function thread(): Promise<void> {
 async function command(words: readonly string[]): Promise<void> {
   const { runCli } = await import('./cli.ts');
   process.exitCode = await runCli(words, roles);
+  // A role that has ended ends, whatever a library has left open.
+  const { allWritten } = await import('./streams.io.ts');
+  if (allWritten()) process.exit();
 }
 
 const words = process.argv.slice(2);

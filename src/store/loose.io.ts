@@ -23,7 +23,7 @@ export interface LooseFiles {
 
 export class LooseUnpacker {
   readonly #into: string;
-  readonly #reader = new TarReader('the result files');
+  readonly #reader = new TarReader('the archive of result files');
   readonly #hash: Hash = createHash('sha256');
   readonly #made = new Set<string>();
   readonly #seen = new Set<string>();

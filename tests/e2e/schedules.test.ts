@@ -28,6 +28,7 @@ interface Fire {
   readonly planned: string;
   readonly fired: string | null;
   readonly lateUs: number | null;
+  readonly clockErrorUs: number | null;
   readonly result: string | null;
   readonly reason: string | null;
 }
@@ -130,7 +131,8 @@ test('the nodes fire, and the ledger says when: also over a kill of the server',
   for (const row of rows) {
     expect(row, row.reason ?? '').toMatchObject({ schedule: id, result: 'ok' });
     expect(row.run).toMatch(/^R/);
-    expect(row.lateUs).toBeGreaterThanOrEqual(0);
+    // The clock may have learned better between the instant and its reading.
+    expect(row.lateUs).toBeGreaterThanOrEqual(-(row.clockErrorUs ?? 0));
   }
   const [summary] = await fleet.json<object[]>(['fires', '--task', 'beat', '--summary']);
   expect(summary).toMatchObject({ schedule: id, count: 12, ok: 12, lost: 0 });
