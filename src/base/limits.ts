@@ -174,6 +174,8 @@ export const limits = {
   statsEveryMs: 5_000,
   /** A pass over many processes is followed by so many times what it took: 2.5 % of a core. */
   statsRestRatio: 40,
+  /** But a busy machine, on which a pass takes long, is looked at as well. */
+  statsRestMaxMs: 30_000,
   /** With less than this free, what programs write to their logs is about to be refused. */
   diskFullBytes: 1 * MiB,
   /** Of each run: five minutes as they were read, then one for each half minute of an hour. */

@@ -87,7 +87,8 @@ export class Samples {
   async #fresh(): Promise<void> {
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
-    const restMs = Math.max(limits.statsEveryMs * 0.9, this.#tookMs * limits.statsRestRatio);
+    const worthMs = Math.min(limits.statsRestMaxMs, this.#tookMs * limits.statsRestRatio);
+    const restMs = Math.max(limits.statsEveryMs * 0.9, worthMs);
     if (this.#measuring === undefined && nowMs - this.#lastMs >= restMs) {
       this.#lastMs = nowMs;
       this.#measuring = this.#measure(this.#options.liveRuns()).finally(() => {
