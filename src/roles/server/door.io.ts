@@ -150,7 +150,8 @@ export class Doors {
       const subject = { fleet, ...nameOf(granted) };
       const certificate = await issueForRequest(authority, subject, body.csr);
       reply.ok({ ...granted, certificate, authority: authority.certificate, fleet });
-      log('info', 'enrolled', { ...nameOf(granted), from: port.peer.address });
+      const { node, identity } = granted;
+      log('info', 'enrolled', { node, identity, from: port.peer.address });
     };
     certify().catch((error: unknown) => reply.fail(failureOf(error)));
   }
