@@ -171,6 +171,8 @@ export const limits = {
   resultSkippedTold: 100,
   /** A collection or delivery that failed (full disk, busy server) is tried again after this. */
   resultRetryMs: 30_000,
+  /** An agent that is told to end, and has no processes to stop, ends within this. */
+  stopMs: 10_000,
   statsEveryMs: 5_000,
   /** A pass over many processes is followed by so many times what it took: 2.5 % of a core. */
   statsRestRatio: 40,

@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 import { build } from '../../base/build.ts';
 import { runDaemon } from '../../base/daemon.io.ts';
 import { LotcError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import type { NamedTimeServer } from '../../net/time-server.ts';
@@ -51,7 +52,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   let stopping: Stopping | undefined;
   let isUpgrade = false;
   const code = await runDaemon('agent', async (log) => {
-    stopping = stopSignal(log);
+    stopping = stopSignal(log, !options.stopProcesses);
     isUpgrade = await serve(options, log, stopping);
   });
   // Told to end while it made room for its successor, it ends.
@@ -113,16 +114,23 @@ interface Stopping {
   release(): void;
 }
 
+/** Whatever its end waits for, all that matters is durable already: the next agent takes it up. */
+function endAnyway(log: Log): void {
+  log('warn', 'ended without having closed everything');
+  process.exit(0);
+}
+
 /**
  * TERM and INT end the agent, also while it waits to join. HUP makes it become the executable that
  * lies at its path, once it serves; where that cannot be run it goes on as it is.
  */
-function stopSignal(log: Log): Stopping {
+function stopSignal(log: Log, isBounded: boolean): Stopping {
   const abort = new AbortController();
   const { promise, resolve: say } = Promise.withResolvers<string>();
   const stop = (signal: string): void => {
     abort.abort();
     say(signal);
+    if (isBounded) setTimeout(endAnyway, limits.stopMs, log).unref();
   };
   let isAsked = false;
   const upgrade = async (): Promise<void> => {
