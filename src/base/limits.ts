@@ -194,6 +194,9 @@ export const limits = {
   /** A quota of 1 ms in each 100 ms is the least that the kernel takes. */
   cpuMaxMin: 0.01,
   cpuMaxMax: 4_096,
+  /** Of a node, and what a task may ask for of them. */
+  slotsMax: 1_000_000,
+  priorityMax: 65_535,
   /** PID_MAX_LIMIT of Linux. */
   pidsMaxMax: 4_194_304,
   nofileMaxMin: 8,

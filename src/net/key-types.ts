@@ -28,7 +28,8 @@ export type ShapeName =
   | 'document'
   | 'kept'
   | 'change'
-  | 'after';
+  | 'after'
+  | 'room';
 
 export type KeyType =
   | 'uint'

@@ -73,7 +73,7 @@ export const layouts = {
       must: ['build', 'features', 'role', 'instance'],
       may: [
         ...['node', 'generation', 'journal', 'seenSeq', 'boot', 'containment', 'seq', 'reset'],
-        ...['heartbeatMs', 'holds'],
+        ...['heartbeatMs', 'holds', 'room'],
       ],
     },
     ok: {

@@ -1,4 +1,4 @@
-/** Keys of tasks, manifests, results, dependencies: a part of the registry, for its length. */
+/** Keys of tasks, manifests, results, dependencies, room: a part of the registry. */
 import type { KeyType } from './key-types.ts';
 
 export const workKeys = {
@@ -25,4 +25,11 @@ export const workKeys = {
   // dependencies
   afterTasks: [390, { list: 'after' }],
   afterAll: [391, 'bool'],
+
+  // room
+  room: [420, { map: 'room' }],
+  slots: [421, 'uint'],
+  cores: [422, 'float'],
+  priority: [423, 'uint'],
+  preempt: [424, 'text'],
 } as const satisfies Record<string, readonly [number, KeyType]>;

@@ -27,6 +27,7 @@ export const shapes = {
       ...['memoryWarnBytes', 'watchdogMs', 'startTimeoutMs', 'runTimeoutMs', 'onHang'],
       ...['healthExec', 'healthTcp', 'healthHttp', 'healthEveryMs', 'healthTimeoutMs'],
       ...['healthFailures', 'healthDelayMs', 'serverLostMs', 'afterTasks', 'afterAll'],
+      ...['slots', 'priority', 'preempt'],
     ] as const,
   },
   /**
@@ -91,16 +92,18 @@ export const shapes = {
   },
   /**
    * `holds`: by what each kind of limit is held there (`cgroup2`, `cgroup1`, `rlimit`); one that
-   * is missing cannot be; `uid` is the agent's own user.
+   * is missing cannot be; `uid` is the agent's own user. `room`: what its runs may ask for together.
    */
   node: {
     must: ['node', 'nodeState'],
     may: [
       ...['uid', 'labels', 'addresses', 'build', 'lastSeen', 'clock', 'running', 'createdAt'],
       ...['containment', 'boot', 'rttUs', 'outUs', 'backUs', 'wayErrorUs', 'paused'],
-      'holds',
+      ...['holds', 'room'],
     ] as const,
   },
+  /** Absent `slots`: there is no bound on them. */
+  room: { must: ['cores', 'memoryBytes'], may: ['slots'] },
   /** Offsets are true time minus the node's system clock. */
   clock: {
     must: ['synchronized'],

@@ -11,9 +11,11 @@ export function addOptions(command: Command, fields: Fields): void {
     options[option] =
       form.shaped.type === 'bool'
         ? Option.Boolean(option, { description })
-        : form.repeats
-          ? Option.Array(option, { description })
-          : Option.String(option, { description });
+        : form.shaped.type === 'preempt'
+          ? Option.String(option, { description, tolerateBoolean: true })
+          : form.repeats
+            ? Option.Array(option, { description })
+            : Option.String(option, { description });
   }
 }
 

@@ -32,7 +32,7 @@ export type Shaped =
     }
   | { readonly type: 'word'; readonly says: string; readonly words: readonly string[] }
   | {
-      readonly type: 'size' | 'signal' | 'texts' | 'map' | 'after' | 'bool';
+      readonly type: 'size' | 'signal' | 'texts' | 'map' | 'after' | 'bool' | 'preempt';
       readonly says: string;
     };
 
@@ -171,6 +171,18 @@ function durationsOf(given: string, what: string): readonly number[] {
 export const flag = single<boolean>(
   { type: 'bool', says: 'true or false' },
   (given) => given === 'true',
+);
+
+/** On a command line alone, or with `=kill`. */
+export const preempt = single<string>(
+  { type: 'preempt', says: 'true, false or kill' },
+  (given, what) => {
+    if (given === 'true') return 'suspend';
+    if (given === 'false' || given === 'no') return 'no';
+    if (given === 'kill') return given;
+    throw usage(`${what}: "${given}" is none of true, false, kill`);
+  },
+  (value) => (value === 'kill' ? value : value === 'suspend'),
 );
 
 /** Tasks it starts after: `TASK` or `TASK:CONDITION`. */

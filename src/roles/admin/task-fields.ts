@@ -43,6 +43,19 @@ export const taskFields: readonly TaskField[] = [
     about: 'After those tasks on all their nodes (default: on its own, where they are there)',
   },
   {
+    ...{ option: '--slots', path: 'slots', form: forms.count(0), keys: ['slots'] },
+    about: 'Slots of its node that a run takes (default: 1; with --restart always, 0)',
+  },
+  {
+    ...{ option: '--priority', path: 'priority', form: forms.count(0), keys: ['priority'] },
+    ...{ otherwise: [0], about: '0..65535: who comes first where there is no room (default 0)' },
+  },
+  {
+    ...{ option: '--preempt', path: 'preempt', form: forms.preempt, keys: ['preempt'] },
+    otherwise: ['no'],
+    about: 'Suspends running work of a lower priority for room; =kill: stops it (default: waits)',
+  },
+  {
     ...{ option: '--stop-signal', path: 'stop.signal', form: forms.signal, keys: ['stopSignal'] },
     ...{ otherwise: ['SIGTERM'], about: 'What stop sends (default TERM)' },
   },

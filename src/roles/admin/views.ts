@@ -4,10 +4,11 @@
  * are RFC 3339 UTC with microseconds, sizes bytes, durations numbers with the unit in the name.
  */
 import type { Shape } from '../../net/layout.ts';
+import { askOf } from '../../supervisor/room.ts';
 import { age, ms, orNull, pairs, second, size, text, time, type View } from './cells.ts';
 import { pingView, syncView, timeServerView } from './clock-views.ts';
 import { effectiveJson, put } from './fields.ts';
-import { heldLimits } from './limit-views.ts';
+import { heldLimits, roomJson, roomText } from './limit-views.ts';
 import { placeOf } from './outcome.ts';
 import { eventView, operationView, statsView, tokenView } from './records.ts';
 import { taskFields } from './task-fields.ts';
@@ -32,6 +33,7 @@ const nodeView: View<Shape<'node'>> = {
     uid: orNull(row.uid),
     containment: orNull(row.containment),
     limits: orNull(heldLimits(row)),
+    room: orNull(roomJson(row)),
     createdAt: time(row.createdAt),
     schedulesPaused: row.paused ?? false,
   }),
@@ -45,6 +47,7 @@ const nodeView: View<Shape<'node'>> = {
     { title: 'ADDRESSES', wide: true, text: (row) => (row.addresses ?? []).join(',') },
     { title: 'HELD BY', wide: true, text: (row) => text(row.containment) },
     { title: 'LIMITS', wide: true, text: (row) => pairs(heldLimits(row)) },
+    { title: 'ROOM', wide: true, text: (row) => roomText(row) },
     { title: 'CLOCK ERROR', wide: true, right: true, text: (row) => ms(row.clock?.clockErrorUs) },
   ],
 };
@@ -140,6 +143,7 @@ const bundleView: View<Shape<'bundle'>> = {
 function taskJson({ enabled, revision, spec, task }: Shape<'task'>): Record<string, unknown> {
   const json: Record<string, unknown> = { name: task, bundle: null, command: spec.command };
   for (const field of taskFields) put(json, field.path, effectiveJson(field, spec));
+  json['slots'] = askOf(spec).slots;
   // Marks that say which, never what.
   const secrets = { ...spec.secretEnv, ...spec.secretFiles };
   if (Object.keys(secrets).length > 0) json['secrets'] = secrets;

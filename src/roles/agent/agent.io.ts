@@ -14,6 +14,7 @@ import { announceReady, notify } from '../../base/ready.io.ts';
 import type { NamedTimeServer } from '../../net/time-server.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
 import { reapChildren } from '../../supervisor/reap.io.ts';
+import type { Claims } from '../../supervisor/room.ts';
 import {
   type NodeIdentity,
   openInstance,
@@ -36,6 +37,8 @@ export interface AgentOptions {
   readonly name: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly heartbeatMs: number | undefined;
+  /** What the node's runs may ask for together, beside what the machine has. */
+  readonly claims: Claims;
   readonly stopProcesses: boolean;
   readonly readyFile: string | undefined;
   readonly keylog: string | undefined;

@@ -8,6 +8,7 @@ import { limits } from '../../base/limits.ts';
 import { nameFault } from '../../base/names.ts';
 import { isLoopback, parseAddress } from '../../net/address.ts';
 import { parseTimeServers } from '../../net/time-server.ts';
+import { type Claims, parseReserve, parseSlots } from '../../supervisor/room.ts';
 import type { AgentOptions } from './agent.io.ts';
 import type { TokenSource } from './data.io.ts';
 import { hideCommandLine } from './title.io.ts';
@@ -45,6 +46,12 @@ class Agent extends DaemonCommand {
     description: 'the name of the node (LOTC_NAME; default: the short host name)',
   });
   label = Option.Array('--label', { description: 'K=V, repeatable (LOTC_LABEL)' });
+  slots = Option.String('--slots', {
+    description: 'so many slots for tasks at one time (LOTC_SLOTS; default: no bound)',
+  });
+  reserve = Option.String('--reserve', {
+    description: 'memory=SIZE,cpu=N that tasks may not ask for (LOTC_RESERVE; default: nothing)',
+  });
   heartbeat = Option.String('--heartbeat', {
     description: 'how often the server hears of this node (LOTC_HEARTBEAT; default 5s)',
   });
@@ -85,6 +92,10 @@ class Agent extends DaemonCommand {
       ntp: parseTimeServers(timeServers),
       labels: labelsOf(optionList(this.label, 'label', env)),
       heartbeatMs: heartbeat === undefined ? undefined : heartbeatOf(heartbeat),
+      claims: claimsOf(
+        optionText(this.slots, 'slots', env),
+        optionText(this.reserve, 'reserve', env),
+      ),
       requireSignature: optionText(this.requireSignature, 'require-signature', env),
       rotateKeyMs: rotationOf(optionText(this.rotateKey, 'rotate-key', env)),
       stopProcesses: optionFlag(this.stopProcesses, 'stop-processes', env),
@@ -109,6 +120,13 @@ function checkLoopback(server: string): void {
   const { host } = parseAddress(server);
   if (host === '' || isLoopback(host)) return;
   throw new UsageError(`--plaintext is for loopback addresses only, and ${server} is none`);
+}
+
+function claimsOf(slots: string | undefined, reserve: string | undefined): Claims {
+  return {
+    ...(slots === undefined ? {} : { slots: parseSlots(slots) }),
+    ...(reserve === undefined ? {} : parseReserve(reserve)),
+  };
 }
 
 function rotationOf(text: string | undefined): number {

@@ -8,6 +8,7 @@ import type { Failure, Ok, Req } from '../../net/bodies.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { Link } from '../../net/link.io.ts';
 import { bootId } from '../../supervisor/proc.io.ts';
+import type { Room } from '../../supervisor/room.ts';
 import type { Standing } from './assignment.ts';
 import { keepConnected } from './connection.io.ts';
 import type { Contents } from './contents.io.ts';
@@ -31,6 +32,7 @@ export interface LineParts {
   readonly output: Output;
   readonly containment: string;
   readonly holds: Readonly<Record<string, string>>;
+  readonly room: Room;
   standing(): Standing & { readonly seq: number };
   readonly feed: (event: Happening) => void;
 }
@@ -126,6 +128,7 @@ export class Line {
       ...this.#parts.standing(),
       containment: this.#parts.containment,
       holds: this.#parts.holds,
+      room: this.#parts.room,
       heartbeatMs: this.#options.heartbeatMs,
     };
   }

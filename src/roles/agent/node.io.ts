@@ -21,6 +21,7 @@ import { Line } from './line.io.ts';
 import { Output } from './output.io.ts';
 import { within } from './rest.io.ts';
 import { ResultFiles } from './results.io.ts';
+import { nodeRoom } from './room.io.ts';
 import { Rotation } from './rotation.io.ts';
 import { onRun } from './run-action.ts';
 import { Runner } from './runner.io.ts';
@@ -116,6 +117,7 @@ export class Node implements AsyncDisposable {
       },
       containment: trees.containment.kind,
       holds: trees.holds,
+      room: nodeRoom(options.claims, log),
       standing: () => this.#core.standing,
       feed: (event) => this.feed(event),
     });

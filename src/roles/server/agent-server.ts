@@ -106,11 +106,11 @@ export class AgentServer {
     };
     this.#sessions.set(uid, session);
     this.#touch(uid);
-    const { build, boot, containment, holds } = body;
+    const { build, boot, containment, holds, room } = body;
     const addresses = [port.peer.address.replace(/:\d+$/, '')];
     this.#controller.submit(
       'attach',
-      { uid, instance, build, addresses, boot, containment, holds, spki: port.peer.spki },
+      { uid, instance, build, addresses, boot, containment, holds, room, spki: port.peer.spki },
       { who: node.name, origin: port.peer.address },
       () => this.#sync(uid),
     );

@@ -112,7 +112,7 @@ test('task ls, show, history, rm, enable, disable', async () => {
     retQuery: { ok: { tasks: [task] } },
   });
   expect(json(show.stdout)).toEqual({
-    ...{ after: [], afterAll: false, waitsFor: [] },
+    ...{ after: [], afterAll: false, waitsFor: [], slots: 1, priority: 0, preempt: false },
     ...{ limits: { memory: null, cpu: null, pids: null }, nofile: null, logMax: '64MiB' },
     ...{
       memoryWarn: null,
@@ -417,4 +417,55 @@ test('task show and node show: limits as a manifest has them, and by what they a
     containment: 'cgroup',
     limits: { memory: 'cgroup1', cpu: 'none', pids: 'rlimit', nofile: 'rlimit' },
   });
+});
+
+test.each([
+  [['--preempt'], 'suspend'],
+  [['--preempt=kill'], 'kill'],
+  [['--preempt=no'], 'no'],
+])('task create: room, priority and %j', async (words, preempt) => {
+  const given = ['--slots', '2', '--priority', '70', ...words];
+  for (const line of [
+    ['task', 'create', 'web', ...given, '--', './web'],
+    // As clipanion reads it, and as plain-line.ts does.
+    ['task', 'set', 'web', ...given],
+  ]) {
+    const { ask, exitCode } = await run(line, {
+      ...{ retQuery: { ok: { tasks: [task] } }, taskAdd: { ok: { revision: 1 } } },
+    });
+    expect(exitCode).toBe(0);
+    expect(ask.last('taskAdd')?.['spec']).toEqual({
+      ...{ command: ['./web'], slots: 2, priority: 70, preempt },
+    });
+  }
+});
+
+test('task set --preempt= takes it out; what is no preemption is a usage error', async () => {
+  const spec = { command: ['./web'], preempt: 'kill' };
+  const { ask } = await run(['task', 'set', 'web', '--preempt='], {
+    ...{ retQuery: { ok: { tasks: [{ ...task, spec }] } }, taskAdd: { ok: { revision: 2 } } },
+  });
+  expect(ask.last('taskAdd')?.['spec']).toEqual({ command: ['./web'] });
+  for (const word of ['--preempt=often', '--slots=-1', '--priority=high']) {
+    const { exitCode } = await run(['task', 'create', 'web', word, '--', './web'], {});
+    expect(exitCode, word).toBe(2);
+  }
+});
+
+test('task show: a service takes no slot; node show: the room of a node, with and without slots', async () => {
+  const spec = { command: ['./web'], restart: 'always', preempt: 'suspend' };
+  const shown = await run(['task', 'show', 'web', '--json'], {
+    retQuery: { ok: { tasks: [{ ...task, spec }] } },
+  });
+  expect(json(shown.stdout)).toMatchObject({ slots: 0, preempt: true });
+  const room = { cores: 1.5, memoryBytes: 1024 ** 3 };
+  const told = async (has: object, words: readonly string[]): Promise<string> => {
+    const answer = { retQuery: { ok: { nodes: [{ ...node, room: has }] } } };
+    return (await run(['node', ...words], answer)).stdout;
+  };
+  expect(json(await told(room, ['show', 'n1', '--json']))).toMatchObject({
+    room: { slots: null, ...room },
+  });
+  const wide = await told({ ...room, slots: 2 }, ['ls', '-o', 'wide']);
+  expect(wide).toContain('slots=2,cpu=1.5,memory=1.0GiB');
 });

@@ -167,6 +167,7 @@ const values: Readonly<Record<string, fc.Arbitrary<readonly unknown[]>>> = {
   size: fc.nat(2 ** 45).map((n) => [n]),
   signal: fc.constantFrom('SIGTERM', 'SIGUSR1', 'SIG50').map((s) => [s]),
   texts: words.map((list) => [list]),
+  preempt: fc.constantFrom('no', 'suspend', 'kill').map((word) => [word]),
   bool: fc.boolean().map((is) => [is]),
   after: fc
     .array(

@@ -24,6 +24,8 @@ function typeOf({ shaped }: Key): z.ZodMiniType {
       return z.array(z.string());
     case 'map':
       return z.record(z.string(), z.string());
+    case 'preempt':
+      return z.union([z.boolean(), z.literal('kill')]);
     case 'after':
       return z.array(z.strictObject({ task: z.string(), on: z.optional(z.string()) }));
     default:

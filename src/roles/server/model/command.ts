@@ -32,7 +32,7 @@ const own = {
   identify: { must: ['spki', 'identity', 'role'], may: [] },
   attach: {
     must: ['uid', 'instance', 'build', 'addresses'],
-    may: ['boot', 'containment', 'holds', 'spki'],
+    may: ['boot', 'containment', 'holds', 'room', 'spki'],
   },
   detach: { must: ['uid', 'orderly'], may: ['reason'] },
   report: { must: ['uid', 'reports'], may: [] },

@@ -76,6 +76,9 @@ test('values that no node could mean are usage errors', () => {
     [{ nofileMax: 3 }, /^nofile: /],
     [{ nofileMax: 2e9 }, /^nofile: /],
     [{ logMaxBytes: 1 }, /^log-max: /],
+    [{ slots: 1e9 }, /^slots: /],
+    [{ priority: 65_536 }, /^priority: /],
+    [{ preempt: 'often' }, /^preempt: /],
   ] as const) {
     const reply = create(spec);
     expect(reply).toMatchObject({ ok: false, code: 'usage' });
@@ -100,4 +103,30 @@ test('a warning of a node is an event; what else it may say of its runs is not i
     { kind: 'process-warned', text: 'task "web" on n1: uses much', node: 'n1', task: 'web' },
   ]);
   expect(told('node-removed', 2)).toEqual([]);
+});
+
+test('what never fits into a node is refused, at its making and at the start', () => {
+  fleet(bare);
+  const [node] = state.value.nodes.values();
+  const attach = (room: Shape<'room'>) => {
+    const seen = { instance: 'i', build: 'b', addresses: [], holds: { ...bare, cpu: 'cgroup2' } };
+    act('attach', { uid: node?.uid ?? '', ...seen, room });
+  };
+  const room = { slots: 4, cores: 2, memoryBytes: 1 << 30 };
+  attach(room);
+  expect(create({ slots: 5 })).toMatchObject({
+    ...{ ok: false, code: 'unsupported' },
+    text: 'task "web" cannot run on node n1: it asks for 5 slots, and the node has 4',
+  });
+  expect(create({ cpuMax: 3 })).toMatchObject({ ok: false, code: 'unsupported' });
+  expect(create({ memoryMaxBytes: 2 ** 31 })).toMatchObject({ ok: false });
+  expect(create({ slots: 4, cpuMax: 2, memoryMaxBytes: 1 << 30 })).toMatchObject({ ok: true });
+  attach({ ...room, slots: 1 });
+  expect(act('taskRun', { targets: ['web'] }).reply).toMatchObject({
+    ...{ ok: false, code: 'unsupported' },
+    text: 'task "web" cannot run on node n1: it asks for 4 slots, and the node has 1',
+  });
+  const bytes = Buffer.concat([...encodeEntries(freeze(state.value))]);
+  const [kept] = loadEntries(bytes)?.nodes.values() ?? [];
+  expect(kept?.room).toEqual({ ...room, slots: 1 });
 });

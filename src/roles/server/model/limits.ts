@@ -1,28 +1,29 @@
 /**
- * Limits of a task: which values are none, and which nodes cannot hold them. A limit that cannot
- * be held is refused where it is asked for and again at each start, never ignored; a node that has
- * never been here has not said what it holds, and decides itself.
+ * Limits of a task: which values are none, and which nodes cannot hold them, or never have the room
+ * that it asks for. That is refused where it is asked for and again at each start, never ignored;
+ * a node that has never been here has not said what it holds, and decides itself.
  */
 import type { Shape } from '../../../net/layout.ts';
 import { heldFault, limitValueFault } from '../../../supervisor/limit.ts';
+import { askOf, askValueFault, roomFault } from '../../../supervisor/room.ts';
 import { Refusal } from './change.ts';
 import { taskSelects } from './resolve.ts';
 import type { NodeRecord, State, TaskRecord } from './state.ts';
 
-/** Why a node cannot hold a task's limits; undefined when it can, or has not said. */
+/** Why a node cannot hold a task's limits, or a run of it at all; undefined when it can, or has not said. */
 export function limitRefusal(
   { task, spec }: Pick<TaskRecord, 'task' | 'spec'>,
-  { name, holds }: NodeRecord,
+  { name, holds, room }: NodeRecord,
 ): string | undefined {
-  if (holds === undefined) return undefined;
-  const fault = heldFault(spec, holds, spec.user);
+  const fault =
+    (holds && heldFault(spec, holds, spec.user)) ?? (room && roomFault(askOf(spec), room));
   return fault === undefined ? undefined : `task "${task}" cannot run on node ${name}: ${fault}`;
 }
 
 export const LIMIT_HINT = 'leave the limit out, or choose other nodes with --on';
 
 export function checkLimitValues(spec: Shape<'spec'>): void {
-  const fault = limitValueFault(spec);
+  const fault = limitValueFault(spec) ?? askValueFault(spec);
   if (fault !== undefined) throw new Refusal('usage', fault);
 }
 

@@ -131,9 +131,9 @@ export function labelNode(change: Change, body: CommandBody<'hostState'>): Reply
 export function attachNode(change: Change, body: CommandBody<'attach'>): Reply {
   const node = change.state.nodes.get(body.uid);
   if (!node) throw new Refusal('no-such-node', 'this node was removed');
-  const { instance, build, addresses, boot = '', containment = '', holds } = body;
+  const { instance, build, addresses, boot = '', containment = '', holds, room } = body;
   const lastSeen = change.command.at;
-  const seen = { instance, build, addresses, boot, containment, holds, lastSeen };
+  const seen = { instance, build, addresses, boot, containment, holds, room, lastSeen };
   const record = { ...takeKey(change, node, body.spki), ...seen, left: false };
   change.state.nodes.set(node.uid, record);
   change.event({ kind: 'node-online', text: `node ${node.name} is online`, node: node.name });

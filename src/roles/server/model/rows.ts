@@ -85,8 +85,11 @@ export function bundleRow(state: State, record: BundleRecord): Shape<'bundle'> {
 
 export function nodeRow(record: NodeRecord): Omit<Shape<'node'>, 'nodeState'> {
   const { name: node, uid, labels, addresses, build, lastSeen, createdAt, containment } = record;
-  const { paused, holds } = record;
-  return { node, uid, labels, addresses, build, lastSeen, createdAt, containment, holds, paused };
+  const { paused, holds, room } = record;
+  return {
+    ...{ node, uid, labels, addresses, build, lastSeen, createdAt, containment, holds, room },
+    paused,
+  };
 }
 
 export function identityRow(record: IdentityRecord, seenUs = 0): Shape<'identity'> {

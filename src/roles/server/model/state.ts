@@ -34,6 +34,8 @@ export interface NodeRecord {
   readonly containment: string;
   /** By what it holds each kind of limit (limits.ts); absent: it has not said. */
   readonly holds?: Readonly<Record<string, string>> | undefined;
+  /** What its runs may ask for together (supervisor/room.ts); absent: it has not said. */
+  readonly room?: Shape<'room'> | undefined;
   /** When it was last seen to come or go; presence itself is soft state. */
   readonly lastSeen: number;
   /** It left in an orderly way: `offline`, not `unresponsive`. */
