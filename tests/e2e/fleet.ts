@@ -50,6 +50,8 @@ export class Place {
   }
 }
 
+const ENDED_BY_BOUND = 'ended without having closed everything';
+
 export class Role {
   readonly child: ChildProcess;
   readonly log: string;
@@ -77,6 +79,8 @@ export class Role {
     const ended = new Promise((resolve) => this.child.once('exit', resolve));
     this.child.kill(signal);
     await ended;
+    // The bound of its end is for what nobody foresaw; nothing here may need it.
+    if (this.text().includes(ENDED_BY_BOUND)) throw new Error(`${this.log}: ${ENDED_BY_BOUND}`);
     return this.child.exitCode;
   }
 

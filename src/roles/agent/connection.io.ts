@@ -65,13 +65,14 @@ async function session(options: ConnectionOptions, backoff: Backoff): Promise<st
   const link = new Link({ socket, side: 'opener' });
   options.prepare(link);
   const stop = (): void => void link.close('the agent stops');
+  signal.addEventListener('abort', stop, { once: true });
   try {
+    if (signal.aborted) stop();
     await link.hello(options.hello(), (welcome) => {
       backoff.reset();
       log('info', 'connected', { server: address, build: welcome.build });
       options.opened(link, welcome);
     });
-    signal.addEventListener('abort', stop, { once: true });
     const { text } = await link.closed;
     options.closed(text);
     return text;

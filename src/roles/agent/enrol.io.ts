@@ -62,13 +62,17 @@ async function attempt(
   });
   await using link = new Link({ socket, side: 'opener' });
   const late = setTimeout(() => void link.close('no answer in time'), limits.handshakeMs);
+  const stop = (): void => void link.close('the agent stops');
+  signal.addEventListener('abort', stop, { once: true });
   try {
+    if (signal.aborted) stop();
     const granted = await link.enrol({ csr, instance, build: build.version, node: name, labels });
     const { certificate, fleet, node = name, uid = '' } = granted;
     const identity = { node, uid, fleet, authority, certificate, key };
     await storeIdentity(data, identity);
     return identity;
   } finally {
+    signal.removeEventListener('abort', stop);
     clearTimeout(late);
   }
 }
