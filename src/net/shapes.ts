@@ -52,7 +52,8 @@ export const shapes = {
    * One thing a node is assigned; `entry` says what. `bundle`: content to hold. `order`: to be
    * carried out. `task` (item `task:NAME`): the definition that schedules on this node start:
    * `task`, `spec`, `revision`, `enabled`. `schedule` (item `schedule:ID`): its `plan`. A start with
-   * an `errorCode` has failed already, for the reason `text`: what waits for it there shall know.
+   * an `errorCode` has failed already, for the reason `text`: what waits for it there shall know. A
+   * stop with one is of a start that waits for what will not come, and of nothing that has begun.
    */
   item: {
     must: ['item', 'generation', 'entry'],

@@ -68,6 +68,38 @@ test('a chain goes on link by link, with nobody connected, in another life of th
   expect(node.launches).toEqual(['R3', 'R2', 'R1']);
 });
 
+test('what it waits for is removed: it fails; one that has begun meanwhile is left alone', () => {
+  const node = new Node().begin();
+  const gone = {
+    item: 'O9/0',
+    order: 'O9/0',
+    verb: 'stop',
+    errorCode: errorCodes['wrong-state'].number,
+  };
+  const text = 'task "a" was removed';
+  const stop = (n: number, generation: number): Item => ({
+    ...{
+      ...gone,
+      item: `O9/${n}`,
+      order: `O9/${n}`,
+      entry: 'order',
+      generation,
+      run: `R${n}`,
+      text,
+    },
+  });
+  node.give(startOf(1, 'b', [['a', 'success']]), startOf(2, 'c', []));
+  node.settle();
+  node.give(stop(1, 3), stop(2, 4));
+  node.settle();
+  expect(node.told('R1')).toBe(`failed: ${text}`);
+  expect(node.told('R2')).toBe('running');
+  const answerOf = (order: string) =>
+    node.journaled.find((report) => report.order === order && report.answer)?.answer;
+  expect(answerOf('O9/1')).toMatchObject({ ok: true });
+  expect(answerOf('O9/2')).toMatchObject({ ok: true, unchanged: true });
+});
+
 test('a failure goes along the chain; exit does not mind it', () => {
   const node = new Node().begin();
   node.give(

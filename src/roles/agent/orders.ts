@@ -18,7 +18,7 @@ import type { AgentAction, Item, StoredItem, StoredRun, Time } from './events.ts
 import type { Ledger } from './ledger.ts';
 import type { Reports } from './reports.ts';
 import type { Runs } from './runs.ts';
-import { alreadySo, interrupted, refusal, settle } from './verdict.ts';
+import { alreadySo, interrupted, refusal, settle, verbOf } from './verdict.ts';
 
 export interface OrderPorts {
   readonly ledger: Ledger;
@@ -143,7 +143,8 @@ export class Orders {
   #carryOut(open: Open, verb: Verb): void {
     const { item, begun } = open.stored;
     const { run = '' } = item;
-    const { process } = this.#ports.runs().get(run) ?? {};
+    const runs = this.#ports.runs();
+    const { process } = runs.get(run) ?? {};
     open.state = 'waiting';
     if (open.again && begun) {
       this.#answer(open, interrupted(run));
@@ -156,6 +157,13 @@ export class Orders {
     const before = open.again ? settle(item, process) : undefined;
     if (before?.ok) {
       this.#answer(open, before);
+      return;
+    }
+    if (item.errorCode !== undefined) {
+      // What it waits for will not come; one that has begun meanwhile is not meant.
+      const errorCode = errorCodeOf(item.errorCode);
+      if (process?.state !== 'pending') this.#answer(open, alreadySo(item, process));
+      else runs.apply(run, { event: 'give-up', reason: item.text ?? errorCode, errorCode });
       return;
     }
     if (this.#isExpired(item)) {
@@ -289,9 +297,4 @@ export class Orders {
     if (left.length === 0) this.#open.delete(run);
     else this.#open.set(run, left);
   }
-}
-
-function verbOf(item: Item): Verb {
-  if (item.verb === 'kill' && item.signal !== undefined) return 'signal';
-  return item.verb as Verb;
 }

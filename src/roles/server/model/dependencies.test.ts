@@ -277,7 +277,13 @@ test('a task that others start after stays, unless it is forced or goes with the
   world.task('a', 'n1');
   world.task('b', 'n1', [['a']]);
   expect(world.said('taskRm', { names: ['a'] })).toBe('in-use: task "a" is a predecessor of "b"');
+  world.start('b');
   expect(world.said('taskRm', { names: ['a'], force: true })).toBe('ok');
+  expect(world.ordersOf('n1')).toMatchObject([
+    { task: 'b', verb: 'start' },
+    { task: 'b', verb: 'stop', text: 'task "a" was removed' },
+  ]);
+  world.report('b', 'n1', { processState: 'failed', reason: 'task "a" was removed' });
   expect(world.said('taskRun', { targets: ['b'] })).toContain(
     'no-such-task: task "b" starts after',
   );

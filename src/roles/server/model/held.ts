@@ -19,10 +19,11 @@ import {
   awaitAnswer,
   giveOrder,
   type OrderDraft,
+  operationId,
   sendOrder,
 } from './operations.ts';
 import type { Away, Held } from './records.ts';
-import { endHold, isArmed, setRow } from './runs.ts';
+import { endHold, isArmed, liveRuns, setRow } from './runs.ts';
 import type { RunRecord, State } from './state.ts';
 
 /** An order as it will be given; the run is marked by the caller. */
@@ -56,10 +57,23 @@ export function lookAtHeld(change: Change): void {
 
 /** Starts that wait for a task that goes; nobody will begin it any more. */
 export function failHeldFor(change: Change, task: string): void {
-  for (const run of [...(change.state.index.heldFor.get(task) ?? [])]) {
-    const record = change.state.runs.get(run);
-    if (record?.held) fail(change, record, `${placeOf(task, '')} was removed`);
+  const { state } = change;
+  const reason = `${placeOf(task, '')} was removed`;
+  for (const run of [...(state.index.heldFor.get(task) ?? [])]) {
+    const record = state.runs.get(run);
+    if (record?.held) fail(change, record, reason);
   }
+  for (const successor of successorsOf(state, task))
+    for (const record of liveRuns(state, { task: successor })) giveUp(change, record, reason);
+}
+
+/** One that waits on its own node, as far as is known here: the node judges, and says how it is. */
+function giveUp(change: Change, { run, task, uid, row }: RunRecord, text: string): void {
+  if (row.processState !== 'pending' || row.startedAt !== undefined) return;
+  const id = operationId(change);
+  const errorCode = errorCodes['wrong-state'].number;
+  const at = { id, uid, order: `${id}/${change.next()}` };
+  sendOrder(change, at, { verb: 'stop', run, task, errorCode, text });
 }
 
 /** True: it has failed. */
