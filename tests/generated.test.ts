@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { dissectorPath, renderDissector } from '../scripts/render-dissector.ts';
+import { operationsPath, renderOperations } from '../scripts/render-operations.ts';
 import { protocolPath, renderProtocol } from '../scripts/render-protocol.ts';
 import { renderSecurity, securityPath } from '../scripts/render-security.ts';
 import { renderStates, statesPath } from '../scripts/render-states.ts';
@@ -20,6 +21,11 @@ test('docs/PROTOCOL.md says what the tables of the code say', () => {
 test('docs/SECURITY.md says who may what as the server judges it', () => {
   const security = readFileSync(securityPath, 'utf8');
   expect(security, 'run: node scripts/render-security.ts').toBe(renderSecurity(security));
+});
+
+test('docs/OPERATIONS.md has the kinds of events that hooks are judged by', () => {
+  const operations = readFileSync(operationsPath, 'utf8');
+  expect(operations, 'run: node scripts/render-operations.ts').toBe(renderOperations(operations));
 });
 
 test('docs/STATES.md says what the table of states and events says', () => {

@@ -250,6 +250,24 @@ export const limits = {
   /** `--max-clock-error` is judged for the last time so long before the instant. */
   lastLookUs: 50_000,
 
+  /** A firing this late is an event. */
+  firingLateUs: 1_000_000,
+
+  // --- hooks ---
+  /** Each is told of one event at a time. */
+  hooks: 32,
+  /** A program or an answer takes longer only if it hangs. */
+  hookMs: 30_000,
+  /** What failed is tried again after 1 s, twice that, and so on. */
+  hookRetryMinMs: 1_000,
+  hookRetryMaxMs: 60_000,
+  /** An event that could not be told of for so long is given up, unless `--hook-retry` says more. */
+  hookGiveUpMs: 3_600_000,
+  /** Events that wait in memory; what is behind them is read again when it is their turn. */
+  hookQueue: 1_000,
+  /** Where a hook stands is written down this often while it has nothing to do. */
+  hookMarkMs: 60_000,
+
   // --- console ---
   waitTimeoutMs: 60_000,
   /** setTimeout overflows at 2^31 ms and drifts over suspend: no timer is armed for longer. */

@@ -131,9 +131,10 @@ export const shapes = {
     must: ['operation', 'verb', 'targets', 'at', 'operationState'],
     may: ['who', 'origin', 'answers', 'nodes', 'expiresAt', 'reason', 'processes'],
   },
+  /** `ok` is false where a run ended otherwise than it was asked to. */
   event: {
     must: ['seq', 'at', 'eventKind', 'text'],
-    may: ['clockErrorUs', 'who', 'node', 'task', 'run', 'bundle', 'operation', 'origin'],
+    may: ['clockErrorUs', 'who', 'node', 'task', 'run', 'bundle', 'operation', 'origin', 'ok'],
   },
   token: {
     must: ['token', 'role', 'usesLeft', 'expiresAt'],

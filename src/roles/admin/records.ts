@@ -2,6 +2,7 @@
 import { formatInstant } from '../../base/clock.ts';
 import { roughDurationMs } from '../../base/duration.ts';
 import { errorCodeOf } from '../../base/errors.ts';
+import { eventFields } from '../../net/event.ts';
 import type { Shape } from '../../net/layout.ts';
 import { age, orNull, pairs, second, size, text, time, type View } from './cells.ts';
 import { placeOf } from './outcome.ts';
@@ -95,20 +96,7 @@ export const statsView: View<Shape<'sample'>> = {
 
 export const eventView: View<Shape<'event'>> = {
   name: (row) => text(row.seq),
-  json: (row) => ({
-    seq: row.seq,
-    at: time(row.at),
-    clockErrorUs: orNull(row.clockErrorUs),
-    kind: row.eventKind,
-    who: orNull(row.who),
-    text: row.text,
-    node: orNull(row.node),
-    task: orNull(row.task),
-    run: orNull(row.run),
-    bundle: orNull(row.bundle),
-    operation: orNull(row.operation),
-    origin: orNull(row.origin),
-  }),
+  json: eventFields,
   columns: [
     { title: 'SEQ', right: true, text: (row) => text(row.seq) },
     { title: 'AT', text: (row) => formatInstant(row.at) },

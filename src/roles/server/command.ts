@@ -2,9 +2,11 @@
 
 import { Command, type CommandClass, Option, UsageError } from 'clipanion';
 import { DaemonCommand, DataCommand } from '../../base/daemon-command.ts';
+import { parseDurationMs } from '../../base/duration.ts';
 import { optionList, optionText } from '../../base/environment.ts';
 import { nameFault } from '../../base/names.ts';
 import { parseTimeServers } from '../../net/time-server.ts';
+import { parseHooks } from './hook-rule.ts';
 
 class Server extends DaemonCommand {
   static override paths = [['server']];
@@ -14,12 +16,24 @@ class Server extends DaemonCommand {
       Keeps everything below --data. At its first start it makes the fleet's certificate
       authority, its own certificate and \`DIR/admin.json\`, the identity of the first admin.
       Ends with 0 on SIGTERM or SIGINT; agents and their processes go on without it.
+
+      A hook is told of events: a program gets each as JSON on its standard input, a URL by POST,
+      at least once and in order. KINDS are kinds of events (\`lotc admin events\`), globs, or
+      failed, hung, lost (runs), away (nodes), late (firings), separated by commas.
     `,
     examples: [
       ['Start a server on the default port, IPv6 and IPv4', 'lotc server --data /var/lib/lotc'],
       [
         'On one address, any free port',
         'lotc server --data s --listen "[::1]:0" --ready-file s.ready',
+      ],
+      [
+        'Start a program when a run fails or hangs, or a node is away',
+        'lotc server --data s --hook failed,hung,away=/usr/local/bin/tell',
+      ],
+      [
+        'Post what happens to nodes',
+        'lotc server --data s --hook "node-*=https://alerts.example.net/lotc"',
       ],
     ],
   });
@@ -37,8 +51,17 @@ class Server extends DaemonCommand {
     description: 'who did what: an age (LOTC_KEEP_AUDIT; 400d)',
   });
 
+  hook = Option.Array('--hook', {
+    description: 'KINDS=PROGRAM|URL: told of such events, repeatable (LOTC_HOOK)',
+  });
+  hookRetry = Option.String('--hook-retry', {
+    description: 'so long an event is tried again for a hook that fails (LOTC_HOOK_RETRY; 1h)',
+  });
+
   async execute(): Promise<number> {
     const { env } = this.context;
+    const hooks = parseHooks(optionList(this.hook, 'hook', env));
+    const hookRetry = optionText(this.hookRetry, 'hook-retry', env);
     const { runServer } = await import('./server.io.ts');
     const { timeServers, ...shared } = this.shared();
     return runServer({
@@ -48,6 +71,9 @@ class Server extends DaemonCommand {
       keepFires: optionText(this.keepFires, 'keep-fires', env),
       keepAudit: optionText(this.keepAudit, 'keep-audit', env),
       requireSignature: optionText(this.requireSignature, 'require-signature', env),
+      hooks,
+      hookGiveUpMs:
+        hookRetry === undefined ? undefined : parseDurationMs(hookRetry, '--hook-retry'),
     });
   }
 }

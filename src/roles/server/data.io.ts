@@ -24,6 +24,7 @@ export interface ServerFiles {
   readonly secretKey: string;
   readonly journal: string;
   readonly blobs: string;
+  readonly hooks: string;
 }
 
 export function serverFiles(data: string): ServerFiles {
@@ -37,6 +38,7 @@ export function serverFiles(data: string): ServerFiles {
     secretKey: join(data, 'private/secrets.key'),
     journal: join(data, 'private/journal'),
     blobs: join(data, 'private/blobs'),
+    hooks: join(data, 'private/hooks'),
   };
 }
 

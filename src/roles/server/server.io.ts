@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { build } from '../../base/build.ts';
 import { runDaemon } from '../../base/daemon.io.ts';
 import { LotcError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import type { ChainEnd } from '../../net/audit.ts';
@@ -27,6 +28,8 @@ import {
   serverFiles,
 } from './data.io.ts';
 import { Doors } from './door.io.ts';
+import type { HookRule } from './hook-rule.ts';
+import { checkPrograms, openHooks } from './hooks.io.ts';
 import { neededDigests } from './model/bundles.ts';
 import { loadEntries } from './model/snapshot.ts';
 import type { State } from './model/state.ts';
@@ -49,6 +52,8 @@ export interface ServerOptions {
   readonly keepFires?: string | undefined;
   readonly keepAudit?: string | undefined;
   readonly requireSignature?: string | undefined;
+  readonly hooks: readonly HookRule[];
+  readonly hookGiveUpMs?: number | undefined;
   readonly plaintext: boolean;
 }
 
@@ -62,6 +67,7 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   const retention = parseRetention(options.keepFires);
   const keepAuditMs = parseKeepAudit(options.keepAudit);
   const signers = readSigners(options.requireSignature);
+  checkPrograms(options.hooks);
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
   failed.catch(() => undefined);
   await using stack = new AsyncDisposableStack();
@@ -111,6 +117,8 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   stack.defer(() => clearInterval(timer));
   const pruning = { retention, keepAuditMs, nowUs: () => core.state.at, log };
   stack.defer(keepPruning(journal, { ...pruning, anchor: (end) => anchorAudit(core, end) }));
+  const { hooks: rules, hookGiveUpMs: giveUpMs = limits.hookGiveUpMs } = options;
+  stack.defer(openHooks({ directory: files.hooks, rules, giveUpMs, core, journal, log }));
   const facts = { listen: listener.addresses, pid: process.pid, version: build.version };
   await announceReady({ log, file: options.readyFile, facts });
   const why = await Promise.race([stopped, running.ended, failed]);

@@ -86,7 +86,7 @@ export class Watches {
   }
 }
 
-function eventsOf(change: Change, seq: number): readonly Shape<'event'>[] {
+export function eventsOf(change: Change, seq: number): readonly Shape<'event'>[] {
   const { at, errorUs, who, origin } = change.command;
   return change.events.map(({ kind: eventKind, ...names }) => {
     return { seq, at, clockErrorUs: errorUs, eventKind, who, origin, ...names };

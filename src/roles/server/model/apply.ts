@@ -7,6 +7,7 @@ import { unreachable } from '../../../base/assert.ts';
 import { errorCodes } from '../../../base/errors.ts';
 import { limits } from '../../../base/limits.ts';
 import type { Verb } from '../../../base/verbs.ts';
+import { isEventKind } from '../../../net/event-kinds.ts';
 import type { MessageKind, Shape } from '../../../net/layout.ts';
 import { moveAnchor, noteAudit } from './audit.ts';
 import { authorityOf, judge } from './authority.ts';
@@ -39,7 +40,7 @@ export interface Outcome {
 /** Commands of the server itself are never repeated, so their ids need no memory. */
 const unrepeated: ReadonlySet<string> = new Set([
   ...['report', 'attach', 'detach', 'tick', 'scheduleDue', 'scheduleSpent'],
-  ...['refused', 'auditAnchor'],
+  ...['refused', 'auditAnchor', 'told'],
 ]);
 
 export function apply(state: State, command: Command, seq: number): Outcome {
@@ -157,6 +158,8 @@ function dispatch(change: Change, command: Command): Reply {
       return alarm(change, command.body);
     case 'auditAnchor':
       return moveAnchor(change, command.body);
+    case 'told':
+      return tell(change, command.body);
     case 'tick':
       return expireOrders(change);
     default:
@@ -185,6 +188,11 @@ function alarm(change: Change, { errorCode, text }: CommandBody<'refused'>): Rep
     const told = `the identity of ${who} was used twice, the second time from ${origin}: ${text}`;
     change.event({ kind: 'identity-used-twice', text: told, node: who });
   }
+  return { ok: true, body: {} };
+}
+
+function tell(change: Change, { eventKind, text }: CommandBody<'told'>): Reply {
+  if (isEventKind(eventKind)) change.event({ kind: eventKind, text });
   return { ok: true, body: {} };
 }
 

@@ -3,18 +3,21 @@
  * need their assignment, which waiters look again, which sessions end) and of history rows.
  */
 import type { ErrorCode } from '../../../base/errors.ts';
+import type { EventKind } from '../../../net/event-kinds.ts';
 import type { Shape } from '../../../net/layout.ts';
 import type { Command } from './command.ts';
 import type { Answer, Reply, State } from './state.ts';
 
 export interface EventDraft {
-  readonly kind: string;
+  readonly kind: EventKind;
   readonly text: string;
   readonly node?: string | undefined;
   readonly task?: string | undefined;
   readonly run?: string | undefined;
   readonly bundle?: string | undefined;
   readonly operation?: string | undefined;
+  /** False: a run ended otherwise than it was asked to. */
+  readonly ok?: false | undefined;
 }
 
 /** A finished thing that leaves the living set for the history tables. */

@@ -44,6 +44,8 @@ const own = {
   refused: { must: ['verb', 'targets', 'errorCode', 'text'], may: ['count'] },
   /** Entries of the audit up to this one will not be kept. */
   auditAnchor: { must: ['number', 'hash'], may: [] },
+  /** What the server tells of itself: an event, nothing else. */
+  told: { must: ['eventKind', 'text'], may: [] },
   /** Time passes: orders expire. */
   tick: { must: [], may: [] },
 } as const satisfies Record<string, Fields>;

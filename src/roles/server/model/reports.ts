@@ -4,6 +4,8 @@
  * lost acknowledgement is recognised and applied once.
  */
 import { errorCodeOf } from '../../../base/errors.ts';
+import { limits } from '../../../base/limits.ts';
+import { type EventKind, isEventKind } from '../../../net/event-kinds.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { reportBundle } from './bundles.ts';
 import type { Change } from './change.ts';
@@ -38,9 +40,10 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
   if (report.fire) {
     const { uid, name } = node;
     change.history.push({ kind: 'fire', fire: { ...report.fire, node: name, uid } });
+    announceFiring(change, name, report.fire);
   }
   const { eventKind = '', text = '', run, task } = report;
-  if (kindsFromNodes.has(eventKind)) {
+  if (isEventKind(eventKind) && kindsFromNodes.has(eventKind)) {
     const name = task === undefined ? `run ${run}` : `task "${task}"`;
     const words =
       run === undefined ? `node ${node.name} ${text}` : `${name} on ${node.name}: ${text}`;
@@ -54,9 +57,10 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
 }
 
 /** What a node may put into the journal in its own words. */
-const kindsFromNodes: ReadonlySet<string> = new Set([
+const kindsFromNodes: ReadonlySet<EventKind> = new Set([
   'node-warned',
-  ...['process-warned', 'process-hung', 'process-alive', 'process-stopped', 'process-continued'],
+  ...(['process-warned', 'process-hung', 'process-alive'] as const),
+  ...(['process-stopped', 'process-continued'] as const),
 ]);
 
 function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): void {
@@ -107,6 +111,8 @@ function announce(
   task: string | undefined,
 ): void {
   const { run, processState } = row;
+  const kind = `process-${processState}`;
+  if (!isEventKind(kind)) return;
   const name = task === undefined ? `run ${run}` : `task "${task}"`;
   let text = `${name} on ${node.name} is ${processState}`;
   if (processState === 'exited') {
@@ -115,7 +121,28 @@ function announce(
   }
   if (row.suspendedBy !== undefined) text += ` by ${row.suspendedBy}`;
   if (row.reason !== undefined) text += `: ${row.reason}`;
-  change.event({ kind: `process-${processState}`, text, node: node.name, task, run });
+  const ok = endedBadly(row) ? false : undefined;
+  change.event({ kind, text, node: node.name, task, run, ok });
+}
+
+/** Otherwise than somebody asked for: what was stopped may end by a signal. */
+function endedBadly({ processState, wish, exitCode = 0, signal }: Shape<'process'>): boolean {
+  if (processState === 'lost') return true;
+  if (wish === 'down') return false;
+  return processState === 'failed' || (processState === 'exited' && (exitCode !== 0 || !!signal));
+}
+
+/** A firing that starts a run is told of by its run as well: how that failed is said there. */
+function announceFiring(change: Change, node: string, fire: Shape<'fire'>): void {
+  const { schedule, action, task, bundle, run, result, lateUs = 0, reason } = fire;
+  const what = `schedule "${schedule}" on ${node}: ${action}`;
+  const tell = (kind: EventKind, how: string): void => {
+    change.event({ kind, text: `${what} ${how}`, node, task, bundle, run });
+  };
+  const why = reason === undefined ? '' : `: ${reason}`;
+  if (result === 'ok' && lateUs >= limits.firingLateUs) tell('firing-late', `${lateUs} µs late`);
+  else if (result === 'lost') tell('firing-lost', `may have been carried out or not${why}`);
+  else if (result === 'failed' && run === undefined) tell('firing-failed', `failed${why}`);
 }
 
 function applyAnswer(change: Change, node: NodeRecord, id: string, answer: Shape<'answer'>): void {

@@ -249,7 +249,7 @@ export function mark(change: Change, record: ScheduleRecord, { mode, uids }: Mar
   change.state.schedules.set(schedule, marked);
   placeSchedule(change, marked);
   const text = `schedule "${schedule}" ${mode}d`;
-  change.event({ kind: `schedule-${mode}d`, text, task, bundle });
+  change.event({ kind: pause ? 'schedule-paused' : 'schedule-resumed', text, task, bundle });
   return { ok: true, text };
 }
 

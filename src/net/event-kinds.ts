@@ -1,0 +1,62 @@
+/**
+ * The kinds of events, each with what it says. What people choose events by (hooks of the server)
+ * is judged by this table, and the documents print it.
+ */
+
+export const eventKinds = {
+  'process-pending': 'a run waits: for its bundle, for other tasks, for its next restart',
+  'process-armed': 'a run waits for its instant at its shim’s gate',
+  'process-running': 'a run’s program has begun',
+  'process-suspended': 'a run is suspended',
+  'process-stopping': 'a run is being ended',
+  'process-exited': 'a run has ended; with which code or by which signal',
+  'process-failed': 'nothing of a run ever ran, or its restarts are used up',
+  'process-lost': 'a run is over, and nobody knows how it ended',
+  'process-warned': 'a run is about to hang, or uses much memory',
+  'process-hung': 'a run gives no sign of life any more',
+  'process-alive': 'it gives signs of life again',
+  'process-stopped': 'somebody else stopped a run with a signal',
+  'process-continued': 'somebody else continued it',
+  'results-kept': 'result files of a run were kept',
+  'results-failed': 'result files of a run could not be kept',
+  'firing-late': 'a firing was more than a second late',
+  'firing-failed': 'a firing that starts no run has failed',
+  'firing-lost': 'nobody knows whether a firing was carried out',
+  'node-joined': 'a node was enrolled',
+  'node-labelled': 'the labels of a node were changed',
+  'node-online': 'a node’s agent is here',
+  'node-offline': 'a node’s agent has left in order',
+  'node-unresponsive': 'a node is silent',
+  'node-removed': 'a node was removed',
+  'node-paused': 'the schedules of a node rest',
+  'node-resumed': 'they go on',
+  'node-warned': 'something is wrong with a node: its disk is full',
+  'task-created': 'a task was defined',
+  'task-changed': 'a task was changed',
+  'task-removed': 'a task was removed',
+  'task-enabled': 'a task may start again',
+  'task-disabled': 'a task does not start any more',
+  'bundle-loaded': 'a bundle was defined',
+  'bundle-replaced': 'a bundle has another content',
+  'bundle-failed': 'a node could not load a bundle',
+  'bundle-removed': 'a bundle was removed',
+  'schedule-created': 'a schedule was made or changed',
+  'schedule-removed': 'a schedule was removed',
+  'schedule-paused': 'a schedule rests',
+  'schedule-resumed': 'it goes on',
+  'schedule-failed': 'what the server had to do by a schedule has failed',
+  'operation-cancelled': 'an operation was withdrawn',
+  'token-created': 'a token was made',
+  'token-removed': 'a token was removed',
+  'identity-created': 'somebody has logged in for the first time',
+  'identity-revoked': 'an identity was revoked',
+  'identity-used-twice': 'one key in two places, or one that was replaced',
+  'key-rotated': 'a node has a new key',
+  'audit-anchored': 'old entries of the audit are no longer kept',
+  'hook-failed': 'a hook was given up on an event',
+  'hook-recovered': 'that hook works again',
+} as const satisfies Record<string, string>;
+
+export type EventKind = keyof typeof eventKinds;
+
+export const isEventKind = (kind: string): kind is EventKind => Object.hasOwn(eventKinds, kind);
