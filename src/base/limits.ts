@@ -171,6 +171,8 @@ export const limits = {
   resultSkippedTold: 100,
   /** A collection or delivery that failed (full disk, busy server) is tried again after this. */
   resultRetryMs: 30_000,
+  /** What an agent does right after its start is over: what it needed for that alone may go. */
+  startedMs: 15_000,
   /** An agent that is told to end, and has no processes to stop, ends within this. */
   stopMs: 10_000,
   statsEveryMs: 5_000,

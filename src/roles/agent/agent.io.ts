@@ -11,6 +11,7 @@ import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
+import { giveBackPages } from '../../base/spare-pages.io.ts';
 import type { NamedTimeServer } from '../../net/time-server.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
 import { reapChildren } from '../../supervisor/reap.io.ts';
@@ -77,6 +78,7 @@ async function serve(options: AgentOptions, log: Log, stopping: Stopping): Promi
   const { containment } = node;
   const facts = { node: identity.node, pid: process.pid, version: build.version, containment };
   await announceReady({ log, file: options.readyFile, facts });
+  setTimeout(giveBackPages, limits.startedMs).unref();
   const why = await Promise.race([stopping.why, node.failed]);
   log('info', 'stopping', { why });
   await notify(why === UPGRADE ? reloading() : 'STOPPING=1', log);
