@@ -107,6 +107,8 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
     onSocket: (socket) => doors.open(socket),
   });
   stack.defer(() => listener.close());
+  // A listener has closed when its last connection has: also where it is a fault that ends us.
+  stack.defer(() => doors.close('the server stops'));
   const published = await publishAddresses(options.data, credentials, listener.addresses);
   listener.renew({
     authority: published.authority.certificate,
@@ -121,12 +123,21 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   stack.defer(openHooks({ directory: files.hooks, rules, giveUpMs, core, journal, log }));
   const facts = { listen: listener.addresses, pid: process.pid, version: build.version };
   await announceReady({ log, file: options.readyFile, facts });
-  const why = await Promise.race([stopped, running.ended, failed]);
+  const why = await Promise.race([stopped, running.ended, failed]).catch(endAnyway);
   log('info', 'stopping', { why });
   await notify('STOPPING=1', log);
   doors.close('the server stops');
   await listener.close();
   await running.snapshot();
+}
+
+/** A fault ends the server, whatever its end waits for: what was answered is durable already. */
+function endAnyway(fault: unknown): never {
+  const end = (): never => {
+    throw fault;
+  };
+  setTimeout(end, limits.stopMs).unref();
+  return end();
 }
 
 function stopSignal(): Promise<string> {
