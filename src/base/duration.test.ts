@@ -26,6 +26,11 @@ test.each(['', '5', 'ten', '5m3h', '5m5m', '-1s', '1 s', '0.5ms', '1w', '9999999
   },
 );
 
+test('a duration is at most a century, so that it fits behind any instant', () => {
+  expect(parseDurationMs('36500d')).toBe(36_500 * 86_400_000);
+  expect(() => parseDurationMs('36500d1ms', '--in')).toThrow('--in: "36500d1ms" is longer than');
+});
+
 test('what is formatted reads back as the same', () => {
   fc.assert(
     fc.property(fc.nat({ max: 10 ** 12 }), (ms) => {

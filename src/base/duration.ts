@@ -6,6 +6,7 @@
  * finger (`5m3h`) is an error and not another duration.
  */
 import { LotcError } from './errors.ts';
+import { limits } from './limits.ts';
 
 const units = [
   ['d', 86_400_000],
@@ -39,6 +40,10 @@ export function parseDurationMs(text: string, what = 'a duration'): number {
   }
   const ms = Math.round(total);
   if (text === '' || Math.abs(ms - total) > 1e-6 || !Number.isSafeInteger(ms)) throw wrong();
+  if (ms > limits.durationMsMax) {
+    const most = `${limits.durationMsMax / 86_400_000}d`;
+    throw new LotcError('usage', `${what}: "${text}" is longer than ${most}`);
+  }
   return ms;
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatInstant } from './clock.ts';
+import { parseDurationMs } from './duration.ts';
 import { parseInstantUs, parseSinceUs } from './instant.ts';
 
 test('what is formatted reads back as the same', () => {
@@ -26,6 +27,12 @@ test.each([
   '2026-13-01T00:00:00Z',
 ])('%j is refused', (text) => {
   expect(() => parseInstantUs(text)).toThrow(/not an instant/);
+});
+
+test('an instant is before 2150, so that any duration fits behind it', () => {
+  const lastUs = parseInstantUs('2149-12-31T23:59:59.999999Z');
+  expect(lastUs + parseDurationMs('36500d') * 1000).toBeLessThan(Number.MAX_SAFE_INTEGER);
+  expect(() => parseInstantUs('2150-01-01T00:00:00Z', '--at')).toThrow(/^--at: .* before the year/);
 });
 
 test('a duration is that long ago', () => {

@@ -4,6 +4,7 @@
  */
 import { parseDurationMs } from './duration.ts';
 import { LotcError } from './errors.ts';
+import { limits } from './limits.ts';
 
 const RFC3339 =
   /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/;
@@ -19,6 +20,10 @@ export function parseInstantUs(text: string, what = 'an instant'): number {
     throw new LotcError('usage', `${what}: "${text}" is not an instant`, {
       hint: 'write RFC 3339, for instance 2026-12-01T12:00:00Z',
     });
+  }
+  if (ms * 1000 >= limits.instantUsMax) {
+    const year = new Date(limits.instantUsMax / 1000).getUTCFullYear();
+    throw new LotcError('usage', `${what}: "${text}" is not before the year ${year}`);
   }
   return ms * 1000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
 }

@@ -11,6 +11,12 @@ export const limits = {
   /** Default port: unassigned at IANA, outside Linux's ephemeral range. */
   port: 7416,
 
+  // --- time ---
+  /** A century, in ms: with an instant below it stays within 2^53 µs. More is a slip of the pen. */
+  durationMsMax: 36_500 * 86_400_000,
+  /** The end of the year 2149, in µs since 1970. */
+  instantUsMax: Date.UTC(2150, 0) * 1000,
+
   // --- frames and bodies (PROTOCOL, "Limits") ---
   headerBytes: 20,
   /** Before a peer's HELLO is accepted it may cost this much memory and no more. */

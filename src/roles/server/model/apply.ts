@@ -26,6 +26,7 @@ import { applyReports } from './reports.ts';
 import { changeSchedules } from './schedules.ts';
 import type { Reply, State } from './state.ts';
 import { addTask, markTasks, removeTasks } from './tasks.ts';
+import { checkTimes } from './times.ts';
 import { createToken, removeTokens } from './tokens.ts';
 import { applyVerb, scheduleVerb, type VerbRequest } from './verbs.ts';
 import { noteWish } from './wishes.ts';
@@ -53,6 +54,7 @@ export function apply(state: State, command: Command, seq: number): Outcome {
   let reply: Reply;
   try {
     checkAuthority(change);
+    if (id !== '') checkTimes(command.body);
     reply = dispatch(change, command);
     lookAtHeld(change);
     settle(
