@@ -23,6 +23,7 @@ import { runAll, thousand } from './rows/many.ts';
 import { died, firstInstruction } from './rows/orders.ts';
 import { pushOne, pushTen } from './rows/push.ts';
 import { restart } from './rows/restart.ts';
+import { results as resultFiles } from './rows/results.ts';
 import { rights } from './rows/rights.ts';
 import { skew } from './rows/skew.ts';
 import { starts } from './rows/starts.ts';
@@ -32,7 +33,7 @@ import { watch } from './rows/watch.ts';
 const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle, watch],
   ...[restart, starts, supervised, tree, kills, loud, chain],
-  ...[runAll, thousand, pushOne, pushTen],
+  ...[runAll, thousand, pushOne, pushTen, resultFiles],
   ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights],
 ];
 

@@ -19,7 +19,7 @@ const MIB = 1 << 20;
 const GIB = 1 << 30;
 
 /** Noise: nothing on the way can make it smaller. */
-function noise(path: string, sizeBytes: number): void {
+export function noise(path: string, sizeBytes: number): void {
   const buffer = Buffer.alloc(16 * MIB);
   const file = openSync(path, 'w');
   for (let at = 0; at < sizeBytes; at += buffer.length) {
@@ -171,6 +171,6 @@ export const pushTen: Row = {
   },
 };
 
-function peakMiB(pid: number): number {
+export function peakMiB(pid: number): number {
   return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
 }

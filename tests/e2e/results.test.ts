@@ -122,6 +122,22 @@ test('a node that is away delivers when it is back; what it delivered is here me
   await until(() => kept().length === 0);
 }, 120_000);
 
+test('the same content from several nodes and runs at once: nobody is told that it failed', async () => {
+  const same = 'mkdir out; yes | head -c 60000000 >out/same; while [ ! -e GO ]; do sleep 0.1; done';
+  const go = fleet.path('go');
+  const text = same.replace('GO', go);
+  await script('same-a', text, ['--results', 'out/**']);
+  await script('same-b', text, ['--results', 'out/**']);
+  await fleet.must(['start', 'same-a', 'same-b', '--wait']);
+  writeFileSync(go, '');
+  await fleet.admin(['wait', 'same-a', 'same-b']);
+  for (const task of ['same-a', 'same-b']) {
+    const into = fleet.path(task);
+    await fleet.must(['results', task, '-C', into]);
+    expect(readdirSync(into).sort()).toEqual(['n1', 'n2']);
+  }
+}, 60_000);
+
 test('many small files, and a full disk where they are fetched', async () => {
   await script('many', 'mkdir out; seq 5000 | while read n; do echo $n >out/$n; done', [
     ...['--results', 'out', '--on', 'n1'],
