@@ -19,7 +19,7 @@ system_packages := iproute2=ip jq openssl e2fsprogs=mkfs.ext4 python3 tshark chr
 
 WIRESHARK_PLUGINS ?= $(HOME)/.local/lib/wireshark/plugins
 
-.PHONY: all help demo capture install-dissector check test sim wire e2e bench build fmt ci clean FORCE
+.PHONY: all help demo capture install-dissector check test sim sim-fires wire e2e bench build fmt ci clean FORCE
 
 all: dist/lotc ## the executable, at dist/lotc (the default)
 
@@ -49,6 +49,9 @@ test: $(modules) ## everything: check, unit, sim, wire, build, e2e
 
 sim: $(modules) ## the simulator's scenarios; SEED=n replays one seed
 	@vitest run --project sim
+
+sim-fires: $(modules) ## a million firings in simulated fleets; FIRES=n, FROM=n and SEED=n choose
+	@FIRES=$${FIRES:-1000000} vitest run --project sim tests/sim/fires.test.ts -t 'none twice'
 
 wire: $(modules) ## the protocol's golden vectors, in the codec and in Wireshark
 	@scripts/need tshark

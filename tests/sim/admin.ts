@@ -164,8 +164,9 @@ export class SimAdmin {
 
   #heard(command: Command, ok: boolean, reply: AnyBody): void {
     const body = { ...reply, seq: undefined };
-    // A label's answer shows the node as it is now; all others are the first one again.
-    const text = JSON.stringify(command.kind === 'hostState' ? ok : { ok, body });
+    // A node's or a schedule's answer shows it as it is now; all others are the first one again.
+    const isOfNow = command.kind === 'hostState' || command.body.timing !== undefined;
+    const text = JSON.stringify(isOfNow ? ok : { ok, body });
     if (command.answer === undefined) {
       command.answer = text;
       command.ok = ok;

@@ -8,9 +8,13 @@ import { AgentCore } from '../../src/roles/agent/core.ts';
 import {
   type AgentAction,
   type AgentEvent,
+  type FoundRun,
+  type Report,
   type RunEvent,
   type TableName,
+  type TimedAct,
   tableNames,
+  type Write,
 } from '../../src/roles/agent/events.ts';
 import type { Machine } from './machine.ts';
 import type { Connection } from './network.ts';
@@ -29,6 +33,8 @@ export interface Surroundings {
 }
 
 const MOST_REPORTS = 2_000;
+/** Less is not worth moving a gate. */
+const MOVED_US = 100;
 
 export class SimAgent {
   readonly name: string;
@@ -46,16 +52,27 @@ export class SimAgent {
   /** In memory alone: another life is told again what to deliver. */
   readonly #deliveries = new Set<string>();
   isConnected = false;
-  readonly #skewUs: number;
+  /** How far its clock is from the truth; a step of the clock changes it (`clockIs`). */
+  skewUs: number;
+  errorUs: number | undefined = 25_000;
   #commit: Commit | undefined;
   #deadlineMs: number | undefined;
   readonly #busyUs = new Map<string, number>();
+  readonly #plans = new Map<string, Map<TimedAct, number>>();
   /** Faults to come: the crash in so many actions, commits and downloads that fail. */
   crashIn = 0;
   commitFailures = 0;
   fetchFailures = 0;
   stuckKills = 0;
   restartUs = 1_000_000;
+  /** How often it died; how many reports may wait; mutants of its disk. */
+  crashes = 0;
+  reportsMost = MOST_REPORTS;
+  onTables: (tables: Record<TableName, Map<string, string>>) => void = () => undefined;
+  commitsEarly = false;
+  /** What became durable, and what was sent to the server. */
+  onWrite: (write: Write) => void = () => undefined;
+  onReports: (reports: readonly Report[]) => void = () => undefined;
 
   constructor(sim: Sim, machine: Machine, around: Surroundings) {
     this.#sim = sim;
@@ -63,7 +80,7 @@ export class SimAgent {
     this.spki = `key-${machine.name}`;
     this.machine = machine;
     this.#around = around;
-    this.#skewUs = sim.random.int(-20_000, 20_000);
+    this.skewUs = sim.random.int(-20_000, 20_000);
     const empty = tableNames.map((name) => [name, new Map<string, string>()]);
     this.tables = Object.fromEntries(empty) as Record<TableName, Map<string, string>>;
   }
@@ -73,13 +90,15 @@ export class SimAgent {
     this.core = new AgentCore();
     this.#deadlineMs = undefined;
     this.#busyUs.clear();
-    this.machine.listen((run, event) => this.step({ type: 'run', run, event }));
+    this.#plans.clear();
+    this.machine.listen((run, event) => this.#heard(run, event));
+    this.onTables(this.tables);
     const parsed = tableNames.map((name) => {
       const rows = [...this.tables[name]].map(([key, json]) => [key, JSON.parse(json)] as const);
       return [name, new Map(rows)];
     });
     const tables = Object.fromEntries(parsed) as Record<TableName, Map<string, unknown>>;
-    const found = this.machine.found();
+    const found = this.machine.found().map((one) => this.#inTrueTime(one));
     const { life } = this;
     this.step({ type: 'boot', tables, found, content: [...this.content] });
     if (this.life === life) this.#connectIn(50_000);
@@ -91,6 +110,7 @@ export class SimAgent {
     this.#sim.note(`${this.name} agent crashes`);
     this.core = undefined;
     this.life += 1;
+    this.crashes += 1;
     this.crashIn = 0;
     this.isConnected = false;
     this.machine.listen(undefined);
@@ -108,7 +128,7 @@ export class SimAgent {
     if (!core) return;
     const { nowUs } = this.#sim;
     const nowMs = (nowUs - this.machine.bootUs) / 1000;
-    const time = { nowMs, atUs: nowUs + this.#skewUs, errorUs: 25_000 };
+    const time = { nowMs, atUs: nowUs + this.skewUs, errorUs: this.errorUs };
     for (const action of core.step({ ...event, time })) {
       if (this.crashIn > 0) {
         this.crashIn -= 1;
@@ -117,7 +137,60 @@ export class SimAgent {
       if (this.life !== life) return;
       this.#carryOut(action);
     }
-    if (core.unreported > MOST_REPORTS) throw new Error(`${this.name}: reports without bound`);
+    if (core.unreported > this.reportsMost) throw new Error(`${this.name}: reports without bound`);
+  }
+
+  /** Its clock is put: gates and plans get the instants that follow, as soon as anybody looks. */
+  clockIs(skewUs: number, errorUs: number | undefined): void {
+    this.#sim.note(`${this.name} clock by ${skewUs - this.skewUs} us`);
+    this.skewUs = skewUs;
+    this.errorUs = errorUs;
+    const { life } = this;
+    this.step({ type: 'tick' });
+    if (!this.core || this.life !== life) return;
+    for (const { run } of this.machine.directories.values()) this.#moveGate(run);
+    for (const [run, acts] of this.#plans) {
+      for (const [act, atUs] of acts) this.machine.plan(run, act, atUs - this.skewUs);
+    }
+  }
+
+  #moveGate(run: string): void {
+    const { gateUs, order } = this.machine.directories.get(run) ?? {};
+    if (gateUs === undefined || order?.at === undefined) return;
+    const wantedUs = order.at - this.skewUs;
+    if (Math.abs(gateUs - wantedUs) > MOVED_US) this.machine.moveGate(run, wantedUs);
+  }
+
+  #plan(run: string, act: TimedAct, atUs: number | undefined): void {
+    const acts = this.#plans.get(run) ?? new Map<TimedAct, number>();
+    this.#plans.set(run, acts);
+    if (atUs === undefined) acts.delete(act);
+    else acts.set(act, atUs);
+    this.machine.plan(run, act, atUs === undefined ? undefined : atUs - this.skewUs);
+  }
+
+  /** Shims know a clock of their own; what they tell is put into true time by what is known now. */
+  #heard(run: string, event: RunEvent): void {
+    if (event.kind === 'armed') this.#moveGate(run);
+    if (event.kind === 'acted') this.#plans.get(run)?.delete(event.acted.act);
+    this.step({ type: 'run', run, event: this.#shifted(event) });
+  }
+
+  #shifted(event: RunEvent): RunEvent {
+    if (event.kind === 'started') return { ...event, started: this.#at(event.started) };
+    if (event.kind === 'ended') return { ...event, end: this.#at(event.end) };
+    return event.kind === 'acted' ? { ...event, acted: this.#at(event.acted) } : event;
+  }
+
+  #at<T extends { readonly atUs: number }>(fact: T): T {
+    return { ...fact, atUs: fact.atUs + this.skewUs };
+  }
+
+  #inTrueTime({ found, acted, ...what }: FoundRun): FoundRun {
+    const own = { ...what, acted: acted?.map((one) => this.#at(one)) };
+    if (found.kind !== 'recorded') return { ...own, found };
+    const started = found.started && this.#at(found.started);
+    return { ...own, found: { ...found, started, end: this.#at(found.end) } };
   }
 
   // ---- the connection ----
@@ -177,6 +250,7 @@ export class SimAgent {
         break;
       case 'report':
         this.#truthful(action.reports);
+        this.onReports(action.reports);
         if (this.connection) {
           const body = wire('synReport', 'req', { reports: [...action.reports] });
           this.#around.report(this, this.connection, body);
@@ -198,7 +272,7 @@ export class SimAgent {
         });
         this.#work(action.run, 20_000, 'forks', () => {
           const { gateUs } = action;
-          machine.fork(action.run, gateUs === undefined ? undefined : gateUs - this.#skewUs);
+          machine.fork(action.run, gateUs === undefined ? undefined : gateUs - this.skewUs);
         });
         break;
       case 'cancel':
@@ -242,6 +316,8 @@ export class SimAgent {
         this.#setDeadline(action.atMs);
         break;
       case 'plan':
+        this.#plan(action.run, action.act, action.atUs);
+        break;
       case 'ask-server':
       // Its programs say nothing, and no task of it asks them to.
       case 'count':
@@ -259,6 +335,11 @@ export class SimAgent {
 
   #commits(commit: Commit): void {
     this.#commit = commit;
+    if (this.commitsEarly) {
+      this.#after(1, 'acknowledges too early', () => {
+        this.step({ type: 'committed', commit: commit.commit });
+      });
+    }
     const slow = this.#sim.random.chance(0.02);
     const us = this.#sim.random.int(100, slow ? 1_500_000 : 10_000);
     this.#after(us, `commit ${commit.commit}`, () => {
@@ -270,12 +351,14 @@ export class SimAgent {
         return;
       }
       this.#write(commit);
-      this.step({ type: 'committed', commit: commit.commit });
+      if (!this.commitsEarly) this.step({ type: 'committed', commit: commit.commit });
     });
   }
 
   #write({ writes }: Commit): void {
-    for (const { table, key, value } of writes) {
+    for (const write of writes) {
+      const { table, key, value } = write;
+      this.onWrite(write);
       if (value === undefined) this.tables[table].delete(key);
       else this.tables[table].set(key, JSON.stringify(value));
     }

@@ -15,6 +15,11 @@ const NODES = ['n1', 'n2', 'n3', 'n4', 'n5'];
 const SECOND = 1_000_000;
 const COMMANDS = 100;
 
+interface Beginning {
+  readonly nodes?: readonly string[];
+  readonly startUs?: number | undefined;
+}
+
 /** A mutant changes a fleet before anything has happened. */
 export type Mutation = (fleet: Fleet) => void;
 
@@ -39,13 +44,13 @@ export class Fleet implements Surroundings {
   onAssign: (agent: SimAgent, body: Req<'synAssign'>) => Req<'synAssign'> = (_, body) => body;
   #faults = true;
 
-  constructor(seed: number) {
-    this.sim = new Sim(seed);
+  constructor(seed: number, { nodes = NODES, startUs }: Beginning = {}) {
+    this.sim = new Sim(seed, startUs);
     this.server = new SimServer(this.sim);
-    this.agents = NODES.map((name) => {
+    this.agents = nodes.map((name) => {
       return new SimAgent(this.sim, new Machine(this.sim, name, this.witness), this);
     });
-    this.admin = new SimAdmin(this.sim, this.server, NODES);
+    this.admin = new SimAdmin(this.sim, this.server, nodes);
   }
 
   /** Everything, from the founding of the fleet to its rest. */
@@ -53,7 +58,7 @@ export class Fleet implements Surroundings {
     const { sim } = this;
     this.server.start();
     sim.runFor(SECOND);
-    for (const agent of this.agents) this.#enrol(agent);
+    for (const agent of this.agents) this.enrol(agent);
     for (const agent of this.agents) agent.boot();
     sim.runFor(SECOND);
     const { random } = sim;
@@ -64,17 +69,17 @@ export class Fleet implements Surroundings {
     }
     const faults = mood * 15;
     for (let i = 0; i < faults; i += 1) {
-      sim.after(random.int(0, 60 * SECOND), 'a fault', () => this.#fault());
+      sim.after(random.int(0, 60 * SECOND), 'a fault', () => this.fault());
     }
     sim.runFor(61 * SECOND);
-    this.#heal();
+    this.heal();
     sim.runFor(60 * SECOND);
-    this.#stopLoops();
+    this.stopLoops();
     sim.runFor(60 * SECOND);
   }
 
   /** A program that ends, and still lives after a minute, is restarted for ever: nothing rests. */
-  #stopLoops(): void {
+  protected stopLoops(): void {
     for (const { run, ended, row } of this.server.core?.state.runs.values() ?? []) {
       const [program = ''] = row.command ?? [];
       if (ended || !['exit', 'fork'].includes(program)) continue;
@@ -186,7 +191,7 @@ export class Fleet implements Surroundings {
     this.server.core?.closed(port, reason);
   }
 
-  #enrol(agent: SimAgent): void {
+  protected enrol(agent: SimAgent): void {
     const { core } = this.server;
     if (!core) return;
     const spki = agent.name.padEnd(64, '0');
@@ -212,15 +217,15 @@ export class Fleet implements Surroundings {
 
   // ---- faults ----
 
-  #fault(): void {
+  protected fault(): void {
     const { random } = this.sim;
     const agent = random.pick(this.agents);
     const roll = random.int(1, 100);
     if (roll <= 20) agent.crash();
     else if (roll <= 32) agent.crashIn = random.int(1, 12);
-    else if (roll <= 46) this.#crashServer();
-    else if (roll <= 64) this.#cut(agent);
-    else if (roll <= 68) for (const one of this.agents) this.#cut(one);
+    else if (roll <= 46) this.crashServer();
+    else if (roll <= 64) this.cut(agent);
+    else if (roll <= 68) for (const one of this.agents) this.cut(one);
     else if (roll <= 74) this.server.failures += random.int(1, 3);
     else if (roll <= 80) agent.commitFailures += random.int(1, 3);
     else if (roll <= 84) agent.fetchFailures += 1;
@@ -228,27 +233,27 @@ export class Fleet implements Surroundings {
     else if (roll <= 94) {
       const runs = [...agent.machine.directories.values()].filter(({ shim }) => shim === 'alive');
       if (runs.length > 0) agent.machine.killShim(random.pick(runs).run);
-    } else this.#reboot(agent);
+    } else this.reboot(agent);
     agent.restartUs = random.int(10_000, random.chance(0.2) ? 15 * SECOND : 2 * SECOND);
   }
 
-  #cut(agent: SimAgent): void {
+  protected cut(agent: SimAgent): void {
     this.sim.note(`${agent.name} cut`);
     agent.connection?.cut();
   }
 
-  #crashServer(): void {
+  protected crashServer(mostUs = 5 * SECOND): void {
     const { server, sim } = this;
     server.crash();
     const ports = [...this.#ports.keys()];
     this.#ports.clear();
     for (const connection of ports) connection.serverDies();
-    sim.after(sim.random.int(10_000, 5 * SECOND), 'server starts', () => {
+    sim.after(sim.random.int(10_000, mostUs), 'server starts', () => {
       if (!server.core) server.start();
     });
   }
 
-  #reboot(agent: SimAgent): void {
+  protected reboot(agent: SimAgent): void {
     this.sim.note(`${agent.name} reboots`);
     agent.restartUs = this.sim.random.int(SECOND, 10 * SECOND);
     // A machine that loses power says goodbye to nobody.
@@ -257,7 +262,7 @@ export class Fleet implements Surroundings {
     agent.machine.reboot();
   }
 
-  #heal(): void {
+  protected heal(): void {
     this.sim.note('all is healed');
     this.#faults = false;
     this.admin.loss = 0;

@@ -7,7 +7,14 @@
  * shims were killed. A program does what its command says: `exit CODE MS`, `ignore` (TERM), `run`,
  * `fork MS` (ends, and leaves a child), `missing` (cannot be executed).
  */
-import type { FoundRun, Item, RunEvent, Started } from '../../src/roles/agent/events.ts';
+import type {
+  Acted,
+  FoundRun,
+  Item,
+  RunEvent,
+  Started,
+  TimedAct,
+} from '../../src/roles/agent/events.ts';
 import type { End } from '../../src/supervisor/end.ts';
 import type { Sim } from './sim.ts';
 
@@ -33,6 +40,11 @@ export interface Directory {
   /** It waits at its gate until then, whatever has become of the agent. */
   gateUs?: number | undefined;
   cancelled?: boolean;
+  /** What the shim does by itself, and when; what it has done. */
+  readonly acts: Map<TimedAct, number>;
+  readonly acted: Acted[];
+  /** Until then its record may be lost with the power. */
+  syncedUs?: number;
 }
 
 /** What no part of LOTC can reach: the truth that its rows are compared with. */
@@ -60,6 +72,12 @@ export class Machine {
   readonly #toldUs = new Map<string, number>();
   /** A mutant of the agent's edge: a pid that exists is taken for the shim that had it. */
   byPidAlone = false;
+  /** Shims can freeze, thaw and kill by one write. */
+  hasGroups = false;
+  /** How long a shim's record is on its way to the disk. */
+  recordUs = 0;
+  onExec: (directory: Directory) => void = () => undefined;
+  onFound: (found: FoundRun) => FoundRun = (found) => found;
 
   constructor(sim: Sim, name: string, witness: Witness) {
     this.#sim = sim;
@@ -75,19 +93,22 @@ export class Machine {
   }
 
   found(): FoundRun[] {
-    return [...this.directories.values()].map((directory): FoundRun => {
-      const { run, order, launch, shim, record, started, failed, frozen } = directory;
-      const what = { run, order, launch };
-      if (shim === 'none') return { ...what, found: { kind: 'unlaunched' } };
-      if (directory.cancelled) return { ...what, found: { kind: 'disarmed' } };
-      if (this.#seemsAlive(directory)) return { ...what, found: { kind: 'alive', frozen } };
-      if (failed) {
-        const found = { kind: 'not-started', reason: 'no such file', errorCode: 'exec-failed' };
-        return { ...what, found: found as FoundRun['found'] };
-      }
-      if (record) return { ...what, found: { kind: 'recorded', started, end: record } };
-      return { ...what, found: { kind: 'dead', reason: 'the shim died' } };
-    });
+    return [...this.directories.values()].map((directory) => this.onFound(this.#found(directory)));
+  }
+
+  #found(directory: Directory): FoundRun {
+    const { run, order, launch, shim, record, started, failed, frozen } = directory;
+    const acted = shim === 'alive' ? directory.acted : undefined;
+    const what = { run, order, launch, acted };
+    if (shim === 'none') return { ...what, found: { kind: 'unlaunched' } };
+    if (directory.cancelled) return { ...what, found: { kind: 'disarmed' } };
+    if (this.#seemsAlive(directory)) return { ...what, found: { kind: 'alive', frozen } };
+    if (failed) {
+      const found = { kind: 'not-started', reason: 'no such file', errorCode: 'exec-failed' };
+      return { ...what, found: found as FoundRun['found'] };
+    }
+    if (record) return { ...what, found: { kind: 'recorded', started, end: record } };
+    return { ...what, found: { kind: 'dead', reason: 'the shim died' } };
   }
 
   isLiving({ main, child }: Directory): boolean {
@@ -100,7 +121,8 @@ export class Machine {
     if (launch === 0 && before) throw new Error(`${this.name}: ${run} is claimed twice`);
     if (launch > 0) this.#clear(run, before, launch);
     const [shim, main] = ['none', 'none'] as const;
-    const nothing = { shimPid: 0, shimTicks: 0, child: false, frozen: false };
+    const none = { shimPid: 0, shimTicks: 0, child: false, frozen: false };
+    const nothing = { ...none, acts: new Map<TimedAct, number>(), acted: [] };
     const directory = { run, order, launch, superseded: false, shim, main, ...nothing };
     this.directories.set(run, directory);
   }
@@ -132,9 +154,48 @@ export class Machine {
     }
     directory.gateUs = gateUs;
     this.#tell(run, { kind: 'armed' }, directory);
+    this.#sleepToGate(directory, gateUs);
+  }
+
+  #sleepToGate(directory: Directory, gateUs: number): void {
     this.#after(directory, gateUs - this.#sim.nowUs, 'passes its gate', () => {
-      this.#exec(directory);
+      if (directory.gateUs === gateUs) this.#exec(directory);
     });
+  }
+
+  /** The agent has learned what time it is. */
+  moveGate(run: string, gateUs: number): void {
+    const directory = this.directories.get(run);
+    if (!directory || !this.#isHeld(directory)) return;
+    directory.gateUs = gateUs;
+    this.#sleepToGate(directory, gateUs);
+  }
+
+  /** What a shim does by itself at an instant, with one write; undefined: never mind. */
+  plan(run: string, act: TimedAct, atUs: number | undefined): void {
+    const directory = this.directories.get(run);
+    if (!this.hasGroups || directory?.shim !== 'alive') return;
+    if (atUs === undefined) directory.acts.delete(act);
+    else {
+      directory.acts.set(act, atUs);
+      this.#after(directory, atUs - this.#sim.nowUs, `does ${act} by itself`, () => {
+        if (directory.acts.get(act) === atUs) this.#act(directory, act);
+      });
+    }
+  }
+
+  #act(directory: Directory, act: TimedAct): void {
+    directory.acts.delete(act);
+    if (directory.shim !== 'alive' || !this.isLiving(directory)) return;
+    const acted: Acted = { act, atUs: this.#sim.nowUs };
+    directory.acted.push(acted);
+    this.#tell(directory.run, { kind: 'acted', acted }, directory);
+    if (act !== 'kill') this.#setFrozen(directory, act === 'freeze');
+    else {
+      directory.frozen = false;
+      this.#mainEnds(directory, { how: 'signal', value: 9 });
+      this.#childEnds(directory);
+    }
   }
 
   cancel(run: string): void {
@@ -190,7 +251,8 @@ export class Machine {
   /** One signal to the main process; the order that asked for it is remembered for the checks. */
   signal(run: string, signal: string, order: string): void {
     const { signals } = this.witness;
-    signals.set(order, (signals.get(order) ?? 0) + 1);
+    const what = `${run} ${order}`;
+    signals.set(what, (signals.get(what) ?? 0) + 1);
     const directory = this.directories.get(run);
     const [program] = directory?.order.spec?.command ?? [];
     if (directory && signal === 'SIGTERM' && program !== 'ignore') {
@@ -245,7 +307,12 @@ export class Machine {
     this.#pids.clear();
     this.#nextPid = 300;
     for (const directory of this.directories.values()) {
-      const { run, shim, main, child, record } = directory;
+      const { run, shim, main, child, syncedUs = 0 } = directory;
+      if (syncedUs > this.#sim.nowUs) {
+        directory.record = undefined;
+        directory.shim = 'dead';
+      }
+      const { record } = directory;
       if (shim === 'alive') directory.shim = 'dead';
       if (directory.shim === 'dead' && !record) this.witness.mayBeLost.add(run);
       if (main === 'alive') {
@@ -277,6 +344,7 @@ export class Machine {
 
   #exec(directory: Directory): void {
     if (directory.shim !== 'alive' || directory.main !== 'none') return;
+    this.onExec(directory);
     const { run, order, launch } = directory;
     const [program, a = '0', b = '0'] = order.spec?.command ?? [];
     if (program === 'missing') {
@@ -311,6 +379,7 @@ export class Machine {
     this.witness.ends.set(run, end);
     if (shim !== 'alive') return;
     directory.record = end;
+    directory.syncedUs = this.#sim.nowUs + this.recordUs;
     if (!child) this.#shimEnds(directory);
     this.#tell(run, { kind: 'ended', end, left: child }, directory);
   }

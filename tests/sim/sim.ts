@@ -17,7 +17,7 @@ interface Due {
 export class Sim {
   readonly seed: number;
   readonly random: Prng;
-  nowUs = 1_700_000_000_000_000;
+  nowUs: number;
   readonly #heap: Due[] = [];
   #no = 0;
   events = 0;
@@ -26,8 +26,9 @@ export class Sim {
   readonly last: string[] = [];
   readonly #lines = Number(process.env['LINES'] ?? 50);
 
-  constructor(seed: number) {
+  constructor(seed: number, startUs = 1_700_000_000_000_000) {
     this.seed = seed;
+    this.nowUs = startUs;
     this.random = new Prng(seed);
   }
 

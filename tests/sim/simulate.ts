@@ -10,10 +10,16 @@ export interface Result {
 export function simulate(seed: number, mutation?: Mutation): Result {
   const fleet = new Fleet(seed);
   mutation?.(fleet);
+  return live(fleet, () => check(fleet));
+}
+
+/** All that happens to a fleet, and what must be true of it afterwards. */
+export function live(fleet: Fleet, judge: () => void): Result {
   const { sim } = fleet;
+  const { seed } = sim;
   try {
     withoutClocks(() => fleet.run());
-    check(fleet);
+    judge();
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const story = `SEED=${seed} (trace ${sim.trace})\n${sim.last.join('\n')}\n${text}`;

@@ -108,11 +108,17 @@ export class Arming {
     if (this.#ahead.length === 0) return;
     const { atUs } = this.#ports.time();
     const leadUs = this.#leadUs(atUs);
+    /** Tasks of which a start comes first that is not armed. */
+    const behind = new Set<string | undefined>();
     for (const fire of [...this.#ahead]) {
-      if (fire.stored.dueUs - leadUs > atUs) return;
+      const { dueUs, schedule, task } = fire.stored;
+      if (dueUs - leadUs > atUs) return;
       if (this.#underWay.size >= limits.armingAtOnce) return;
       if (this.#armed.size >= limits.armedAtOnce) return;
-      if (fire.stored.dueUs > atUs) this.#tryOne(fire);
+      const plan = this.#ports.plan(schedule);
+      const isBehind = plan?.overlap !== 'allow' && behind.has(task);
+      if (plan && dueUs > atUs && !isBehind) this.#tryOne(fire, plan);
+      if (fire.state === 'claimed') behind.add(task);
     }
   }
 
@@ -147,11 +153,10 @@ export class Arming {
     return Math.min(wantedUs, limits.armAheadMaxUs);
   }
 
-  #tryOne(fire: Fire): void {
+  #tryOne(fire: Fire, plan: Plan): void {
     const { stored } = fire;
-    const plan = this.#ports.plan(stored.schedule);
-    const start = plan && startOrder(this.#ports, stored, plan);
-    if (!start || 'result' in start || this.#ports.mustWait(fire)) return;
+    const start = startOrder(this.#ports, stored, plan);
+    if ('result' in start || this.#ports.mustWait(fire)) return;
     const { atUs, errorUs } = this.#ports.time();
     if (clockWhy(plan, errorUs) !== undefined) {
       this.#lookAgainUs = atUs + LOOK_AGAIN_US;
@@ -159,7 +164,7 @@ export class Arming {
     }
     // What waits for another task is judged at its instant.
     if (start.order.spec?.afterTasks?.length) return;
-    if (!this.#isLoaded(start.order) || !this.#isNext(fire, plan)) return;
+    if (!this.#isLoaded(start.order)) return;
     if (!this.#isAlone(fire, plan)) return;
     this.drop(fire);
     fire.state = 'armed';
