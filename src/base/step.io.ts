@@ -13,6 +13,7 @@ export type Step =
   /** What a shim said, before anybody has heard it. */
   | `shim: ${string}`
   | `tree: ${'signal' | 'signalled' | 'kill' | 'killed' | 'thaw' | 'freeze' | 'group gone'}`
+  | `ca: ${string}`
   | `remove: ${'begun' | 'files gone'}`;
 
 const said = channel(STEPS);

@@ -184,7 +184,10 @@ export async function probeAuthority(
     const socket = await settle(connection, 'secureConnect', stop);
     const authority = pinned(socket, wanted);
     socket.destroy();
-    if (authority === undefined) throw wrongServer('its CA is not the one the token names');
+    if (authority === undefined)
+      throw wrongServer(
+        'its CA is not the one the token names: another fleet, or its CA was rotated since',
+      );
     return { authority, destroy: () => undefined };
   });
   return value.authority;

@@ -51,6 +51,8 @@ export const eventKinds = {
   'identity-created': 'somebody has logged in for the first time',
   'identity-revoked': 'an identity was revoked',
   'identity-used-twice': 'one key in two places, or one that was replaced',
+  'ca-rotating': 'a new CA is told to everybody; the old one counts on',
+  'ca-rotated': 'the new CA counts alone',
   'key-rotated': 'a node has a new key',
   'audit-anchored': 'old entries of the audit are no longer kept',
   'hook-failed': 'a hook was given up on an event',

@@ -29,6 +29,7 @@ export type ShapeName =
   | 'kept'
   | 'change'
   | 'after'
+  | 'ca'
   | 'room';
 
 export type KeyType =

@@ -18,6 +18,15 @@ export const dependencyLayouts = {
     ok: { must: ['answers'], may: ['seq'] },
   },
   /**
+   * The fleet's CA: `mode` is `rotate` or `finish`. The pins and `trusts` are the server's own,
+   * whatever is sent: SHA-256 of the CAs' keys, and of what everybody shall trust.
+   */
+  depAuthority: {
+    ...{ category: 'DEP', sub: 1, name: 'AUTHORITY' },
+    req: { must: ['key', 'mode'], may: ['force', 'pin', 'nextPin', 'trusts'] },
+    ok: { must: [], may: ['seq', 'unchanged'] },
+  },
+  /**
    * Manifests, all of them or none. `documents` is a CBOR sequence (RFC 8742) of `document` maps,
    * each with the limits of a body. `prune`: what no document names is removed, where `names`
    * (globs of tasks and schedules) allow. `ifRevision`: of every task that changes; 0: not there.

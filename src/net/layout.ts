@@ -69,16 +69,17 @@ export const layouts = {
   },
   hostHello: {
     ...{ category: 'HOST', sub: 3, name: 'HELLO' },
+    /** `trusts`: which CAs it has; `authority`, to a console: which it shall have from now on. */
     req: {
       must: ['build', 'features', 'role', 'instance'],
       may: [
         ...['node', 'generation', 'journal', 'seenSeq', 'boot', 'containment', 'seq', 'reset'],
-        ...['heartbeatMs', 'holds', 'room'],
+        ...['heartbeatMs', 'holds', 'room', 'trusts'],
       ],
     },
     ok: {
       must: ['build', 'features', 'fleet', 'at', 'heartbeatMs'],
-      may: ['journal', 'seq', 'errorUs', 'identity', 'node', 'role', 'after'],
+      may: ['journal', 'seq', 'errorUs', 'identity', 'node', 'role', 'after', 'authority'],
     },
   },
   hostBye: {
@@ -96,7 +97,8 @@ export const layouts = {
       must: ['key', 'spki', 'role', 'ttlMs', 'usesLeft'],
       may: ['node', 'labels', 'scope', 'grants', 'identityTtlMs'],
     },
-    ok: { must: ['tokens'], may: ['seq'] },
+    /** `pin`: of the CA that the token has to name. */
+    ok: { must: ['tokens'], may: ['seq', 'pin'] },
   },
   hostTokenRm: {
     ...{ category: 'HOST', sub: 7, name: 'TOKEN_RM' },
@@ -186,7 +188,7 @@ export const layouts = {
       may: [
         ...['nodes', 'processes', 'tasks', 'bundles', 'operations', 'events', 'tokens'],
         ...['samples', 'seq', 'after', 'schedules', 'fires', 'summaries', 'identities'],
-        ...['audits', 'number', 'hash', 'anchorNumber', 'anchorHash', 'keeps'],
+        ...['audits', 'number', 'hash', 'anchorNumber', 'anchorHash', 'keeps', 'ca'],
       ] as const,
     },
   },

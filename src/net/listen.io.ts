@@ -8,24 +8,17 @@
  * one skips the client's certificate. The last file descriptors are not given to strangers: libuv
  * sheds connections when there are none left, but then the journal could open no file either.
  */
-import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { limits } from '../base/limits.ts';
 import { formatAddress, isLoopback, parseAddress, unmapped } from './address.ts';
 import { Admission } from './admission.ts';
 import { bindAll, closeAll } from './bind.io.ts';
 import { ALPN, logKeys, notLoopback } from './dial.io.ts';
+import { contextOf, type ListenCredentials } from './listen-context.ts';
 import { reasonOf } from './race.io.ts';
 import { spkiOf } from './token.ts';
-
-/** All PEM. */
-export interface ListenCredentials {
-  readonly authority: string;
-  readonly certificate: string;
-  readonly key: string;
-}
 
 export type ListenLog = (
   level: 'info' | 'warn',
@@ -264,17 +257,6 @@ class Door {
     if (!this.#admission.mayTell(host, performance.now())) return;
     this.#options.log('warn', `refused a connection from ${host}: ${reason}`, { address: host });
   }
-}
-
-function contextOf({ authority, certificate, key }: ListenCredentials): SecureContextOptions {
-  return {
-    ca: authority,
-    // The CA too: who joins by a token knows only its hash, and reads it out of the chain.
-    cert: `${certificate}\n${authority}`,
-    key,
-    minVersion: 'TLSv1.3',
-    secureOptions: constants.SSL_OP_NO_TICKET,
-  };
 }
 
 /** Both ends of a connection: by this a TLS socket finds the TCP socket it was made of. */

@@ -32,4 +32,13 @@ export const workKeys = {
   cores: [422, 'float'],
   priority: [423, 'uint'],
   preempt: [424, 'text'],
+
+  // the CA's rotation
+  trusts: [440, 'text'],
+  stage: [441, 'text'],
+  ca: [442, { map: 'ca' }],
+  pin: [443, 'text'],
+  nextPin: [444, 'text'],
+  holders: [445, 'texts'],
+  lackers: [446, 'texts'],
 } as const satisfies Record<string, readonly [number, KeyType]>;

@@ -43,6 +43,12 @@ export const stepLayouts = {
     req: { must: ['on'], may: [] },
     ok: { must: ['nodes'], may: ['answers', 'clock'] },
   },
+  /** Trust these CAs (PEM) from now on, and no others; answered when that is stored. */
+  synAuthority: {
+    ...{ category: 'SYN', sub: 6, name: 'AUTHORITY' },
+    req: { must: ['authority'], may: [] },
+    ok: { must: [], may: [] },
+  },
 
   // PING
   ping: {

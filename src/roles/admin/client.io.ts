@@ -10,8 +10,9 @@ import { monotonicMs } from '../../base/monotonic.io.ts';
 import { Backoff } from '../../net/backoff.ts';
 import { dial } from '../../net/dial.io.ts';
 import type { Link } from '../../net/link.io.ts';
+import { trustOf } from '../../net/trust-word.ts';
 import type { ConnectSettings } from './client.ts';
-import { readIdentity } from './identity.io.ts';
+import { identityPath, readIdentity } from './identity.io.ts';
 import type { Identity } from './identity.ts';
 import { type Connection, LastingAsk } from './lasting.ts';
 
@@ -81,9 +82,11 @@ class Door {
     const [{ socket }, { BriskLink }] = await Promise.all([dialled, import('./brisk-link.io.ts')]);
     const link = new BriskLink(socket);
     try {
-      await link.hello({
+      const { authority } = await link.hello({
         ...{ build: build.version, features: [], role: 'admin', instance: this.#instance },
+        ...(identity ? { trusts: trustOf(identity.authority) } : {}),
       });
+      if (authority !== undefined) await this.#trust(authority);
     } catch (error) {
       socket.destroy();
       throw turnedAway(error, link);
@@ -104,6 +107,15 @@ class Door {
         const away = error instanceof LotcError && error.code === 'unreachable';
         if (!away || this.#signal.aborted || monotonicMs() > endMs) throw error;
       }
+    }
+  }
+
+  /** The fleet has another CA from now on: so has this identity. */
+  async #trust(authority: string): Promise<void> {
+    const { keepAuthority } = await import('./trust.io.ts');
+    const { identity } = this.#settings;
+    if (await keepAuthority(identityPath(identity, this.#env), authority, this.#warn)) {
+      this.#identity = undefined;
     }
   }
 

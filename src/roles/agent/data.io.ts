@@ -108,6 +108,14 @@ export async function storeRenewed(data: string, identity: NodeIdentity): Promis
   await removeFileDurably(files.key);
 }
 
+/** Whom to trust from now on; all else of the identity stays as it is on disk. */
+export async function storeAuthority(data: string, authority: string): Promise<void> {
+  const { identity } = agentFiles(data);
+  const granted = await readJson<Record<string, unknown>>(identity);
+  if (!granted) throw damaged(identity, 'it is missing');
+  await writeFileDurably(identity, `${JSON.stringify({ ...granted, authority }, null, 2)}\n`);
+}
+
 /** The key that is asked for next: kept over attempts, so that a lost answer can be asked again. */
 export const readNextKey = (data: string): Promise<string | undefined> =>
   readIfThere(agentFiles(data).nextKey);

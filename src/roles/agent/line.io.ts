@@ -4,9 +4,11 @@
  * was asked in one session is never answered in the next.
  */
 import { build } from '../../base/build.ts';
+import { errorCodes } from '../../base/errors.ts';
 import type { Failure, Ok, Req } from '../../net/bodies.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { Link } from '../../net/link.io.ts';
+import { trustOf } from '../../net/trust-word.ts';
 import { bootId } from '../../supervisor/proc.io.ts';
 import type { Room } from '../../supervisor/room.ts';
 import type { Standing } from './assignment.ts';
@@ -130,6 +132,7 @@ export class Line {
       holds: this.#parts.holds,
       room: this.#parts.room,
       heartbeatMs: this.#options.heartbeatMs,
+      trusts: trustOf(this.#parts.rotation.identity.authority),
     };
   }
 
@@ -145,6 +148,12 @@ export class Line {
     link.onRequest('retQuery', (body, reply) => this.#parts.samples.answer(body, reply));
     link.onRequest('retInput', (body, reply) => inputs.take(body, reply));
     this.#parts.time.serve(link);
+    link.onRequest('synAuthority', ({ authority }, reply) => {
+      this.#parts.rotation.trust(authority).then(
+        () => reply.ok({}),
+        (error: Error) => reply.fail({ errorCode: errorCodes.io.number, text: error.message }),
+      );
+    });
     link.onRequest('fileOffer', (body, reply) => {
       contents.offer(body);
       reply.ok({});

@@ -5,14 +5,17 @@
  * server. Whatever dies in between, the key on disk counts.
  */
 import { build } from '../../base/build.ts';
+import { LotcError } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import { makeRequest } from '../../net/certificate.io.ts';
 import type { Link } from '../../net/link.io.ts';
+import { holdsAuthorities, pinOf } from '../../net/trust.ts';
 import {
   identityAtUs,
   type NodeIdentity,
   readNextKey,
+  storeAuthority,
   storeNextKey,
   storeRenewed,
 } from './data.io.ts';
@@ -35,6 +38,7 @@ export class Rotation {
   readonly #everyUs: number;
   #identity: NodeIdentity;
   #timer: NodeJS.Timeout | undefined;
+  #changing: Promise<void> = Promise.resolve();
 
   constructor(options: RotationOptions) {
     this.#options = options;
@@ -68,6 +72,26 @@ export class Rotation {
     clearTimeout(this.#timer);
   }
 
+  /** The server's word on which CAs count from now on, stored when it resolves. */
+  async trust(authority: string): Promise<void> {
+    const { data, log } = this.#options;
+    if (!holdsAuthorities(authority)) {
+      throw new LotcError('usage', 'what this node shall trust is no certificate of a CA');
+    }
+    await this.#inTurn(async () => {
+      await storeAuthority(data, authority);
+      this.#identity = { ...this.#identity, authority };
+    });
+    log('info', 'the CAs of the fleet are stored', { pin: pinOf(authority) });
+  }
+
+  /** The identity's file is changed by one at a time. */
+  async #inTurn(change: () => Promise<void>): Promise<void> {
+    const mine = this.#changing.then(change);
+    this.#changing = mine.catch(() => undefined);
+    await mine;
+  }
+
   async #renew(link: Link): Promise<void> {
     if (link.end) return;
     const { data, instance, log } = this.#options;
@@ -77,9 +101,11 @@ export class Rotation {
     if (started === undefined) await storeNextKey(data, key);
     const asked = { csr, instance, build: build.version, node };
     const { certificate } = await link.request('hostAdd', asked);
-    const renewed = { ...this.#identity, certificate, key, keySinceUs: this.#options.nowUs() };
-    await storeRenewed(data, renewed);
-    this.#identity = renewed;
+    await this.#inTurn(async () => {
+      const renewed = { ...this.#identity, certificate, key, keySinceUs: this.#options.nowUs() };
+      await storeRenewed(data, renewed);
+      this.#identity = renewed;
+    });
     log('info', 'the key of this node is renewed', { node });
     await link.request('hostBye', { reason: 'its key is renewed' }).catch(() => undefined);
     await link.close('its key is renewed');

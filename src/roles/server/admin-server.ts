@@ -35,7 +35,7 @@ const verbs = [
 ] as const;
 const plain = [
   ...(['taskAdd', 'taskOk', 'taskNok', 'hostToken', 'hostTokenRm', 'retCancel'] as const),
-  ...(['depSchedule', 'depIdentity'] as const),
+  ...(['depSchedule', 'depIdentity', 'depAuthority'] as const),
 ] as const;
 
 const isVerb = (kind: MessageKind): kind is (typeof verbs)[number] =>

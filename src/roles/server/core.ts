@@ -16,6 +16,7 @@ import type { JournalFacts, Peer, Replier, ServerPorts, SessionPort } from './po
 import { Refusals } from './refusals.ts';
 import { dueOf, spentOf } from './scheduling.ts';
 import { Sessions } from './sessions.ts';
+import { Trusting } from './trusting.ts';
 
 const SPENT_LOOK_US = 60_000_000;
 
@@ -29,6 +30,7 @@ export class ServerCore {
   readonly controller: Controller;
   readonly agents: AgentServer;
   readonly admins: AdminServer;
+  readonly trusting: Trusting;
   readonly #ports: ServerPorts;
   readonly #options: CoreOptions;
   readonly #sessions = new Sessions();
@@ -41,6 +43,7 @@ export class ServerCore {
     this.controller = new Controller(options.state ?? emptyState(), ports);
     this.#refusals = new Refusals(this.controller);
     this.agents = new AgentServer(this.controller, ports, options.facts);
+    this.trusting = new Trusting(this.controller, ports);
     this.admins = new AdminServer(this.controller, this.agents, ports, this.#sessions);
     this.controller.onChange((change) => {
       for (const spki of change.closed) {
@@ -70,6 +73,7 @@ export class ServerCore {
       return { fail };
     }
     this.#sessions.begun(port);
+    const authority = this.trusting.begun(port, body.trusts);
     const { atUs: at, errorUs } = this.#ports.now();
     const { facts, build } = this.#options;
     const after = peer.uid === undefined ? undefined : this.agents.reportSeq(peer.uid);
@@ -81,6 +85,7 @@ export class ServerCore {
           identity: peer.name,
           node: peer.role === 'agent' ? peer.name : undefined,
           role: peer.role,
+          authority,
         },
       },
     };
@@ -104,6 +109,9 @@ export class ServerCore {
         return this.agents.report(port, body as Req<'synReport'>, replier);
       case 'synDef':
         return this.#syn(body as Req<'synDef'>, replier);
+      case 'retQuery':
+        if (body.query === 'ca') return replier.ok(this.trusting.facts());
+        return this.admins.request(port, kind, body, replier);
       case 'ping':
         return replier.ok({});
       default:
@@ -172,6 +180,7 @@ export class ServerCore {
 
   closed(port: SessionPort, reason: string): void {
     this.#sessions.ended(port, this.#ports.now().atUs);
+    this.trusting.ended(port);
     if (port.peer.role !== 'agent') return;
     this.agents.closed(port, reason);
     this.admins.executions.nodeGone(port.peer.uid ?? '');
@@ -180,6 +189,7 @@ export class ServerCore {
   /** Once a second: orders that expired, nodes whose assignment is due again, own instants. */
   tick(): void {
     this.agents.tick();
+    this.trusting.tick();
     const now = this.#ports.now();
     const { atUs } = now;
     this.#ownPart(atUs);

@@ -17,6 +17,10 @@ import { Vault } from './secrets.ts';
 export interface ServerFiles {
   readonly authority: string;
   readonly authorityKey: string;
+  readonly nextAuthority: string;
+  readonly nextAuthorityKey: string;
+  /** CAs of before, whose certificates clients still have. */
+  readonly former: string;
   readonly certificate: string;
   readonly key: string;
   readonly admin: string;
@@ -31,6 +35,9 @@ export function serverFiles(data: string): ServerFiles {
   return {
     authority: join(data, 'ca.pem'),
     authorityKey: join(data, 'ca.key'),
+    nextAuthority: join(data, 'ca.next.pem'),
+    nextAuthorityKey: join(data, 'ca.next.key'),
+    former: join(data, 'ca.former.pem'),
     certificate: join(data, 'server.pem'),
     key: join(data, 'server.key'),
     admin: join(data, 'admin.json'),
@@ -106,7 +113,7 @@ export async function openVault(data: string): Promise<Vault> {
 }
 
 /** The key is written last: a certificate without its key is made again. */
-async function keyPair(
+export async function keyPair(
   path: string,
   keyPath: string,
   make: () => Promise<KeyPair>,

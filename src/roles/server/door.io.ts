@@ -10,8 +10,8 @@ import type { Reply } from '../../net/exchange.ts';
 import type { AnyBody, Failure, Req } from '../../net/layout.ts';
 import { Link } from '../../net/link.io.ts';
 import type { Caller } from '../../net/listen.io.ts';
+import type { Authorities } from './authorities.io.ts';
 import type { ServerCore } from './core.ts';
-import type { Credentials } from './data.io.ts';
 import { believed, identify } from './identify.ts';
 import { PLAINTEXT } from './model/authority.ts';
 import type { Asked, AskHandlers, Peer, Replier, SessionPort } from './ports.ts';
@@ -45,7 +45,7 @@ class LinkPort implements SessionPort {
 export interface DoorsOptions {
   readonly core: ServerCore;
   readonly transfers: Transfers;
-  readonly credentials: Credentials;
+  readonly authorities: Authorities;
   readonly log: Log;
   now(): Instant;
 }
@@ -78,6 +78,7 @@ export class Doors {
       hello: (body) => this.#hello(port, body),
       request: (kind, body, reply) => {
         if (kind === 'hostAdd') this.#enrol(port, body as Req<'hostAdd'>, reply);
+        else if (kind === 'depAuthority') this.#rotate(port, body, reply);
         else if (kind === 'filePut' || kind === 'fileGet') this.#transfer(port, kind, body, reply);
         else core.request(port, kind, body, bounded(reply));
       },
@@ -130,7 +131,7 @@ export class Doors {
 
   /** The request's own key is what is enrolled; possession is proven by its signature. */
   #enrol(port: LinkPort, body: Req<'hostAdd'>, reply: Reply): void {
-    const { core, credentials, log } = this.#options;
+    const { core, authorities, log } = this.#options;
     const certify = async (): Promise<void> => {
       const spki = await checkRequest(body.csr);
       if (spki === undefined) throw new LotcError('usage', 'the signing request is broken');
@@ -146,7 +147,7 @@ export class Doors {
           },
         );
       });
-      const { fleet, authority } = credentials;
+      const { fleet, authority } = authorities.credentials;
       const subject = { fleet, ...nameOf(granted) };
       const certificate = await issueForRequest(authority, subject, body.csr);
       reply.ok({ ...granted, certificate, authority: authority.certificate, fleet });
@@ -154,6 +155,18 @@ export class Doors {
       log('info', 'enrolled', { node, identity, from: port.peer.address });
     };
     certify().catch((error: unknown) => reply.fail(failureOf(error)));
+  }
+
+  /** The CA is made before the journal has the command; what the command says of it is ours. */
+  #rotate(port: LinkPort, body: AnyBody, reply: Reply): void {
+    const { core, authorities } = this.#options;
+    const refusal = core.refusal(port, 'depAuthority', body);
+    if (refusal) return reply.fail(refusal);
+    authorities.prepare(body.mode ?? '').then(
+      (pins) => core.request(port, 'depAuthority', { ...body, ...pins }, bounded(reply)),
+      (error: unknown) => reply.fail(failureOf(error)),
+    );
+    return undefined;
   }
 
   close(reason: string): void {

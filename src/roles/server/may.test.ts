@@ -12,19 +12,19 @@ const messages: Readonly<Record<MessageKind, string>> = {
   ...{ hostBye: '-o---', hostSample: '-o---', hostToken: '----y', hostTokenRm: '----y' },
   ...{ taskAdd: '---dy', taskRm: '---dy', taskRun: '---sy', taskKill: '---sy' },
   ...{ taskStop: '---sy', taskCont: '---sy', taskOk: '---sy', taskNok: '---sy' },
-  ...{ depSchedule: '---sy', depIdentity: '----y', depApply: '---sy' },
+  ...{ depSchedule: '---sy', depIdentity: '----y', depAuthority: '----y', depApply: '---sy' },
   ...{ fileDef: '---dy', fileRm: '---dy', filePut: '-o-dy', fileGet: '-olsy' },
   ...{ fileChunk: '-o-dy', fileCredit: '-yyyy', fileOffer: '-----' },
   ...{ retQuery: '--yyy', retWatch: '--yyy', retLog: '--lsy', retExec: '---ry' },
   ...{ retInput: '---ry', retCancel: '---sy', retWait: '--yyy' },
   ...{ synDef: '-yyyy', synAssign: '-----', synReport: '-o---', synDrop: '-yyyy' },
-  ...{ synNow: '-----', synNode: '--yyy', ping: 'yyyyy', pingNode: '--yyy' },
+  ...{ synAuthority: '-----', synNow: '-----', synNode: '--yyy', ping: 'yyyyy', pingNode: '--yyy' },
 };
 const asked: Readonly<Record<Question, string>> = {
   ...{ nodes: '--yyy', processes: '--yyy', tasks: '--yyy', bundles: '--yyy' },
   ...{ operations: '--yyy', events: '--yyy', stats: '--yyy', history: '--yyy' },
   ...{ schedules: '--yyy', next: '--yyy', planned: '--yyy', fires: '--yyy', summaries: '--yyy' },
-  ...{ tokens: '----y', identities: '----y', audit: '----y', results: '--lsy' },
+  ...{ tokens: '----y', identities: '----y', audit: '----y', ca: '----y', results: '--lsy' },
 };
 const letters = { no: '-', yes: 'y', own: 'o', scope: 's', define: 'd', run: 'r', logs: 'l' };
 

@@ -54,6 +54,7 @@ export const toServer: Readonly<Record<MessageKind, Row>> = {
   taskNok: inScope,
   depSchedule: inScope,
   depIdentity: adminOnly,
+  depAuthority: adminOnly,
   depApply: inScope,
   fileDef: definers,
   fileRm: definers,
@@ -74,6 +75,7 @@ export const toServer: Readonly<Record<MessageKind, Row>> = {
   synReport: ownOnly,
   synDrop: talkers,
   synNow: nobody,
+  synAuthority: nobody,
   synNode: readers,
   ping: everybody,
   pingNode: readers,
@@ -98,6 +100,7 @@ export const questions = {
   tokens: adminOnly,
   identities: adminOnly,
   audit: adminOnly,
+  ca: adminOnly,
 } as const satisfies Readonly<Record<string, Row>>;
 
 export type Question = keyof typeof questions;

@@ -12,6 +12,7 @@ import { openJournal } from '../../store/open-journal.io.ts';
 import { serverFiles } from './data.io.ts';
 
 const keyFiles = ['authority', 'authorityKey', 'certificate', 'key', 'admin', 'fleet'] as const;
+const maybeFiles = ['secretKey', 'nextAuthority', 'nextAuthorityKey', 'former'] as const;
 
 async function copyDirectory(from: string, to: string): Promise<number> {
   const source = serverFiles(from);
@@ -26,8 +27,10 @@ async function copyDirectory(from: string, to: string): Promise<number> {
   }
   await mkdir(join(to, 'private'), { recursive: true, mode: 0o700 });
   for (const file of keyFiles) await copyFile(source[file], target[file]);
-  // A server of before there were secrets has no key for them.
-  if (existsSync(source.secretKey)) await copyFile(source.secretKey, target.secretKey);
+  // No secrets yet, no rotation of the CA: then these are not there.
+  for (const file of maybeFiles) {
+    if (existsSync(source[file])) await copyFile(source[file], target[file]);
+  }
   // The journal before the blobs: every blob it names is there already and does not change.
   const { seq } = await copyJournal(source.journal, target.journal);
   await mkdir(join(target.blobs, 'partial'), { recursive: true, mode: 0o700 });

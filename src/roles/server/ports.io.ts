@@ -15,12 +15,13 @@ export interface PortsOptions {
   readonly log: Log;
   readonly vault: Vault;
   readonly signers: ReadonlySet<string> | undefined;
+  readonly authority: () => string;
   /** Removes content that nothing names. */
   readonly sweep: () => Promise<void>;
 }
 
 export function makePorts(options: PortsOptions): ServerPorts {
-  const { journal, clock, log, vault, signers, sweep } = options;
+  const { journal, clock, log, vault, signers, authority, sweep } = options;
   let sweeping: NodeJS.Timeout | undefined;
   return {
     now: () => clock.now(),
@@ -49,5 +50,6 @@ export function makePorts(options: PortsOptions): ServerPorts {
     log,
     vault,
     signers,
+    authority,
   };
 }

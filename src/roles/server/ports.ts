@@ -70,6 +70,8 @@ export interface ServerPorts {
   history(query: HistoryQuery, then: (rows: readonly HistoryRow[]) => void): void;
   /** Seals secrets; without it there can be none. */
   readonly vault?: Vault | undefined;
+  /** PEM of the CAs that everybody shall trust. */
+  readonly authority?: (() => string) | undefined;
   /** Bundles are to be signed by one of these. */
   readonly signers?: ReadonlySet<string> | undefined;
   /** Content that nothing names any more. */

@@ -19,14 +19,9 @@ import type { ServerJournal } from '../../store/journal.ts';
 import { lockDirectory } from '../../store/lock.io.ts';
 import { openJournal } from '../../store/open-journal.io.ts';
 import { parseKeepAudit } from './audit-retention.ts';
+import { Authorities } from './authorities.io.ts';
 import { ServerCore } from './core.ts';
-import {
-  type Credentials,
-  openCredentials,
-  openVault,
-  publishAddresses,
-  serverFiles,
-} from './data.io.ts';
+import { type Credentials, openCredentials, openVault, serverFiles } from './data.io.ts';
 import { Doors } from './door.io.ts';
 import type { HookRule } from './hook-rule.ts';
 import { checkPrograms, openHooks } from './hooks.io.ts';
@@ -91,16 +86,16 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   const clock = await openClock({ servers: options.ntp, log });
   stack.defer(() => clock.close());
   const vault = await openVault(options.data);
-  const running = await start({ journal, blobs, credentials, log, clock, vault, signers });
+  const authorities = new Authorities(options.data, credentials);
+  const authority = (): string => authorities.trusted;
+  const parts = { journal, blobs, credentials, log, clock, vault, signers, authority };
+  const running = await start(parts);
   const { core, transfers } = running;
-  const doors = new Doors({ core, transfers, credentials, log, now: () => clock.now() });
+  await authorities.settle(core.state.ca);
+  const doors = new Doors({ core, transfers, authorities, log, now: () => clock.now() });
   const listener = await listen({
     listen: options.listen,
-    credentials: {
-      authority: credentials.authority.certificate,
-      certificate: credentials.server.certificate,
-      key: credentials.server.key,
-    },
+    credentials: authorities.listen,
     plaintext: options.plaintext,
     keylog: options.keylog,
     log,
@@ -109,11 +104,14 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   stack.defer(() => listener.close());
   // A listener has closed when its last connection has: also where it is a fault that ends us.
   stack.defer(() => doors.close('the server stops'));
-  const published = await publishAddresses(options.data, credentials, listener.addresses);
-  listener.renew({
-    authority: published.authority.certificate,
-    certificate: published.server.certificate,
-    key: published.server.key,
+  const renew = async (): Promise<void> => {
+    await authorities.settle(core.state.ca);
+    await authorities.publish(listener.addresses);
+    listener.renew(authorities.listen);
+  };
+  await renew();
+  core.controller.onChange(({ command }) => {
+    if (command.kind === 'depAuthority') renew().catch(fail);
   });
   const timer = setInterval(() => core.tick(), 1_000);
   stack.defer(() => clearInterval(timer));
@@ -155,6 +153,7 @@ interface Parts {
   readonly clock: SystemClock;
   readonly vault: Vault;
   readonly signers: ReadonlySet<string> | undefined;
+  readonly authority: () => string;
 }
 
 interface Running {

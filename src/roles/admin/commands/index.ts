@@ -74,6 +74,8 @@ export const table: readonly (readonly [paths: readonly string[], load: Loader])
   [['admin identity ls'], async () => (await import('./identity/ls.ts')).IdentityLs],
   [['admin identity show'], async () => (await import('./identity/show.ts')).IdentityShow],
   [['admin identity revoke'], async () => (await import('./identity/revoke.ts')).IdentityRevoke],
+  [['admin ca status'], async () => (await import('./ca/status.ts')).CaStatus],
+  [['admin ca rotate'], async () => (await import('./ca/rotate.ts')).CaRotate],
   [['admin batch'], async () => (await import('./batch.ts')).Batch],
   [['completion'], async () => (await import('./completion.ts')).Completion],
 ];

@@ -12,6 +12,7 @@ import type { MessageKind, Shape } from '../../../net/layout.ts';
 import { moveAnchor, noteAudit } from './audit.ts';
 import { authorityOf, judge } from './authority.ts';
 import { defineBundle, removeBundles } from './bundles.ts';
+import { changeAuthority, noteTrust } from './certificates.ts';
 import { Change, Refusal } from './change.ts';
 import type { Command, CommandBody } from './command.ts';
 import { carryOutDue, forgetSpent } from './due.ts';
@@ -41,7 +42,7 @@ export interface Outcome {
 /** Commands of the server itself are never repeated, so their ids need no memory. */
 const unrepeated: ReadonlySet<string> = new Set([
   ...['report', 'attach', 'detach', 'tick', 'scheduleDue', 'scheduleSpent'],
-  ...['refused', 'auditAnchor', 'told'],
+  ...['refused', 'auditAnchor', 'told', 'trusts'],
 ]);
 
 export function apply(state: State, command: Command, seq: number): Outcome {
@@ -160,6 +161,10 @@ function dispatch(change: Change, command: Command): Reply {
       return alarm(change, command.body);
     case 'auditAnchor':
       return moveAnchor(change, command.body);
+    case 'depAuthority':
+      return changeAuthority(change, command.body);
+    case 'trusts':
+      return noteTrust(change, command.body);
     case 'told':
       return tell(change, command.body);
     case 'tick':

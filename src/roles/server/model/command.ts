@@ -14,7 +14,7 @@ const fromMessages = [
   ...(['hostRm', 'hostState', 'hostToken', 'hostTokenRm'] as const),
   ...(['taskAdd', 'taskRm', 'taskRun', 'taskKill', 'taskStop', 'taskCont'] as const),
   ...(['taskOk', 'taskNok', 'fileDef', 'fileRm', 'retExec', 'retCancel'] as const),
-  ...(['depSchedule', 'depIdentity', 'depApply'] as const),
+  ...(['depSchedule', 'depIdentity', 'depApply', 'depAuthority'] as const),
 ] as const;
 type MessageCommand = (typeof fromMessages)[number];
 
@@ -42,6 +42,8 @@ const own = {
   scheduleSpent: { must: ['names'], may: [] },
   /** Somebody was refused at the door: for the audit, nothing else changes. */
   refused: { must: ['verb', 'targets', 'errorCode', 'text'], may: ['count'] },
+  /** What somebody has stored of whom to trust. */
+  trusts: { must: ['spki', 'trusts'], may: [] },
   /** Entries of the audit up to this one will not be kept. */
   auditAnchor: { must: ['number', 'hash'], may: [] },
   /** What the server tells of itself: an event, nothing else. */

@@ -1,4 +1,4 @@
-/** Records of starts that are held back (held.ts), and of results: a part of state.ts. */
+/** Records of starts that are held back (held.ts), of results, of the audit: a part of state.ts. */
 import type { Shape } from '../../../net/layout.ts';
 
 /** A condition over runs of other nodes. */
@@ -26,4 +26,12 @@ export interface ResultRecord {
   readonly uid: string;
   readonly sizeBytes: number;
   readonly expiresAt: number;
+}
+
+/** The end of the audit's chain, and the entry from which on it is kept. */
+export interface AuditState {
+  readonly number: number;
+  readonly hash: string;
+  readonly anchorNumber: number;
+  readonly anchorHash: string;
 }

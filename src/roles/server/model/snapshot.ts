@@ -24,8 +24,10 @@ type Entry = readonly [table: string, key: string, record: unknown];
 
 /** All entries as they are now; later changes of the state do not show in them. */
 export function freeze(state: State): readonly Entry[] {
-  const { fleet, seq, at, audit } = state;
-  const entries: Entry[] = [['head', String(FORMAT), { fleet, seq, at, audit }]];
+  const { fleet, seq, at, audit, ca } = state;
+  const entries: Entry[] = [
+    ['head', String(FORMAT), { fleet, seq, at, audit, ...(ca ? { ca } : {}) }],
+  ];
   for (const table of tables) {
     for (const [key, record] of state[table] as Map<string, unknown>)
       entries.push([table, key, record]);

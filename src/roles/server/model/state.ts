@@ -9,7 +9,8 @@
 import type { ErrorCode } from '../../../base/errors.ts';
 import { AUDIT_START } from '../../../net/audit.ts';
 import type { Shape } from '../../../net/layout.ts';
-import type { Held, ResultRecord } from './records.ts';
+import type { CaState } from './certificates.ts';
+import type { AuditState, Held, ResultRecord } from './records.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 /** Of people and programs at a console, and of nodes. */
@@ -68,6 +69,8 @@ export interface IdentityRecord {
   readonly retiredAt?: number | undefined;
   /** When it last commanded something; sessions that only read are soft state. */
   readonly lastSeen?: number | undefined;
+  /** Which CAs it was told of and has stored (net/trust-word.ts). */
+  readonly trusts?: string | undefined;
 }
 
 export interface TokenRecord {
@@ -224,20 +227,14 @@ export type Reply =
       readonly answers?: readonly Answer[] | undefined;
     };
 
-/** The end of the audit's chain, and the entry from which on it is kept. */
-export interface AuditState {
-  readonly number: number;
-  readonly hash: string;
-  readonly anchorNumber: number;
-  readonly anchorHash: string;
-}
-
 export interface State {
   fleet: string;
   /** Position and true time of the last command applied. */
   seq: number;
   at: number;
   audit: AuditState;
+  /** Once the fleet's CA was to be rotated. */
+  ca?: CaState | undefined;
   readonly nodes: Map<string, NodeRecord>;
   readonly identities: Map<string, IdentityRecord>;
   readonly tokens: Map<string, TokenRecord>;

@@ -44,7 +44,7 @@ export function createToken(change: Change, body: CommandBody<'hostToken'>): Rep
   const bounds = scope === undefined ? '' : ` within "${scope}"`;
   const text = `token ${record.token} for role ${role}${bounds} created`;
   change.event({ kind: 'token-created', text });
-  return { ok: true, body: { tokens: [tokenRow(record)] } };
+  return { ok: true, body: { tokens: [tokenRow(record)], pin: state.ca?.pin } };
 }
 
 /** What a role has no use for is a mistake, and one that people would rely on. */

@@ -65,9 +65,10 @@ export class TokenCreate extends AdminCommand {
     const usesLeft = countOf(this.uses, '--uses') ?? 1;
     const labels = parseLabels(this.labels);
     const node = this.name === undefined ? undefined : checkName(this.name, '--name');
-    const { secret, spki } = await this.console.makeToken(this.settings);
+    const { secret: made, spki } = await this.console.makeToken(this.settings);
     const {
       tokens: [token],
+      pin,
     } = await this.ask('hostToken', {
       ...{ spki, role: this.role, ttlMs, usesLeft },
       ...(node === undefined ? {} : { node }),
@@ -76,6 +77,8 @@ export class TokenCreate extends AdminCommand {
       ...(this.grants.length > 0 ? { grants: this.grants } : {}),
       ...(identityTtlMs === undefined ? {} : { identityTtlMs }),
     });
+    // The CA that was known here when it was made may be over.
+    const secret = pin === undefined ? made : withPin(made, pin);
     if (this.format === 'json' && token !== undefined) {
       const fields = views.token.json(token, this.console.nowUs());
       this.write(`${jsonText({ ...fields, secret }, 2)}\n`);
@@ -83,3 +86,7 @@ export class TokenCreate extends AdminCommand {
     return 0;
   }
 }
+
+/** `pin`: hex SHA-256 of the CA's key. */
+const withPin = (secret: string, pin: string): string =>
+  [...secret.split('.').slice(0, 2), Buffer.from(pin, 'hex').toString('base64url')].join('.');
