@@ -14,6 +14,7 @@ import { clock } from './rows/clock.ts';
 import { ps, startWait, version } from './rows/cold.ts';
 import { dissectorFlat, dissectorFuzz, dissectorList } from './rows/dissector.ts';
 import { batch, commands } from './rows/durable.ts';
+import { fuzzed } from './rows/fuzz.ts';
 import { gate } from './rows/gate.ts';
 import { tree } from './rows/held.ts';
 import { idle } from './rows/idle.ts';
@@ -34,7 +35,7 @@ const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle, watch],
   ...[restart, starts, supervised, tree, kills, loud, chain],
   ...[runAll, thousand, pushOne, pushTen, resultFiles],
-  ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights],
+  ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights, fuzzed],
 ];
 
 const root = join(import.meta.dirname, '..');
