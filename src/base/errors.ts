@@ -73,6 +73,8 @@ export const errorCodes = {
   'not-signed': { number: 320, exit: 8 },
   /** What the asker said it is based on is not so any more. */
   stale: { number: 350, exit: 8 },
+  /** A run whose lease ended, or never began. */
+  'lease-ended': { number: 430, exit: 1 },
   /** Tasks that would wait for each other. */
   cycle: { number: 390, exit: 8 },
 } as const satisfies Record<string, CodeFacts>;

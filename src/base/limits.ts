@@ -136,6 +136,12 @@ export const limits = {
 
   // --- work ---
   stopGraceMs: 10_000,
+  /** Of a run that may move to another node, unless its task says otherwise. */
+  leaseMs: 15_000,
+  /** Less would be a hiccup of the network, or of a busy node. */
+  leaseMinMs: 1_000,
+  /** What has lost its node stays away for so long. */
+  leaseMaxMs: 3_600_000,
   backoffMinMs: 1_000,
   backoffMaxMs: 300_000,
   /** `--on-server-lost stop:DUR`: less would be a hiccup of the network, or of a busy server. */

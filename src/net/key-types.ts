@@ -30,6 +30,7 @@ export type ShapeName =
   | 'change'
   | 'after'
   | 'ca'
+  | 'lease'
   | 'room';
 
 export type KeyType =

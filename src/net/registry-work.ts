@@ -26,6 +26,13 @@ export const workKeys = {
   afterTasks: [390, { list: 'after' }],
   afterAll: [391, 'bool'],
 
+  // leases
+  onAgentLost: [430, 'text'],
+  leaseMs: [431, 'uint'],
+  term: [432, 'uint'],
+  leases: [433, { list: 'lease' }],
+  endsAt: [434, 'time'],
+
   // room
   room: [420, { map: 'room' }],
   slots: [421, 'uint'],

@@ -27,7 +27,7 @@ export const shapes = {
       ...['memoryWarnBytes', 'watchdogMs', 'startTimeoutMs', 'runTimeoutMs', 'onHang'],
       ...['healthExec', 'healthTcp', 'healthHttp', 'healthEveryMs', 'healthTimeoutMs'],
       ...['healthFailures', 'healthDelayMs', 'serverLostMs', 'afterTasks', 'afterAll'],
-      ...['slots', 'priority', 'preempt'],
+      ...['slots', 'priority', 'preempt', 'onAgentLost', 'leaseMs'],
     ] as const,
   },
   /**
@@ -35,6 +35,11 @@ export const shapes = {
    * since when its runs count (`at`), and the one that lived then (`run`).
    */
   after: { must: ['task', 'on'], may: ['run', 'at'] },
+  /**
+   * A lease of a run under its `term`: as it is asked for, and as it is granted, until `endsAt` of
+   * true time. Its end is the run's, by its node's clock minus that one's error.
+   */
+  lease: { must: ['run', 'term'], may: ['endsAt'] },
   /**
    * A process as everybody sees it: one run on one node (CLI contract, "process"). `collects`:
    * files will be kept of it once it has ended, and a `kept` will say which.
@@ -62,6 +67,7 @@ export const shapes = {
       ...['revision', 'env', 'arguments', 'signal', 'expiresAt', 'previous', 'at', 'who'],
       ...['stdin', 'tty', 'rows', 'columns', 'live', 'stopGraceMs', 'stopSignal'],
       ...['plan', 'enabled', 'signature', 'afterTasks', 'text', 'errorCode'],
+      'term',
     ] as const,
   },
   /**

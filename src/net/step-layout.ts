@@ -50,6 +50,16 @@ export const stepLayouts = {
     ok: { must: [], may: [] },
   },
 
+  /**
+   * A node asks for the leases of its runs, again and again while they live; answered with those
+   * it has now. What is not among them is not granted.
+   */
+  synLease: {
+    ...{ category: 'SYN', sub: 7, name: 'LEASE' },
+    req: { must: ['leases'], may: [] },
+    ok: { must: ['leases'], may: [] },
+  },
+
   // PING
   ping: {
     category: 'PING',

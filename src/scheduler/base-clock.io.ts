@@ -16,6 +16,8 @@ export interface BaseClock {
   monotonicUs(): number;
   /** The system clock: µs since 1970. */
   wallUs(): number;
+  /** CLOCK_BOOTTIME: as monotonic, and time asleep counts. */
+  bootUs(): number;
   /** How long the machine has been suspended since it started, if that can be known. */
   suspendedUs(): number;
   /** What the kernel's own discipline claims; undefined where it cannot be asked. */
@@ -91,6 +93,7 @@ function withFfi(gettime: Gettime, adjtimex: Adjtimex): BaseClock {
     baseUs: () => read(CLOCK_MONOTONIC_RAW),
     monotonicUs: () => read(CLOCK_MONOTONIC),
     wallUs: () => read(CLOCK_REALTIME),
+    bootUs: () => read(CLOCK_BOOTTIME),
     suspendedUs: () => read(CLOCK_BOOTTIME) - read(CLOCK_MONOTONIC),
     kernel: () => readKernel(adjtimex),
   };
@@ -119,7 +122,7 @@ function withoutFfi(): BaseClock {
     return systemUs;
   };
   return {
-    ...{ baseUs: monotonicUs, monotonicUs, wallUs },
+    ...{ baseUs: monotonicUs, monotonicUs, wallUs, bootUs: monotonicUs },
     suspendedUs: () => 0,
     kernel: () => undefined,
   };

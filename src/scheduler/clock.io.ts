@@ -125,6 +125,10 @@ class TrueClock implements SystemClock {
     return this.#base.monotonicUs();
   }
 
+  bootUs(): number {
+    return this.#base.bootUs();
+  }
+
   now(): Instant {
     const believed = this.#believed();
     if ('from' in believed) return believed.read ?? this.#read(believed.from);

@@ -20,7 +20,7 @@ interface Granted {
 
 export class LeaseBook {
   readonly #granted = new Map<string, Granted>();
-  /** The latest that it may have been when this life of the server had its first bounded reading. */
+  /** The latest that it may have been when this life first knew its clock’s error. */
   #sinceUs: number | undefined;
   #sinceMs = 0;
 

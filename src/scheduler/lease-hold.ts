@@ -4,7 +4,7 @@
  * true time, and a later look at the clock may only shorten it.
  *
  * It begins empty: a life of the agent knows nothing of what an earlier one held, so nothing is
- * launched before it is granted anew. What runs meanwhile is ended by its shim, which has the fence.
+ * launched before it is granted anew. What runs meanwhile is ended by its shim, by the fence.
  */
 import type { Instant } from '../base/clock.ts';
 import { bears, fenceOf, type Grant, renewAfterUs } from './lease.ts';

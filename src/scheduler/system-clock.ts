@@ -28,6 +28,8 @@ export interface SystemClock extends Clock {
   baseUs(): number;
   /** CLOCK_MONOTONIC in µs, as the shim is told its instants. */
   monotonicUs(): number;
+  /** CLOCK_BOOTTIME in µs: leases are counted on it, for a machine that sleeps holds none. */
+  bootUs(): number;
   /** True time (µs since 1970) at an instant of CLOCK_MONOTONIC, by what is known now. */
   trueAt(monotonicUs: number): Instant;
   /** The instant of CLOCK_MONOTONIC at which true time will be `trueUs`, by what is known now. */

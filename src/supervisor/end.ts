@@ -1,4 +1,5 @@
 /** How a launch ended, and why where LOTC itself ended it: what that says of its process. Pure. */
+import type { ErrorCode } from '../base/errors.ts';
 import { signalName } from '../base/signals.ts';
 import type { Process } from './process.ts';
 
@@ -9,6 +10,7 @@ export interface Ending {
   readonly reason: string;
   /** It begins again, whatever the restart policy says. */
   readonly again?: boolean | undefined;
+  readonly errorCode?: ErrorCode | undefined;
   /** In place of the task's stop signal. */
   readonly signal?: string | undefined;
 }
@@ -29,7 +31,9 @@ export interface End {
 
 /** Nothing where it was ordered: an order says itself why. */
 export function endingFacts(ending: Ending | undefined): Partial<Process> {
-  return ending === undefined ? {} : { ending, reason: ending.reason };
+  if (ending === undefined) return {};
+  const { errorCode } = ending;
+  return { ending, reason: ending.reason, ...(errorCode === undefined ? {} : { errorCode }) };
 }
 
 export function because(ending: Ending | undefined, more: string): string {

@@ -220,6 +220,7 @@ _Noreturn static void become(int to) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) give_up(to, "no_new_privs");
   environ = environment;
   if (want.gate) pass_gate(to);
+  if (want.lease && now_ns(CLOCK_BOOTTIME) / 1000 >= want.lease) errno = ETIME, give_up(to, "lease");
   gate->exec = now_ns(CLOCK_MONOTONIC);
   execvp(arguments[0], arguments); /* by the PATH of its own environment */
   /* A file that is there and still gives ENOENT names an interpreter that is not. */

@@ -134,6 +134,8 @@ export interface ExitRecord {
   readonly armed?: Armed | undefined;
   readonly started: Started | undefined;
   readonly end: Exited | Failed;
+  /** The shim ended it with its lease. */
+  readonly lapsed?: true | undefined;
 }
 
 /** What a shim has left on disk: after a gate it does so at the exec, always at the end. */
@@ -265,7 +267,9 @@ export function parseShimRecord(text: string): ShimRecord | undefined {
   const started = events.find((event) => event.kind === 'started');
   const end = events.find((event) => event.kind === 'exited' || event.kind === 'failed');
   if (hello === undefined || (started ?? end) === undefined) return undefined;
-  return { shimPid: hello.shimPid, ...(armed ? { armed } : {}), started, end };
+  const lapsed = events.some((event) => event.kind === 'acted' && event.name === 'lease');
+  const more = { ...(armed ? { armed } : {}), ...(lapsed ? { lapsed } : {}) };
+  return { shimPid: hello.shimPid, ...more, started, end };
 }
 
 /** The same, of a run that has ended; undefined when the record has no end. */

@@ -318,6 +318,8 @@ export class SimAgent {
       case 'plan':
         this.#plan(action.run, action.act, action.atUs);
         break;
+      case 'fence':
+      case 'ask-lease':
       case 'ask-server':
       // Its programs say nothing, and no task of it asks them to.
       case 'count':

@@ -79,7 +79,8 @@ export async function inspectRun(
     const trueAt = sameBoot ? options.trueAt : asRecorded;
     const started = record.started && startedOf(record.started, trueAt);
     const end = endOf(record.end, { ...options, trueAt });
-    return { found: { ...what, found: { kind: 'recorded', started, end } } };
+    const { lapsed } = record;
+    return { found: { ...what, found: { kind: 'recorded', started, end, lapsed } } };
   }
   if (record?.end.step === CANCELLED) return { found: { ...what, found: { kind: 'disarmed' } } };
   if (record) {

@@ -25,6 +25,8 @@ export interface Adoption {
   readonly runs: Runs;
   readonly act: (action: AgentAction) => void;
   readonly time: () => Time;
+  /** It was ended by its shim with its lease. */
+  readonly leaseOver: (run: string) => void;
 }
 
 export function adoptRuns(
@@ -90,6 +92,7 @@ function adopt(adoption: Adoption, known: StoredRun, there: FoundRun | undefined
     case 'recorded': {
       if (found.started) runs.apply(run, { event: 'started', started: found.started });
       else if (process.startedAt === undefined) runs.apply(run, { event: 'started' });
+      if (found.lapsed) adoption.leaseOver(run);
       runs.apply(run, { event: 'ended-leaving', end: found.end });
       // Its shim is gone: nobody would tell when the rest has ended.
       runs.apply(run, { event: 'detached' });

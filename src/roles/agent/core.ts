@@ -8,12 +8,14 @@
  * table), `Bundles` (code), `Reports` (what the server shall know), all over one `Ledger` (what is
  * durable). Here they are put together, and their deadlines become one.
  */
+import { earliest } from '../../base/earliest.ts';
 import { Assignment, numberOf, type Standing } from './assignment.ts';
 import { adoptRuns } from './boot.ts';
 import { Bundles } from './bundles.ts';
 import type { AgentAction, AgentEvent, Report, StoredItem, StoredRun, Time } from './events.ts';
 import { Fires } from './fires.ts';
 import type { StoredFire } from './firing.ts';
+import { Leases } from './leases.ts';
 import { Ledger } from './ledger.ts';
 import { Orders } from './orders.ts';
 import { Reports } from './reports.ts';
@@ -53,6 +55,7 @@ export class AgentCore {
   readonly #runEvents: RunEvents;
   readonly #assignment: Assignment;
   readonly #serverLost: ServerLost;
+  readonly #leases: Leases;
   #deadlineMs: number | undefined;
   #lazyMs: number | undefined;
   #retentionMs: number | undefined;
@@ -66,11 +69,13 @@ export class AgentCore {
     this.#runs = new Runs({
       ...common,
       bundles: () => this.#bundles,
+      leases: () => this.#leases,
       node: () => this.#schedules.node,
       settled: (run) => {
         this.#vitals.settled(run);
         this.#results.settled(run);
         this.#serverLost.settled(run);
+        this.#leases.settled(run);
         this.#orders.settled(run);
         this.#fires.settled(run);
       },
@@ -98,6 +103,7 @@ export class AgentCore {
       need: (digest, bundle) => bundles.need(digest, bundle),
     });
     this.#serverLost = new ServerLost({ act, time, runs });
+    this.#leases = new Leases({ act, time, runs, reports: this.#reports });
     const schedules = this.#schedules;
     this.#fires = new Fires({
       ...{ ...common, runs, bundles: () => bundles },
@@ -110,7 +116,7 @@ export class AgentCore {
     const { reports } = common;
     this.#runEvents = new RunEvents({
       ...{ runs: this.#runs, orders, fires: this.#fires, vitals: this.#vitals, reports, time },
-      results: this.#results,
+      ...{ results: this.#results, leases: this.#leases },
     });
     this.#assignment = new Assignment({ ledger, orders, bundles, schedules, act });
   }
@@ -122,6 +128,7 @@ export class AgentCore {
     this.#actions = [];
     this.#handle(event);
     if (changing.has(event.type)) this.#fires.doubt();
+    this.#leases.tick();
     this.#schedules.claim();
     this.#fires.arm();
     this.#runs.retain();
@@ -165,11 +172,13 @@ export class AgentCore {
       case 'connected':
         this.#schedules.named(event.welcome.node ?? '');
         this.#assignment.connected(event.welcome);
+        this.#leases.connected();
         // A journal that knows nothing of this node cannot have its reports.
         this.#reports.connected(event.welcome.after ?? 0);
         break;
       case 'disconnected':
         this.#assignment.disconnected();
+        this.#leases.disconnected();
         this.#reports.disconnected();
         break;
       case 'assign':
@@ -182,6 +191,9 @@ export class AgentCore {
       case 'report-refused':
         this.#log('error', `the server refused a report: ${event.failure.text}`);
         this.#reports.refused(event.time.nowMs);
+        break;
+      case 'leased':
+        this.#leases.take(event.leases);
         break;
       case 'committed':
         this.#ledger.committed(event.commit);
@@ -229,11 +241,12 @@ export class AgentCore {
     this.#schedules.load(own, cursors as ReadonlyMap<string, StoredCursor>);
     const act = (action: AgentAction): void => this.#push(action);
     adoptRuns(
-      { runs: this.#runs, act, time: () => this.#time },
+      { runs: this.#runs, act, time: () => this.#time, leaseOver: (run) => this.#leases.over(run) },
       [...runs.values()] as StoredRun[],
       event.found,
     );
-    for (const { process } of this.#runs.live()) this.#serverLost.settled(process.run);
+    for (const { process } of this.#runs.live())
+      for (const one of [this.#serverLost, this.#leases]) one.settled(process.run);
     this.#bundles.begin();
     this.#orders.begin();
     this.#schedules.begin(meta.get('node'));
@@ -266,21 +279,12 @@ export class AgentCore {
     else if (this.#lazyMs === undefined || this.#isLazyDue()) {
       this.#lazyMs = this.#time.nowMs + LAZY_MS;
     }
-    let first: number | undefined;
-    for (const at of [
-      this.#runs.deadlineMs,
-      this.#vitals.deadlineMs,
-      this.#results.deadlineMs,
-      this.#bundles.deadlineMs,
-      this.#reports.retryMs,
-      this.#serverLost.deadlineMs,
-      this.#schedules.deadlineMs,
-      this.#fires.deadlineMs,
-      this.#lazyMs,
-      this.#retentionMs,
-    ]) {
-      if (at !== undefined && (first === undefined || at < first)) first = at;
-    }
+    const parts = [
+      ...[this.#runs, this.#vitals, this.#results, this.#bundles, this.#serverLost],
+      ...[this.#leases, this.#schedules, this.#fires],
+    ];
+    const times = [this.#reports.retryMs, this.#lazyMs, this.#retentionMs];
+    const first = earliest([...times, ...parts.map(({ deadlineMs }) => deadlineMs)]);
     if (first === this.#deadlineMs) return;
     this.#deadlineMs = first;
     this.#push({ type: 'deadline', atMs: first });

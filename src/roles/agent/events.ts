@@ -12,6 +12,8 @@ export interface Time {
   readonly nowMs: number;
   readonly atUs: number;
   readonly errorUs?: number | undefined;
+  /** CLOCK_BOOTTIME in µs, read before the clock was: what came between shortens a lease. */
+  readonly bootUs?: number | undefined;
   /** When the server was heard last, by the same clock as `nowMs`. */
   readonly heardMs?: number | undefined;
 }
@@ -79,8 +81,13 @@ export type Found =
   | { readonly kind: 'disarmed' }
   /** Its shim answers; after `attach` it tells what happened. */
   | { readonly kind: 'alive'; readonly frozen: boolean }
-  /** The shim is gone and left this. */
-  | { readonly kind: 'recorded'; readonly started?: Started | undefined; readonly end: End }
+  /** The shim is gone and left this; `lapsed`: it ended it with its lease. */
+  | {
+      readonly kind: 'recorded';
+      readonly started?: Started | undefined;
+      readonly end: End;
+      readonly lapsed?: boolean | undefined;
+    }
   | { readonly kind: 'not-started'; readonly reason: string; readonly errorCode: ErrorCode }
   /** Claimed, and never given to a shim. */
   | { readonly kind: 'unlaunched' }
@@ -157,7 +164,8 @@ export type RunEvent =
   | { readonly kind: 'ended'; readonly end: End; readonly left: boolean }
   | { readonly kind: 'gone' }
   | { readonly kind: 'detached'; readonly reason: string }
-  | { readonly kind: 'frozen' | 'thawed' }
+  /** `lease-over`: its shim ends it, for its lease has ended. */
+  | { readonly kind: 'frozen' | 'thawed' | 'lease-over' }
   | { readonly kind: 'freeze-failed' | 'thaw-failed'; readonly reason: string }
   /** `killed`: how many processes KILL found that nobody else had ended. */
   | { readonly kind: 'cleared'; readonly killed: number }
@@ -184,6 +192,7 @@ export type AgentEvent = { readonly time: Time } & (
   | { readonly type: 'disconnected' }
   | { readonly type: 'assign'; readonly request: number; readonly body: Req<'synAssign'> }
   | { readonly type: 'reported'; readonly body: Ok<'synReport'> }
+  | { readonly type: 'leased'; readonly leases: readonly Shape<'lease'>[] }
   | { readonly type: 'report-refused'; readonly failure: Failure }
   | { readonly type: 'committed'; readonly commit: number }
   | { readonly type: 'commit-failed'; readonly commit: number; readonly reason: string }
@@ -225,7 +234,11 @@ export type AgentAction =
       readonly launch: number;
       /** True time until which the program is held at the shim's gate; undefined: no gate. */
       readonly gateUs?: number | undefined;
+      readonly fenceUs?: number | undefined;
     }
+  /** When its shim ends it, on CLOCK_BOOTTIME, as `fenceUs` of a launch. */
+  | { readonly type: 'fence'; readonly run: string; readonly atUs: number }
+  | { readonly type: 'ask-lease'; readonly leases: readonly Shape<'lease'>[] }
   | { readonly type: 'attach'; readonly run: string }
   | { readonly type: 'cancel' | 'freeze' | 'thaw' | 'kill-tree'; readonly run: string }
   | { readonly type: 'release' | 'remove'; readonly run: string }
@@ -273,7 +286,7 @@ export type AgentAction =
       readonly act: TimedAct;
       readonly atUs: number | undefined;
     }
-  /** The server is asked for a sign of life. */
+  /** For a sign of life. */
   | { readonly type: 'ask-server' }
   /** When to send the next tick, on the monotonic clock; a later one replaces it. */
   | { readonly type: 'deadline'; readonly atMs: number | undefined }

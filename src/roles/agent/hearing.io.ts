@@ -136,7 +136,10 @@ export class Hearing {
   }
 
   #acted(run: string, { acts }: Attached, event: ActedEvent): void {
-    if (event.name === 'lease') return;
+    if (event.name === 'lease') {
+      this.#options.emit(run, { kind: 'lease-over' });
+      return;
+    }
     acts.delete(event.name);
     this.#options.trees.notFresh(run);
     const acted = actedOf(event, this.trueAt);

@@ -141,6 +141,7 @@ function surroundings(
     NOTIFY_SOCKET: places.notify,
     ...(digest === undefined ? {} : { LOTC_DIGEST: digest }),
     ...(launch === 0 ? {} : { LOTC_RESTARTS: String(launch) }),
+    ...(order.term === undefined ? {} : { LOTC_TERM: String(order.term) }),
     ...(secrets?.files.length ? { LOTC_SECRETS: secretDirectory(places) } : {}),
     // What sd_watchdog_enabled(3) asks for; a WATCHDOG_PID would be nobody's yet.
     ...(watchdogMs === undefined ? {} : { WATCHDOG_USEC: String(watchdogMs * 1000) }),

@@ -5,7 +5,7 @@
  */
 import { build } from '../../base/build.ts';
 import { errorCodes } from '../../base/errors.ts';
-import type { Failure, Ok, Req } from '../../net/bodies.ts';
+import type { Failure, Ok, Req, Shape } from '../../net/bodies.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { Link } from '../../net/link.io.ts';
 import { trustOf } from '../../net/trust-word.ts';
@@ -73,6 +73,19 @@ export class Line {
   /** Whatever comes back is a sign of life. */
   ask(): void {
     this.#link?.request('ping', {}).catch(() => undefined);
+  }
+
+  /** What is not answered is asked for again; a session that ended answers nothing. */
+  lease(leases: readonly Shape<'lease'>[]): void {
+    const { feed } = this.#parts;
+    this.#link?.ask(
+      'synLease',
+      { leases },
+      {
+        ok: (body) => feed({ type: 'leased', leases: (body as Ok<'synLease'>).leases }),
+        fail: () => undefined,
+      },
+    );
   }
 
   open(): void {

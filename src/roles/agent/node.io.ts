@@ -166,11 +166,10 @@ export class Node implements AsyncDisposable {
     this.#feeding = true;
     try {
       for (let next = this.#events.shift(); next; next = this.#events.shift()) {
-        const { atUs, errorUs } = this.#parts.clock.now();
-        const nowMs = this.#parts.clock.monotonicMs();
-        const time = { nowMs, atUs, errorUs, heardMs: this.#line.heardMs };
-        const actions = this.#core.step({ ...next, time });
-        for (const action of actions) this.#carryOut(action);
+        const { clock } = this.#parts;
+        const read = { bootUs: clock.bootUs(), ...clock.now(), nowMs: clock.monotonicMs() };
+        const time = { ...read, heardMs: this.#line.heardMs };
+        for (const action of this.#core.step({ ...next, time })) this.#carryOut(action);
       }
     } finally {
       this.#feeding = false;
@@ -228,6 +227,9 @@ export class Node implements AsyncDisposable {
         break;
       case 'remove-bundle':
         this.#contents.remove(action.digest);
+        break;
+      case 'ask-lease':
+        this.#line.lease(action.leases);
         break;
       case 'ask-server':
         this.#line.ask();

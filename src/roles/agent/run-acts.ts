@@ -5,7 +5,12 @@ import type { AgentAction, Item } from './events.ts';
 import { gateOf } from './firing.ts';
 import { signalOf } from './revival.ts';
 
-export function actionOf(process: Process, order: Item, action: Action): AgentAction | undefined {
+export function actionOf(
+  process: Process,
+  order: Item,
+  action: Action,
+  fenceUs: number | undefined,
+): AgentAction | undefined {
   const { run, restarts: launch } = process;
   switch (action) {
     case 'launch':
@@ -15,6 +20,7 @@ export function actionOf(process: Process, order: Item, action: Action): AgentAc
         order,
         launch,
         gateUs: launch === 0 ? gateOf(order) : undefined,
+        fenceUs,
       };
     case 'terminate':
       return { type: 'terminate', run, signal: signalOf(process) };

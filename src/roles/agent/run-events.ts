@@ -1,6 +1,7 @@
 /** What the world tells of a run, handed to whom it concerns: process, orders, firings, life. */
 import type { RunEvent, Time } from './events.ts';
 import type { Fires } from './fires.ts';
+import type { Leases } from './leases.ts';
 import type { Orders } from './orders.ts';
 import type { Reports } from './reports.ts';
 import type { Results } from './results.ts';
@@ -14,6 +15,7 @@ export interface RunEventPorts {
   readonly fires: Fires;
   readonly vitals: Vitals;
   readonly results: Results;
+  readonly leases: Pick<Leases, 'over'>;
   readonly reports: Reports;
   time(): Time;
 }
@@ -35,6 +37,9 @@ export class RunEvents {
         break;
       case 'acted':
         runs.acted(run, event.acted);
+        break;
+      case 'lease-over':
+        this.#ports.leases.over(run);
         break;
       case 'signalled':
         orders.signalled(event.order, run, event.reason);

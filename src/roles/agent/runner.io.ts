@@ -43,6 +43,8 @@ export interface Launching {
   readonly launch: number;
   /** True time until which the program is held; one that has passed holds nothing. */
   readonly gateUs?: number | undefined;
+  /** CLOCK_BOOTTIME at which its shim ends it. */
+  readonly fenceUs?: number | undefined;
 }
 
 export class Runner {
@@ -109,6 +111,13 @@ export class Runner {
   plan(run: string, deed: { readonly act: TimedAct; readonly atUs: number | undefined }): void {
     const attached = this.#attached.get(run);
     if (attached) this.#hearing.plan(attached, deed.act, deed.atUs);
+  }
+
+  /** The shim ends the run at that instant of CLOCK_BOOTTIME. */
+  fence(run: string, atUs: number): void {
+    this.#turns.do(run, () => {
+      this.#attached.get(run)?.handle?.send({ kind: 'at', act: 'lease', atUs: Math.max(1, atUs) });
+    });
   }
 
   /** True time has moved against the clock that gates sleep by. */
@@ -226,7 +235,8 @@ export class Runner {
     await this.#options.indexers.leaveAll();
   }
 
-  async #launch(run: string, order: Item, { launch, gateUs }: Launching): Promise<void> {
+  async #launch(run: string, order: Item, how: Launching): Promise<void> {
+    const { launch, gateUs, fenceUs } = how;
     const { clock, directory, indexers, shim, trees } = this.#options;
     const node = this.#options.node();
     const bundle = order.digest === undefined ? undefined : this.#options.bundle(order.digest);
@@ -234,7 +244,7 @@ export class Runner {
     if (launch === 0) await claimLaunch(what);
     // With a limit it begins to count again what the kernel kills for want of memory.
     else if (order.spec?.memoryMaxBytes || !trees.isFresh(run)) await trees.removeRunGroup(run);
-    const plan = planLaunch(what);
+    const plan = { ...planLaunch(what), leaseAtUs: fenceUs };
     const { logs } = paths(directory, run);
     const attached = newAttached({ order, launch, cwd: plan.cwd, logs });
     this.#attached.set(run, attached);

@@ -13,6 +13,7 @@ import { hasEnded } from '../../supervisor/states.ts';
 import type { Bundles } from './bundles.ts';
 import { Dependencies } from './dependencies.ts';
 import type { Acted, AgentAction, Item, StoredRun, Time } from './events.ts';
+import type { Leases } from './leases.ts';
 import type { Ledger } from './ledger.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { Reports } from './reports.ts';
@@ -28,6 +29,7 @@ export interface RunPorts {
   readonly act: (action: AgentAction) => void;
   time(): Time;
   bundles(): Bundles;
+  leases(): Pick<Leases, 'fenceOf' | 'settled' | 'why'>;
   /** The node's name. */
   node(): string;
   /** The process of a run has changed (or tried to): orders may be answered now. */
@@ -104,6 +106,7 @@ export class Runs {
     // The server made this run: that it is pending is no news. One of a firing is made here.
     if (!isNews) this.#told.set(run, JSON.stringify(rowOf(stored)));
     this.#keep(stored);
+    this.#ports.leases().settled(run);
     return stored;
   }
 
@@ -120,8 +123,15 @@ export class Runs {
     const step = advance(before, input, time);
     const { process, actions } = livingAgain(before, step, stored.order, time);
     if (process !== before) this.#keep({ ...stored, process });
+    const fenceUs = this.#ports.leases().fenceOf(run);
+    const isLeased = stored.order.term !== undefined;
     for (const action of actions) {
-      const asked = actionOf(process, stored.order, action);
+      if (action === 'launch' && isLeased && fenceUs === undefined) {
+        const reason = 'it has no lease';
+        this.apply(run, { event: 'launch-failed', reason, errorCode: 'lease-ended' });
+        return;
+      }
+      const asked = actionOf(process, stored.order, action, fenceUs);
       if (asked) this.#ports.act(asked);
     }
     if (process.state === 'disarmed') this.#forget(stored);
@@ -175,8 +185,9 @@ export class Runs {
       this.#wait(stored, `waits for the end of ${previous.process.run}`);
       return;
     }
-    if (hold) {
-      this.#wait(stored, hold.waits);
+    const waits = hold?.waits ?? this.#ports.leases().why(stored);
+    if (waits !== undefined) {
+      this.#wait(stored, waits);
       return;
     }
     if (process.reason !== undefined) {

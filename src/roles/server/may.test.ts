@@ -19,6 +19,7 @@ const messages: Readonly<Record<MessageKind, string>> = {
   ...{ retInput: '---ry', retCancel: '---sy', retWait: '--yyy' },
   ...{ synDef: '-yyyy', synAssign: '-----', synReport: '-o---', synDrop: '-yyyy' },
   ...{ synAuthority: '-----', synNow: '-----', synNode: '--yyy', ping: 'yyyyy', pingNode: '--yyy' },
+  ...{ synLease: '-o---' },
 };
 const asked: Readonly<Record<Question, string>> = {
   ...{ nodes: '--yyy', processes: '--yyy', tasks: '--yyy', bundles: '--yyy' },

@@ -73,6 +73,7 @@ export const toServer: Readonly<Record<MessageKind, Row>> = {
   synDef: talkers,
   synAssign: nobody,
   synReport: ownOnly,
+  synLease: ownOnly,
   synDrop: talkers,
   synNow: nobody,
   synAuthority: nobody,
