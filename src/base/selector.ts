@@ -87,14 +87,11 @@ export function parseSelector(text: string): Selector {
 
 export function matches(selector: Selector, node: Selectable): boolean {
   const { all, globs, labels, listed, names } = selector;
-  const anyNode = names.size === 0 && listed.size === 0 && globs.length === 0;
-  const chosen =
-    all ||
-    anyNode ||
-    names.has(node.name) ||
-    listed.has(node.name) ||
-    globs.some((glob) => globMatches(glob, node.name));
-  return chosen && labels.every((term) => holds(term, node.labels));
+  // Every command of somebody with a scope asks this of each node: no closures here.
+  for (const term of labels) if (!holds(term, node.labels)) return false;
+  if (all || (names.size === 0 && listed.size === 0 && globs.length === 0)) return true;
+  const { name } = node;
+  return names.has(name) || listed.has(name) || globs.some((glob) => globMatches(glob, name));
 }
 
 /** Names spelled out in full: each must exist, or the asker has made a mistake. */

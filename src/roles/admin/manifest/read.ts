@@ -59,7 +59,11 @@ function partsOf({ file, text }: Source, faults: Fault[]): readonly Part[] {
     return `${file}:${line}:${col}`;
   };
   const parts: Part[] = [];
-  const parsed = parseAllDocuments(text, { lineCounter: counter, prettyErrors: false });
+  const parsed = parseAllDocuments(text, {
+    ...{ lineCounter: counter, prettyErrors: false },
+    // A key that is a map is refused with its place below; a warning of Node's tells nobody that.
+    logLevel: 'error',
+  });
   for (const one of 'empty' in parsed ? [] : parsed) {
     for (const { message, pos } of [...one.errors, ...one.warnings])
       faults.push({ place: at(pos[0]), message });

@@ -5,9 +5,10 @@ import type { AnyBody, MessageKind, Shape } from '../../../net/layout.ts';
 import { rightOf, toServer } from '../may.ts';
 import { apply, type Outcome } from './apply.ts';
 import { authorityOf, judge } from './authority.ts';
+import { Refusal } from './change.ts';
 import type { Command, CommandBody, CommandKind } from './command.ts';
 import { reachOf } from './reach.ts';
-import { isWithin } from './resolve.ts';
+import { isWithin, resolveTarget } from './resolve.ts';
 import { emptyState, type IdentityRecord, type State } from './state.ts';
 
 /** Six nodes, three in zone a, and one of each sort of what can be acted on. */
@@ -189,6 +190,23 @@ test('a message of which nobody has said what it is about is about the whole fle
     // About nothing, where it names nothing: it has a row of its own.
     if (isJudged && kind !== 'retExec' && kind !== 'fileDef' && kind !== 'filePut') {
       expect([kind, reachOf(fleet.state, kind, {}).size]).toEqual([kind, 0]);
+    }
+  }
+});
+
+test('a start is about the nodes that it is carried out on', () => {
+  const { state } = new Fleet();
+  const tasks = ['everywhere', 'moved', 'ina', 'inb', 'one', 'mixed', 'bundled', 'nothing'];
+  for (const target of tasks) {
+    for (const on of ['@all', 'zone=a', 'zone!=a', 'a1', 'a1,b1', 'b*', 'z9', 'zone=z']) {
+      const reached = [...reachOf(state, 'taskRun', { targets: [target], on })];
+      let aimed: readonly string[] = [];
+      try {
+        aimed = resolveTarget(state, target, { on, starting: true }).map((aim) => aim.node.name);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Refusal);
+      }
+      expect([target, on, reached.map(({ name }) => name)]).toEqual([target, on, aimed]);
     }
   }
 });

@@ -9,7 +9,14 @@ import { isRunId } from '../../../base/ids.ts';
 import type { AnyBody, MessageKind } from '../../../net/layout.ts';
 import { Refusal } from './change.ts';
 import { scheduleSelects, schedulesOf } from './placement.ts';
-import { bundleSelects, nodeNamed, resolveTarget, selectNodes, taskSelects } from './resolve.ts';
+import {
+  bundleSelects,
+  nodeNamed,
+  resolveTarget,
+  selectNodes,
+  selectorOf,
+  taskSelects,
+} from './resolve.ts';
 import { liveRuns } from './runs.ts';
 import type { NodeRecord, ScheduleRecord, State } from './state.ts';
 
@@ -81,10 +88,24 @@ function partsOf(state: State, kind: MessageKind, body: AnyBody): readonly Part[
 }
 
 function* aimed(state: State, target: string, on: string | undefined, starting: boolean): Nodes {
+  if (starting && on !== undefined && !isRunId(target) && !target.includes('@')) {
+    yield* startedOn(state, target, on);
+    return;
+  }
   for (const { node } of resolveTarget(state, target, { on, starting })) yield node;
   // What still runs where the task no longer selects.
   if (isRunId(target) || on !== undefined || target.includes('@')) return;
   yield* running(state, target);
+}
+
+/** As `resolveTarget` has it, which looks at runs as well: a start is about nodes alone. */
+function* startedOn(state: State, name: string, on: string): Nodes {
+  const task = state.tasks.get(name);
+  if (!task) return;
+  const { names } = selectorOf(on);
+  for (const node of selectNodes(state, on)) {
+    if (taskSelects(state, task, node) || names.has(node.name)) yield node;
+  }
 }
 
 function* running(state: State, task: string): Nodes {

@@ -41,8 +41,9 @@ export function nodeNamed(state: State, name: string): NodeRecord {
 /** Nodes a selector selects; names it spells out must exist. Throws where nothing matches. */
 export function selectNodes(state: State, text: string): readonly NodeRecord[] {
   const selector = selectorOf(text);
-  for (const name of namesIn(selector)) nodeNamed(state, name);
-  const found = [...state.nodes.values()].filter((node) => matches(selector, node));
+  for (const name of selector.names) nodeNamed(state, name);
+  const found: NodeRecord[] = [];
+  for (const node of state.nodes.values()) if (matches(selector, node)) found.push(node);
   if (found.length === 0) {
     throw new Refusal('nothing-matches', `no node matches "${text}"`, 'see: lotc admin node ls');
   }
