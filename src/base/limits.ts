@@ -185,6 +185,9 @@ export const limits = {
   resultRetryMs: 30_000,
   /** What an agent does right after its start is over: what it needed for that alone may go. */
   startedMs: 15_000,
+  /** While the server is busy a delivery waits its turn so long, at least and at most. */
+  resultBusyMinMs: 50,
+  resultBusyMaxMs: 2_000,
   /** An agent that is told to end, and has no processes to stop, ends within this. */
   stopMs: 10_000,
   statsEveryMs: 5_000,

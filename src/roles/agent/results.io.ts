@@ -119,13 +119,26 @@ export class ResultFiles {
     }
   }
 
+  /** Many runs end at one instant: who finds the server busy waits its turn. */
+  async #send(file: FileHandle, delivery: Delivery, link: Link): Promise<void> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await send(file, delivery, link);
+      } catch (error) {
+        if (!isBusy(error) || link.end || this.#over.signal.aborted) throw error;
+      }
+      const mostMs = Math.min(limits.resultBusyMinMs * 2 ** tries, limits.resultBusyMaxMs);
+      await rest(mostMs * (0.5 + Math.random() / 2), this.#over.signal);
+    }
+  }
+
   async #deliver(delivery: Delivery, link: Link): Promise<void> {
     const { emit, directory, log } = this.#options;
     const { run } = delivery;
     if (!this.#wanted.has(run)) return;
     try {
       await using file = await open(paths(directory, run).results, 'r');
-      await send(file, delivery, link);
+      await this.#send(file, delivery, link);
       this.#wanted.delete(run);
       emit(run, { kind: 'delivered' });
     } catch (error) {
@@ -141,6 +154,9 @@ export class ResultFiles {
     }
   }
 }
+
+/** The server has its hands full, with the same content of another node for instance. */
+const isBusy = (error: unknown): boolean => error instanceof LotcError && error.code === 'busy';
 
 function told(skipped: readonly string[]): readonly string[] {
   const more = skipped.length - limits.resultSkippedTold;
