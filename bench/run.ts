@@ -22,6 +22,7 @@ import { kills } from './rows/kills.ts';
 import { loud } from './rows/loud.ts';
 import { runAll, thousand } from './rows/many.ts';
 import { died, firstInstruction } from './rows/orders.ts';
+import { place } from './rows/place.ts';
 import { pushOne, pushTen } from './rows/push.ts';
 import { restart } from './rows/restart.ts';
 import { results as resultFiles } from './rows/results.ts';
@@ -35,7 +36,7 @@ const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle, watch],
   ...[restart, starts, supervised, tree, kills, loud, chain],
   ...[runAll, thousand, pushOne, pushTen, resultFiles],
-  ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights, fuzzed],
+  ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights, place, fuzzed],
 ];
 
 const root = join(import.meta.dirname, '..');

@@ -75,6 +75,8 @@ export const errorCodes = {
   stale: { number: 350, exit: 8 },
   /** A run whose lease ended, or never began. */
   'lease-ended': { number: 430, exit: 1 },
+  /** Nothing starts on a node that is being drained. */
+  draining: { number: 410, exit: 8 },
   /** Tasks that would wait for each other. */
   cycle: { number: 390, exit: 8 },
 } as const satisfies Record<string, CodeFacts>;

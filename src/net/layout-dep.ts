@@ -36,7 +36,14 @@ export const dependencyLayouts = {
     req: { must: ['key', 'documents'], may: ['prune', 'names', 'ifRevision', 'dryRun'] },
     ok: { must: ['changes'], may: ['seq', 'unchanged'] },
   },
+  /** `mode`: `drain` or `undrain`. On these nodes nothing may depend for a while. */
+  depDrain: {
+    ...{ category: 'DEP', sub: 7, name: 'DRAIN' },
+    req: { must: ['key', 'mode', 'names'], may: ['wait'] },
+    ack: { must: ['operation'], may: ['seq', 'answers'] },
+    ok: { must: [], may: ['operation', 'answers', 'seq'] },
+  },
 } as const satisfies Record<
   string,
-  { category: 'DEP'; sub: number; name: string; req: Fields; ok: Fields }
+  { category: 'DEP'; sub: number; name: string; req: Fields; ack?: Fields; ok: Fields }
 >;

@@ -33,6 +33,13 @@ export const workKeys = {
   leases: [433, { list: 'lease' }],
   endsAt: [434, 'time'],
 
+  // placement
+  draining: [410, 'bool'],
+  instances: [411, 'uint'],
+  spread: [412, 'text'],
+  placed: [413, 'texts'],
+  places: [414, { list: 'answer' }],
+
   // room
   room: [420, { map: 'room' }],
   slots: [421, 'uint'],

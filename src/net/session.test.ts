@@ -312,13 +312,13 @@ test('a message nobody knows is refused with its id, and the session goes on', (
   const id = pair.opener.request('pingNode', { on: 'x' }, 0);
   const [frame] = pair.opener.takeOutput(1e6);
   const strange = Buffer.from(frame as Uint8Array);
-  sealFrame(strange, { code: 0b010_111_00, flags: 0, id });
+  sealFrame(strange, { code: 0b010_011_00, flags: 0, id });
   expect(pair.acceptor.receive(strange, 0)).toEqual([]);
   expect(pair.toOpener()).toMatchObject([
     { type: 'reply', id, state: 'ERR', body: { errorCode: errorCodes.unsupported.number } },
   ]);
   expect([pair.opener.phase, pair.acceptor.phase]).toEqual(['open', 'open']);
-  const answer = encodeCoded(0b010_111_10, 0, 3, { must: [], may: [] }, {});
+  const answer = encodeCoded(0b010_011_10, 0, 3, { must: [], may: [] }, {});
   expect(endOf(pair.acceptor.receive(answer, 0))?.fault).toBe('bad-code');
 });
 

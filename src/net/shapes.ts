@@ -28,6 +28,7 @@ export const shapes = {
       ...['healthExec', 'healthTcp', 'healthHttp', 'healthEveryMs', 'healthTimeoutMs'],
       ...['healthFailures', 'healthDelayMs', 'serverLostMs', 'afterTasks', 'afterAll'],
       ...['slots', 'priority', 'preempt', 'onAgentLost', 'leaseMs'],
+      ...['instances', 'spread'],
     ] as const,
   },
   /**
@@ -106,7 +107,7 @@ export const shapes = {
     may: [
       ...['uid', 'labels', 'addresses', 'build', 'lastSeen', 'clock', 'running', 'createdAt'],
       ...['containment', 'boot', 'rttUs', 'outUs', 'backUs', 'wayErrorUs', 'paused'],
-      ...['holds', 'room'],
+      ...['holds', 'room', 'draining'],
     ] as const,
   },
   /** Absent `slots`: there is no bound on them. */
@@ -123,9 +124,13 @@ export const shapes = {
     must: ['host', 'truechimer', 'reach'],
     may: ['address', 'offsetUs', 'delayUs', 'lowUs', 'highUs', 'stratum', 'pollMs', 'reason'],
   },
+  /**
+   * Of one with `instances`, `placed` are the nodes it is on, and `reason` says what is missing;
+   * where one task is asked for, `places` say of each node that it matches why it is (`ok`), or not.
+   */
   task: {
     must: ['task', 'spec', 'enabled', 'revision'],
-    may: ['createdAt', 'at', 'who'],
+    may: ['createdAt', 'at', 'who', 'placed', 'places', 'reason'],
   },
   bundle: {
     must: ['bundle', 'digest', 'sizeBytes'],
@@ -197,7 +202,7 @@ export const shapes = {
    * n × everyUs, n ≥ 1) and `cron` with `tz`; none after `untilUs`, nor beyond the first `count`
    * after `sinceUs`, when the server accepted it. `revision` grows with each change. As a node is
    * assigned it, `paused` speaks of that node; as people see it, of the whole, and `pausedOn`
-   * names further nodes.
+   * names further nodes. `draining`: the node is being drained, and its starts are skipped.
    */
   schedule: {
     must: ['schedule', 'action', 'sinceUs', 'revision', 'missed', 'overlap'],
@@ -205,7 +210,7 @@ export const shapes = {
       ...['task', 'at', 'everyUs', 'fromUs', 'cron', 'tz', 'untilUs', 'count'],
       ...['maxClockErrorUs', 'splayUs', 'paused', 'on', 'env', 'arguments', 'signal'],
       ...['bundle', 'digest', 'sizeBytes', 'force', 'who', 'createdAt', 'next', 'pausedOn'],
-      'signature',
+      ...['signature', 'draining'],
     ] as const,
   },
   /**
@@ -245,13 +250,14 @@ export const shapes = {
   /**
    * What a manifest changes (`mode`: `create`, `change` or `remove`) of a thing by `entry`:
    * `names` are the keys that differ, `affected` processes that go on as they were, `TASK@NODE`.
-   * Of a dry run also what stands there now: `spec` and `enabled`, `plan`, or `labels`.
+   * Of a dry run also what stands there now: `spec` and `enabled`, `plan`, or `labels`, and where
+   * it would be placed (as of a task).
    */
   change: {
     must: ['entry', 'mode'],
     may: [
       ...['task', 'schedule', 'node', 'names', 'revision', 'affected', 'running'],
-      ...['spec', 'enabled', 'plan', 'labels'],
+      ...['spec', 'enabled', 'plan', 'labels', 'placed', 'places', 'reason'],
     ] as const,
   },
 } as const satisfies Record<ShapeName, Fields>;

@@ -21,7 +21,8 @@ export type ActingKind =
   | 'taskRm'
   | 'hostRm'
   | 'fileDef'
-  | 'fileRm';
+  | 'fileRm'
+  | 'depDrain';
 
 export interface Acted {
   readonly operation: string | undefined;

@@ -47,7 +47,12 @@ export function effectiveJson(field: AnyField, from: Values): Json | null {
 export function put(into: Record<string, unknown>, path: string, value: unknown): void {
   const [first = '', second] = path.split('.');
   if (second === undefined) into[first] = value;
-  else into[first] = { ...(into[first] as object | undefined), [second]: value };
+  else {
+    const there = into[first];
+    // What was written short, before there was more to say.
+    const map = typeof there === 'string' ? { select: there } : (there as object | undefined);
+    into[first] = { ...map, [second]: value };
+  }
 }
 
 const keyed = ({ keys }: AnyField, values: readonly unknown[]): Record<string, unknown> =>

@@ -55,7 +55,9 @@ export function reportOf(observed: Observed) {
     nodes: {
       total: nodes.length,
       states: counted(nodes.map(({ nodeState }) => nodeState)),
-      away: nodes.filter(({ nodeState }) => nodeState !== 'online').map(({ node }) => node),
+      away: nodes
+        .filter(({ nodeState }) => !['online', 'draining'].includes(nodeState))
+        .map(({ node }) => node),
     },
     clock: {
       synchronized: nodes.filter(({ clock }) => clock?.synchronized === true).length,

@@ -22,6 +22,14 @@ export const taskFields: readonly TaskField[] = [
     about: "Where it belongs, a selector (default: its bundle's nodes, or @all)",
   },
   {
+    ...{ option: '--instances', path: 'on.instances', form: forms.count() },
+    ...{ keys: ['instances'], about: 'On so many of these nodes (default: on each of them)' },
+  },
+  {
+    ...{ option: '--spread', path: 'on.spread', form: forms.text, keys: ['spread'] },
+    about: 'KEY of a label over whose values those are spread (default: none)',
+  },
+  {
     ...{ option: '--user', path: 'user', form: forms.text, keys: ['user'] },
     about: "Runs as this user (default: the agent's own)",
   },

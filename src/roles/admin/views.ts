@@ -36,6 +36,7 @@ const nodeView: View<Shape<'node'>> = {
     room: orNull(roomJson(row)),
     createdAt: time(row.createdAt),
     schedulesPaused: row.paused ?? false,
+    draining: row.draining ?? false,
   }),
   columns: [
     { title: 'NAME', text: (row) => row.node },
@@ -140,15 +141,30 @@ const bundleView: View<Shape<'bundle'>> = {
 };
 
 /** Every key of its manifest, with what holds where nothing was said. */
-function taskJson({ enabled, revision, spec, task }: Shape<'task'>): Record<string, unknown> {
+function taskJson(row: Shape<'task'>): Record<string, unknown> {
+  const { enabled, revision, spec, task } = row;
   const json: Record<string, unknown> = { name: task, bundle: null, command: spec.command };
-  for (const field of taskFields) put(json, field.path, effectiveJson(field, spec));
+  for (const field of taskFields) {
+    const isOfMap = field.path.startsWith('on.') && spec.instances === undefined;
+    if (!isOfMap) put(json, field.path, effectiveJson(field, spec));
+  }
   json['slots'] = askOf(spec).slots;
   // Marks that say which, never what.
   const secrets = { ...spec.secretEnv, ...spec.secretFiles };
   if (Object.keys(secrets).length > 0) json['secrets'] = secrets;
-  return { ...json, enabled, revision };
+  return { ...json, ...placesJson(row), enabled, revision };
 }
+
+/** Where a task with `instances` is, and of each node why, as far as it was asked for. */
+export function placesJson(row: Pick<Shape<'task'>, 'placed' | 'places' | 'reason'>): object {
+  const { placed, places, reason } = row;
+  if (!placed) return {};
+  const each = places?.map(({ node, ok, text: why }) => ({ node, chosen: ok, reason: why }));
+  return { placed, missing: orNull(reason), ...(each ? { places: each } : {}) };
+}
+
+const placedText = ({ placed, spec }: Shape<'task'>): string =>
+  placed ? `${placed.length}/${spec.instances ?? 0}` : '';
 
 const taskView: View<Shape<'task'>> = {
   name: (row) => row.task,
@@ -158,6 +174,7 @@ const taskView: View<Shape<'task'>> = {
     { title: 'ENABLED', text: (row) => (row.enabled ? 'yes' : 'no') },
     { title: 'BUNDLE', text: (row) => text(row.spec.bundle) },
     { title: 'ON', text: (row) => text(row.spec.on) },
+    { title: 'PLACED', text: placedText },
     { title: 'REVISION', right: true, text: (row) => text(row.revision) },
     { title: 'USER', wide: true, text: (row) => text(row.spec.user) },
     { title: 'CHANGED', wide: true, text: (row) => second(row.at) },

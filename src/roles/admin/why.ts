@@ -127,6 +127,7 @@ function waitsFor(facts: Facts, process: Process): readonly string[] {
 function away(facts: Facts, name: string | undefined): string[] {
   const node = facts.nodes.find((one) => one.node === name);
   if (!node) return name === undefined ? [] : [`node ${name} was removed`];
+  if (node.nodeState === 'draining') return [`node ${name} is draining: nothing starts there`];
   if (node.nodeState === 'online') return [];
   const seen = node.lastSeen === undefined ? '' : `; it was last seen${at(node.lastSeen)}`;
   return [`node ${name} is ${node.nodeState}${seen}`];

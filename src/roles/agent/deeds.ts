@@ -13,6 +13,7 @@ import { hasEnded } from '../../supervisor/states.ts';
 import type { Bundles } from './bundles.ts';
 import type { AgentAction, Item, StoredRun, Time } from './events.ts';
 import {
+  DRAINING,
   type FireResult,
   isHeldBehind,
   type Plan,
@@ -174,6 +175,7 @@ export function startOrder(
   fire: StoredFire,
   plan: Plan,
 ): Ending | { readonly order: Item } {
+  if (plan.draining) return { result: 'skipped', reason: DRAINING };
   const refused = refusedStart(ports, fire);
   if (refused) return refused;
   const task = ports.task(fire.task ?? '') as Item;

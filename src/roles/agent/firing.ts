@@ -116,6 +116,9 @@ export function missedWhy(dueUs: number, lateness: Lateness): string | undefined
   return isOvertaken ? 'the next instant had come before it could be fired' : undefined;
 }
 
+/** Why nothing starts by a schedule. */
+export const DRAINING = 'the node is draining';
+
 /** Why the clock is not good enough; undefined: it is. */
 export function clockWhy(
   { maxClockErrorUs }: Plan,
@@ -133,6 +136,7 @@ export function skipWhy(
   plan: Plan,
   now: Lateness & { readonly errorUs: number | undefined },
 ): string | undefined {
+  if (plan.draining && (fire.action === 'start' || fire.action === 'restart')) return DRAINING;
   // Code changes its name on the server as well, whether the node was there or not.
   const missed = fire.task === undefined ? undefined : missedWhy(fire.dueUs, now);
   if (missed !== undefined && plan.missed !== 'all') {

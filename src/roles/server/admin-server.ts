@@ -31,7 +31,7 @@ import { Watches } from './watches.ts';
 /** Commands whose answers come from nodes, so `wait` means something. */
 const verbs = [
   ...(['taskRun', 'taskKill', 'taskStop', 'taskCont', 'taskRm', 'hostRm'] as const),
-  ...(['fileDef', 'fileRm'] as const),
+  ...(['fileDef', 'fileRm', 'depDrain'] as const),
 ] as const;
 const plain = [
   ...(['taskAdd', 'taskOk', 'taskNok', 'hostToken', 'hostTokenRm', 'retCancel'] as const),

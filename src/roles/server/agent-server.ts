@@ -196,7 +196,14 @@ export class AgentServer {
   row(node: NodeRecord): Shape<'node'> {
     const session = this.#sessions.get(node.uid);
     const soft = this.#soft.get(node.uid);
-    const nodeState = session ? 'online' : node.left ? 'offline' : 'unresponsive';
+    const isDrained = node.draining !== undefined;
+    const nodeState = session
+      ? isDrained
+        ? 'draining'
+        : 'online'
+      : node.left
+        ? 'offline'
+        : 'unresponsive';
     const lastSeen = session
       ? this.#ports.now().atUs
       : Math.max(node.lastSeen, soft?.lastSeen ?? 0);

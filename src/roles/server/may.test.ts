@@ -13,6 +13,7 @@ const messages: Readonly<Record<MessageKind, string>> = {
   ...{ taskAdd: '---dy', taskRm: '---dy', taskRun: '---sy', taskKill: '---sy' },
   ...{ taskStop: '---sy', taskCont: '---sy', taskOk: '---sy', taskNok: '---sy' },
   ...{ depSchedule: '---sy', depIdentity: '----y', depAuthority: '----y', depApply: '---sy' },
+  ...{ depDrain: '---sy' },
   ...{ fileDef: '---dy', fileRm: '---dy', filePut: '-o-dy', fileGet: '-olsy' },
   ...{ fileChunk: '-o-dy', fileCredit: '-yyyy', fileOffer: '-----' },
   ...{ retQuery: '--yyy', retWatch: '--yyy', retLog: '--lsy', retExec: '---ry' },

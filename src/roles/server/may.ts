@@ -56,6 +56,7 @@ export const toServer: Readonly<Record<MessageKind, Row>> = {
   depIdentity: adminOnly,
   depAuthority: adminOnly,
   depApply: inScope,
+  depDrain: inScope,
   fileDef: definers,
   fileRm: definers,
   filePut: ['no', 'own', 'no', 'define', 'yes'],

@@ -39,7 +39,9 @@ export function answerQuery(from: QuerySources, query: Query, then: Then): void 
       return processes(from, query, then);
     case 'tasks':
       return then({
-        tasks: named(query, state.tasks, (name) => taskNamed(state, name)).map(taskRow),
+        tasks: named(query, state.tasks, (name) => taskNamed(state, name)).map((record) =>
+          taskRow(state, record, query.names?.length === 1),
+        ),
       });
     case 'bundles':
       return then({

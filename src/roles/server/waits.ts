@@ -133,7 +133,10 @@ export function runsOfTarget(
     const run = latestRun(state, task, node.uid);
     if (run) runs.push(run);
   }
-  return runs;
+  // What has ended where an instance has left is not of the present.
+  const { placed } = state.tasks.get(task) ?? {};
+  const present = runs.filter(({ ended, uid }) => !ended || placed?.includes(uid));
+  return placed && name === undefined && present.length > 0 ? present : runs;
 }
 
 function decided(run: RunRecord, waitFor: WaitFor): boolean {

@@ -61,6 +61,8 @@ export const table: readonly (readonly [paths: readonly string[], load: Loader])
   [['admin node ls', 'admin nodes'], async () => (await import('./node/ls.ts')).NodeLs],
   [['admin node show'], async () => (await import('./node/show.ts')).NodeShow],
   [['admin node label'], async () => (await import('./node/label.ts')).NodeLabel],
+  [['admin node drain'], async () => (await import('./node/drain.ts')).NodeDrain],
+  [['admin node undrain'], async () => (await import('./node/undrain.ts')).NodeUndrain],
   [['admin node rm'], async () => (await import('./node/rm.ts')).NodeRm],
   [['admin stats'], async () => (await import('./stats.ts')).Stats],
   [['admin top'], async () => (await import('./top.ts')).Top],

@@ -202,7 +202,8 @@ function selectorOf(on: unknown): string | undefined {
     readonly labels?: Readonly<Record<string, string>>;
   };
   const terms = Object.entries(labels).map(([key, label]) => `${key}=${label}`);
-  return [...(select === undefined ? [] : [select]), ...nodes, ...terms].join(',');
+  const parts = [...(select === undefined ? [] : [select]), ...nodes, ...terms];
+  return parts.length === 0 ? undefined : parts.join(',');
 }
 
 function taskOf(value: Plain, wrong: Tell): Shape<'document'> {

@@ -15,14 +15,17 @@ import { defineBundle, removeBundles } from './bundles.ts';
 import { changeAuthority, noteTrust } from './certificates.ts';
 import { Change, Refusal } from './change.ts';
 import type { Command, CommandBody } from './command.ts';
+import { drainNodes, settleDrains } from './drain.ts';
 import { carryOutDue, forgetSpent } from './due.ts';
 import { cancelOperation, execute, expireOrders } from './exec.ts';
 import { lookAtHeld } from './held.ts';
 import { changeIdentities, recordAdmin } from './identities.ts';
+import { settlePlaces } from './instances.ts';
 import { renewKey } from './keys.ts';
 import { applyManifests } from './manifests.ts';
 import { attachNode, detachNode, enrolNode, labelNode, removeNodes } from './nodes.ts';
 import { settle } from './operations.ts';
+import { withdrawOwed } from './owed.ts';
 import { applyReports } from './reports.ts';
 import { changeSchedules } from './schedules.ts';
 import type { Reply, State } from './state.ts';
@@ -57,7 +60,7 @@ export function apply(state: State, command: Command, seq: number): Outcome {
     checkAuthority(change);
     if (id !== '') checkTimes(command.body);
     reply = dispatch(change, command);
-    lookAtHeld(change);
+    lookAround(change);
     settle(
       change,
       command.kind === 'retCancel' ? 'cancelled' : command.kind === 'tick' ? 'expired' : undefined,
@@ -69,6 +72,16 @@ export function apply(state: State, command: Command, seq: number): Outcome {
   if (id !== '') remember(state, id, reply);
   noteAudit(change, reply);
   return { reply, change, repeated: false };
+}
+
+/** What follows from what has changed, until nothing more does. */
+function lookAround(change: Change): void {
+  for (let seen = -1; seen !== change.runs.size; ) {
+    seen = change.runs.size;
+    settlePlaces(change);
+    lookAtHeld(change);
+  }
+  settleDrains(change);
 }
 
 /** What the server makes of an act at its door or its disk; the key is told for the audit only. */
@@ -101,22 +114,10 @@ function remember(state: State, id: string, reply: Reply): void {
 
 function dispatch(change: Change, command: Command): Reply {
   switch (command.kind) {
-    case 'found':
-      return found(change, command.body);
-    case 'identify':
-      return recordAdmin(change, command.body);
     case 'hostToken':
       return createToken(change, command.body);
     case 'hostTokenRm':
       return removeTokens(change, command.body);
-    case 'enrol':
-      return enrolNode(change, command.body);
-    case 'renew':
-      return renewKey(change, command.body);
-    case 'attach':
-      return attachNode(change, command.body);
-    case 'detach':
-      return detachNode(change, command.body);
     case 'hostState':
       return labelNode(change, command.body);
     case 'hostRm':
@@ -126,27 +127,23 @@ function dispatch(change: Change, command: Command): Reply {
     case 'taskRm':
       return removeTasks(change, command.body);
     case 'taskOk':
-      return markTasks(change, command.body.names, true);
     case 'taskNok':
-      return markTasks(change, command.body.names, false);
+      return markTasks(change, command.body.names, command.kind === 'taskOk');
     case 'taskRun':
       return verb(change, command.body.mode === 'restart' ? 'restart' : 'start', command.body);
     case 'taskStop':
-      return verb(change, 'suspend', command.body);
     case 'taskCont':
-      return verb(change, 'resume', command.body);
+      return verb(change, command.kind === 'taskStop' ? 'suspend' : 'resume', command.body);
     case 'taskKill':
       return verb(change, command.body.mode === 'stop' ? 'stop' : 'kill', command.body);
+    case 'depDrain':
+      return drainNodes(change, command.body);
     case 'depSchedule':
       return changeSchedules(change, command.body);
     case 'depIdentity':
       return changeIdentities(change, command.body);
     case 'depApply':
       return applyManifests(change, command.body);
-    case 'scheduleDue':
-      return carryOutDue(change, command.body);
-    case 'scheduleSpent':
-      return forgetSpent(change, command.body.names);
     case 'fileDef':
       return defineBundle(change, command.body);
     case 'fileRm':
@@ -155,14 +152,47 @@ function dispatch(change: Change, command: Command): Reply {
       return execute(change, command.body);
     case 'retCancel':
       return cancelOperation(change, command.body);
+    case 'depAuthority':
+      return changeAuthority(change, command.body);
+    default:
+      return dispatchOwn(change, command);
+  }
+}
+
+/** Commands the server makes itself, by their kinds. */
+type Own = Extract<
+  Command,
+  {
+    kind:
+      | ('found' | 'identify' | 'enrol' | 'renew' | 'attach' | 'detach' | 'report' | 'refused')
+      | ('auditAnchor' | 'trusts' | 'told' | 'tick' | 'scheduleDue' | 'scheduleSpent');
+  }
+>;
+
+function dispatchOwn(change: Change, command: Own): Reply {
+  switch (command.kind) {
+    case 'found':
+      return found(change, command.body);
+    case 'identify':
+      return recordAdmin(change, command.body);
+    case 'enrol':
+      return enrolNode(change, command.body);
+    case 'renew':
+      return renewKey(change, command.body);
+    case 'attach':
+      return attachNode(change, command.body);
+    case 'detach':
+      return detachNode(change, command.body);
+    case 'scheduleDue':
+      return carryOutDue(change, command.body);
+    case 'scheduleSpent':
+      return forgetSpent(change, command.body.names);
     case 'report':
       return applyReports(change, command.body);
     case 'refused':
       return alarm(change, command.body);
     case 'auditAnchor':
       return moveAnchor(change, command.body);
-    case 'depAuthority':
-      return changeAuthority(change, command.body);
     case 'trusts':
       return noteTrust(change, command.body);
     case 'told':
@@ -181,6 +211,7 @@ function verb(change: Change, name: Verb, body: Omit<VerbRequest, 'verb'> & Time
   if (timing !== undefined) return scheduleVerb(change, full, timing);
   const reply = applyVerb(change, full);
   noteWish(change, full);
+  withdrawOwed(change, full);
   return reply;
 }
 

@@ -46,6 +46,7 @@ export function defineBundle(change: Change, body: CommandBody<'fileDef'>): Repl
   };
   state.bundles.set(bundle, record);
   placeSchedulesOfBundle(change, bundle);
+  lookAtTasksOf(change, bundle);
   const operation = openOperation(change, { verb: 'load', targets: [bundle] });
   for (const node of state.nodes.values()) {
     if (!bundleSelects(record, node)) continue;
@@ -193,6 +194,12 @@ export function removeBundles(change: Change, body: CommandBody<'fileRm'>): Repl
   return { ok: true, body: { operation, answers: now.map(answerRow) } };
 }
 
+/** Its nodes decide where instances of its tasks may be. */
+function lookAtTasksOf({ state, placing }: Change, bundle: string): void {
+  for (const { task, spec } of state.tasks.values())
+    if (spec.bundle === bundle && spec.instances !== undefined) placing.add(task);
+}
+
 /** What still uses a bundle (on these nodes), as the end of a sentence. */
 function useOf(
   state: State,
@@ -249,6 +256,7 @@ function removeBundle(
     state.bundles.set(bundle, { ...record, except });
   } else state.bundles.delete(bundle);
   placeSchedulesOfBundle(change, bundle);
+  lookAtTasksOf(change, bundle);
   const where = nodes ? ` from ${nodes.map((node) => node.name).join(', ')}` : '';
   change.event({ kind: 'bundle-removed', text: `bundle "${bundle}" removed${where}`, bundle });
 }

@@ -6,6 +6,7 @@ import type { ErrorCode } from '../../../base/errors.ts';
 import type { EventKind } from '../../../net/event-kinds.ts';
 import type { Shape } from '../../../net/layout.ts';
 import type { Command } from './command.ts';
+import type { Loose } from './eligible.ts';
 import type { Answer, Reply, State } from './state.ts';
 
 export interface EventDraft {
@@ -45,6 +46,10 @@ export class Change {
   readonly closed: string[] = [];
   /** This command's entry in the audit. */
   audit: Shape<'audit'> | undefined;
+  /** Tasks whose places are looked at again once the command is carried out (instances.ts). */
+  readonly placing = new Set<string>();
+  /** What is asked of nodes beside what is placed there, as far as a choice needed it. */
+  loose: Loose | undefined;
   /** The scope of who commands: what lasts is bounded by it. */
   within: string | undefined;
   #made = 0;

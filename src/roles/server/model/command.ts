@@ -14,7 +14,7 @@ const fromMessages = [
   ...(['hostRm', 'hostState', 'hostToken', 'hostTokenRm'] as const),
   ...(['taskAdd', 'taskRm', 'taskRun', 'taskKill', 'taskStop', 'taskCont'] as const),
   ...(['taskOk', 'taskNok', 'fileDef', 'fileRm', 'retExec', 'retCancel'] as const),
-  ...(['depSchedule', 'depIdentity', 'depApply', 'depAuthority'] as const),
+  ...(['depSchedule', 'depIdentity', 'depApply', 'depAuthority', 'depDrain'] as const),
 ] as const;
 type MessageCommand = (typeof fromMessages)[number];
 
@@ -34,7 +34,8 @@ const own = {
     must: ['uid', 'instance', 'build', 'addresses'],
     may: ['boot', 'containment', 'holds', 'room', 'spki'],
   },
-  detach: { must: ['uid', 'orderly'], may: ['reason'] },
+  /** `lastSeen`: it was not seen to go, only found to be gone. */
+  detach: { must: ['uid', 'orderly'], may: ['reason', 'lastSeen'] },
   report: { must: ['uid', 'reports'], may: [] },
   /** An instant of a load or unload has come: the server's own records change. */
   scheduleDue: { must: ['schedule', 'plannedUs'], may: [] },

@@ -2,17 +2,19 @@
 
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { cancelDrain } from './drain.ts';
 import { endHeld } from './held.ts';
 import { checkLimitValues } from './limits.ts';
 import { answerOperation, closeOrder, openOperation } from './operations.ts';
+import { cancelOwedOf } from './owed.ts';
 import { checkProgram } from './program.ts';
 import { bundleNamed, bundleSelects, selectNodes } from './resolve.ts';
 import { expireResults } from './results.ts';
 import { answerRow, operationRow, processRow } from './rows.ts';
 import { setRow } from './runs.ts';
+import { orderStart } from './start.ts';
 import type { OperationRecord, OrderRecord, Reply, RunRecord } from './state.ts';
 import { finishRemoval } from './tasks.ts';
-import { orderStart } from './verbs.ts';
 
 /**
  * One run on every selected node that has a session; the others are named in the answers: nobody
@@ -67,13 +69,16 @@ export function cancelOperation(change: Change, body: CommandBody<'retCancel'>):
   for (const order of orders) {
     drop(change, order, { code: 'cancelled', text: 'cancelled before it was carried out' });
   }
+  let others = 0;
+  for (const token of operation.waiting)
+    if (cancelOwedOf(change, body.operation, token) || cancelDrain(change, token)) others += 1;
   const held = operation.runs.flatMap((run) => state.runs.get(run) ?? []).filter((run) => run.held);
   for (const record of held) {
     endHeld(change, record, 'cancelled before it was carried out', 'cancelled');
     finishRemoval(change, record.task);
   }
   const now = state.operations.get(body.operation) ?? operation;
-  if (orders.length + held.length > 0) {
+  if (orders.length + held.length + others > 0) {
     const text = `operation ${now.operation} (${now.verb}) cancelled`;
     change.event({ kind: 'operation-cancelled', text, operation: now.operation });
   }

@@ -7,7 +7,7 @@ import type { Shape } from '../../../net/layout.ts';
 import { heldFault, limitValueFault } from '../../../supervisor/limit.ts';
 import { askOf, askValueFault, roomFault } from '../../../supervisor/room.ts';
 import { Refusal } from './change.ts';
-import { taskSelects } from './resolve.ts';
+import { taskMatches } from './resolve.ts';
 import type { NodeRecord, State, TaskRecord } from './state.ts';
 
 /** Why a node cannot hold a task's limits, or a run of it at all; undefined when it can, or has not said. */
@@ -30,9 +30,14 @@ export function checkLimitValues(spec: Shape<'spec'>): void {
 /** Refuses what a node that is selected today cannot hold. */
 export function checkLimits(state: State, task: TaskRecord): void {
   checkLimitValues(task.spec);
+  // Of so many it is placed where it can be held; none may be left for it.
+  const needsAll = task.spec.instances === undefined;
+  let first: string | undefined;
   for (const node of state.nodes.values()) {
-    if (!taskSelects(state, task, node)) continue;
+    if (!taskMatches(state, task, node)) continue;
     const fault = limitRefusal(task, node);
-    if (fault !== undefined) throw new Refusal('unsupported', fault, LIMIT_HINT);
+    if (fault === undefined && !needsAll) return;
+    first ??= fault;
   }
+  if (first !== undefined) throw new Refusal('unsupported', first, LIMIT_HINT);
 }

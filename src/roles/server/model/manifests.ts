@@ -8,6 +8,7 @@ import type { Shape } from '../../../net/layout.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { checkTogether, neededText, successorsOf } from './dependencies.ts';
+import { settlePlaces } from './instances.ts';
 import { documentsOf, nameOf, prunedOf } from './manifest-parts.ts';
 import { labelNode } from './nodes.ts';
 import { openOperation, operationId } from './operations.ts';
@@ -18,6 +19,7 @@ import { liveRuns } from './runs.ts';
 import type { Reply, State } from './state.ts';
 import { addTask, removeTask, useOf } from './tasks.ts';
 import { isSpent } from './timing.ts';
+import { toldPlaces } from './told-places.ts';
 import { trialOf } from './trial.ts';
 
 type Request = Omit<CommandBody<'depApply'>, 'dryRun'>;
@@ -33,12 +35,20 @@ export function applyManifests(change: Change, request: Request): Reply {
 /** What `applyManifests` would say, with what stands there now. Throws its `Refusal`. */
 export function tryManifests(change: Change, request: Request): Reply & { ok: true } {
   const { state } = change;
-  const rows = carryOut(trialOf(change), documentsOf(request), request);
-  return replyOf(rows.map((row) => withPresent(state, row)));
+  const trial = trialOf(change);
+  const rows = carryOut(trial, documentsOf(request), request);
+  settlePlaces(trial);
+  return replyOf(rows.map((row) => withPlaces(trial.state, withPresent(state, row))));
 }
 
 function replyOf(changes: readonly Row[]): Reply & { ok: true } {
   return { ok: true, body: { changes, unchanged: changes.length === 0 } };
+}
+
+/** Where it would be. */
+function withPlaces(state: State, row: Row): Row {
+  const task = row.mode === 'remove' ? undefined : state.tasks.get(row.task ?? '');
+  return task && row.entry === 'task' ? { ...row, ...toldPlaces(state, task, true) } : row;
 }
 
 function withPresent(state: State, row: Row): Row {

@@ -8,13 +8,14 @@ import type { CommandBody } from './command.ts';
 import { endHeld } from './held.ts';
 import { enrolConsole, loggedIn } from './identities.ts';
 import { makeId } from './ids.ts';
+import { lookAgain, replace, settleTask } from './instances.ts';
 import { takeKey } from './keys.ts';
 import { answerOperation, closeOrder, openOperation } from './operations.ts';
 import { forgetPlacements, placeSchedulesOn } from './placement.ts';
 import { nodeNamed } from './resolve.ts';
 import { answerRow, nodeRow } from './rows.ts';
 import { isArmed, liveRuns, setRow } from './runs.ts';
-import type { Answer, Labels, NodeRecord, Reply } from './state.ts';
+import type { Answer, Labels, NodeRecord, Reply, RunRecord } from './state.ts';
 import { finishRemoval, stopForRemoval } from './tasks.ts';
 import { usableToken, useToken } from './tokens.ts';
 import { refusalOf } from './verbs.ts';
@@ -115,6 +116,7 @@ export function labelNode(change: Change, body: CommandBody<'hostState'>): Reply
     state.nodes.set(node.uid, changed);
     loadBundles(change, changed);
     placeSchedulesOn(change, node.uid);
+    lookAgain(change, node.uid);
     startWished(change, changed);
     const text = Object.entries(labels)
       .map(([k, v]) => `${k}=${v}`)
@@ -134,8 +136,10 @@ export function attachNode(change: Change, body: CommandBody<'attach'>): Reply {
   const { instance, build, addresses, boot = '', containment = '', holds, room } = body;
   const lastSeen = change.command.at;
   const seen = { instance, build, addresses, boot, containment, holds, room, lastSeen };
-  const record = { ...takeKey(change, node, body.spki), ...seen, left: false };
+  const came = { left: false, here: true } as const;
+  const record: NodeRecord = { ...takeKey(change, node, body.spki), ...seen, ...came };
   change.state.nodes.set(node.uid, record);
+  if (!node.here) lookAgain(change);
   change.event({ kind: 'node-online', text: `node ${node.name} is online`, node: node.name });
   return { ok: true, body: {} };
 }
@@ -144,7 +148,8 @@ export function detachNode(change: Change, body: CommandBody<'detach'>): Reply {
   const node = change.state.nodes.get(body.uid);
   if (!node) return { ok: true, body: {} };
   const left = body.orderly;
-  change.state.nodes.set(node.uid, { ...node, lastSeen: change.command.at, left });
+  const { lastSeen = change.command.at } = body;
+  change.state.nodes.set(node.uid, { ...node, lastSeen, left, here: undefined });
   const why = body.reason === undefined ? '' : `: ${body.reason}`;
   const text = left ? `node ${node.name} left` : `node ${node.name} is unresponsive${why}`;
   change.event({ kind: left ? 'node-offline' : 'node-unresponsive', text, node: node.name });
@@ -199,21 +204,25 @@ function removeNode(
   }
   state.nodes.set(node.uid, { ...node, removing: operation });
   placeSchedulesOn(change, node.uid);
-  for (const run of live) {
-    stopForRemoval(
-      change,
-      run.run,
-      run.task === undefined ? undefined : state.tasks.get(run.task)?.spec,
-    );
+  for (const task of state.index.placedOn.get(node.uid) ?? []) settleTask(change, task);
+  for (const { run } of live) {
+    const record = state.runs.get(run);
+    if (record && !record.ended && record.ordered !== 'down') stopOnNode(change, record);
   }
   // Starts that were held back have ended without it.
   finishNodeRemoval(change, node.uid);
+}
+
+function stopOnNode(change: Change, { run, task }: RunRecord): void {
+  stopForRemoval(change, run, task === undefined ? undefined : change.state.tasks.get(task)?.spec);
 }
 
 /** Everything of the node goes: identity, sessions, orders; runs that lived there are lost. */
 export function forgetNode(change: Change, node: NodeRecord): void {
   const { state } = change;
   const at = change.command.at;
+  for (const task of [...(state.index.placedOn.get(node.uid) ?? [])])
+    replace(change, task, node.uid);
   for (const run of [...liveRuns(state, { uid: node.uid })]) {
     const reason = 'its node was removed while it was away';
     if (run.held) endHeld(change, run, `node ${node.name} was removed`, 'no-such-node');

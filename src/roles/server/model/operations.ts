@@ -118,6 +118,15 @@ export function answerOperation(
   put(change, { ...operation, waiting, answers: [...operation.answers, answer] });
 }
 
+/** It is no longer waited for, and not answered: something else is waited for in its place. */
+export function dropToken(change: Change, id: string, token: string): void {
+  const operation = change.state.operations.get(id);
+  if (!operation?.waiting.has(token)) return;
+  const waiting = new Set(operation.waiting);
+  waiting.delete(token);
+  put(change, { ...operation, waiting });
+}
+
 /** Takes an order away: answered (its node knows), cancelled or expired. */
 export function closeOrder(change: Change, record: OrderRecord, why?: 'answered'): void {
   const { state } = change;

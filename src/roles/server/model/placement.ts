@@ -78,15 +78,20 @@ function placeOn(change: Change, record: ScheduleRecord, node: NodeRecord, placi
     if (old) takeFrom(change, record, uid);
     return;
   }
+  const { action } = record.plan;
+  const starts = action === 'start' || action === 'restart';
+  const draining = starts && node.draining !== undefined;
   const paused = record.paused || record.pausedOn.includes(uid) || node.paused === true;
   if (old && !placing.anew && old.plan?.revision === record.plan.revision) {
-    if ((old.plan.paused ?? false) === paused) return;
+    const { paused: rests = false, draining: drained = false } = old.plan;
+    if (rests === paused && drained === draining) return;
   }
   const resumed = old?.plan?.paused === true && !paused;
   const at = old && !placing.anew && !resumed ? old.at : command.at;
   const { task } = record.plan;
   if (task !== undefined && !old && use(state, task, uid, 1) === 1) placeTask(change, task, uid);
-  const plan = paused ? { ...record.plan, paused } : record.plan;
+  const marks = { ...(paused ? { paused } : {}), ...(draining ? { draining } : {}) };
+  const plan = paused || draining ? { ...record.plan, ...marks } : record.plan;
   assign(change, uid, { item, entry: 'schedule', at, plan });
 }
 

@@ -15,7 +15,7 @@ import {
   resolveTarget,
   selectNodes,
   selectorOf,
-  taskSelects,
+  taskMatches,
 } from './resolve.ts';
 import { liveRuns } from './runs.ts';
 import type { NodeRecord, ScheduleRecord, State } from './state.ts';
@@ -72,6 +72,8 @@ function partsOf(state: State, kind: MessageKind, body: AnyBody): readonly Part[
       return [() => waitedFor(state, body.operation ?? '')];
     case 'hostState':
       return [() => [nodeNamed(state, body.node ?? '')]];
+    case 'depDrain':
+      return names.map((name) => () => [nodeNamed(state, name)]);
     case 'depSchedule':
       if (on !== undefined) return [() => selectNodes(state, on)];
       return scheduled(state, names, body.task).map((record) => () => ofSchedule(state, record));
@@ -93,6 +95,9 @@ function* aimed(state: State, target: string, on: string | undefined, starting: 
     return;
   }
   for (const { node } of resolveTarget(state, target, { on, starting })) yield node;
+  // Where an instance may come to be.
+  if (starting && on === undefined && state.tasks.get(target)?.spec.instances !== undefined)
+    yield* ofTask(state, target);
   // What still runs where the task no longer selects.
   if (isRunId(target) || on !== undefined || target.includes('@')) return;
   yield* running(state, target);
@@ -104,7 +109,7 @@ function* startedOn(state: State, name: string, on: string): Nodes {
   if (!task) return;
   const { names } = selectorOf(on);
   for (const node of selectNodes(state, on)) {
-    if (taskSelects(state, task, node) || names.has(node.name)) yield node;
+    if (taskMatches(state, task, node) || names.has(node.name)) yield node;
   }
 }
 
@@ -118,13 +123,13 @@ function* running(state: State, task: string): Nodes {
 function* ofTask(state: State, name: string): Nodes {
   const task = state.tasks.get(name);
   if (!task) return;
-  for (const node of state.nodes.values()) if (taskSelects(state, task, node)) yield node;
+  for (const node of state.nodes.values()) if (taskMatches(state, task, node)) yield node;
   yield* running(state, name);
 }
 
 function* ofSpec(state: State, spec: AnyBody['spec']): Nodes {
   if (!spec) return;
-  for (const node of state.nodes.values()) if (taskSelects(state, { spec }, node)) yield node;
+  for (const node of state.nodes.values()) if (taskMatches(state, { spec }, node)) yield node;
 }
 
 function* ofBundle(state: State, name: string): Nodes {

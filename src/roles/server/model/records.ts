@@ -1,4 +1,5 @@
-/** Records of starts that are held back (held.ts), of results, of the audit: a part of state.ts. */
+/** Parts of state.ts: what is held back (held.ts) or owed (owed.ts), results, answers, audit. */
+import type { ErrorCode } from '../../../base/errors.ts';
 import type { Shape } from '../../../net/layout.ts';
 
 /** A condition over runs of other nodes. */
@@ -27,6 +28,61 @@ export interface ResultRecord {
   readonly sizeBytes: number;
   readonly expiresAt: number;
 }
+
+/** What a start adds to what the task says. */
+export interface Given {
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly arguments?: readonly string[] | undefined;
+}
+
+/**
+ * A start that is wanted and has no node: of a task with `instances` on the next that is chosen,
+ * else on `uid`, once that is no longer being drained.
+ */
+export interface Owed extends Given {
+  readonly uid?: string | undefined;
+  /** The operation it belongs to, and what that awaits of it. */
+  readonly operation?: string | undefined;
+  readonly token?: string | undefined;
+  readonly who: string;
+  readonly at: number;
+}
+
+/** An instance that leaves its node: none takes its place before it has ended there. */
+export interface Leaving {
+  readonly uid: string;
+  /** The end of a sentence: it leaves because … */
+  readonly why: string;
+  /** It is wanted elsewhere. */
+  readonly again?: Owed | undefined;
+}
+
+export interface Answer {
+  readonly node?: string | undefined;
+  readonly task?: string | undefined;
+  readonly run?: string | undefined;
+  readonly ok: boolean;
+  readonly code?: ErrorCode | undefined;
+  readonly text?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly unchanged?: boolean | undefined;
+}
+
+/** The first reply to a command id, given again to whoever repeats it. */
+export interface ReplyRecord {
+  readonly at: number;
+  readonly reply: Reply;
+}
+
+export type Reply =
+  | { readonly ok: true; readonly body: Readonly<Record<string, unknown>> }
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly text: string;
+      readonly hint?: string | undefined;
+      readonly answers?: readonly Answer[] | undefined;
+    };
 
 /** The end of the audit's chain, and the entry from which on it is kept. */
 export interface AuditState {

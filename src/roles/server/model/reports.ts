@@ -101,6 +101,8 @@ function forgetArmed(change: Change, node: NodeRecord, record: RunRecord | undef
   if (!record || record.uid !== node.uid || record.ended) return;
   dropRun(change.state, record.run);
   change.runs.add(record.run);
+  if (record.task !== undefined && change.state.index.short.has(record.task))
+    change.placing.add(record.task);
   finishRemoval(change, record.task);
 }
 

@@ -73,7 +73,8 @@ export function bundleSelects(bundle: BundleRecord, node: NodeRecord): boolean {
   return bundle.on.some((text) => selects(text, node));
 }
 
-export function taskSelects(
+/** Where a task may be: all of these nodes, or with `instances` so many of them. */
+export function taskMatches(
   state: State,
   task: Pick<TaskRecord, 'spec' | 'within'>,
   node: NodeRecord,
@@ -82,6 +83,24 @@ export function taskSelects(
   if (task.spec.on !== undefined) return matches(selectorOf(task.spec.on), node);
   const bundle = task.spec.bundle === undefined ? undefined : state.bundles.get(task.spec.bundle);
   return bundle ? bundleSelects(bundle, node) : true;
+}
+
+/** Where a task belongs. */
+export function taskSelects(
+  state: State,
+  task: Pick<TaskRecord, 'spec' | 'within' | 'placed'>,
+  node: NodeRecord,
+): boolean {
+  const { spec, placed = [] } = task;
+  if (spec.instances !== undefined && !placed.includes(node.uid)) return false;
+  return taskMatches(state, task, node);
+}
+
+/** Of a task with `instances`: there are nodes for it, though none may have been chosen. */
+export function mayBePlaced(state: State, task: TaskRecord): boolean {
+  if (task.spec.instances === undefined) return false;
+  for (const node of state.nodes.values()) if (taskMatches(state, task, node)) return true;
+  return false;
 }
 
 export function taskNamed(state: State, name: string): TaskRecord {
@@ -110,7 +129,9 @@ export interface Aim {
   readonly node: NodeRecord;
   readonly task?: TaskRecord | undefined;
   readonly run?: RunRecord | undefined;
-  /** The admin named this node, which the task does not select. */
+  /** The admin named this node. */
+  readonly named: boolean;
+  /** And the task does not select it. */
   readonly outside: boolean;
 }
 
@@ -143,11 +164,12 @@ export function resolveTarget(
     const latest = live.at(-1) ?? latestRun(state, name, node.uid);
     // Where runs overlap, all of them are meant; a start is judged by the newest.
     for (const run of options.starting || live.length === 0 ? [latest] : live)
-      aims.push({ target, node, task, run, outside: !selected });
+      aims.push({ target, node, task, run, named: named.has(node.name), outside: !selected });
   }
   const living = aims.filter((aim) => aim.run && !aim.run.ended);
   if (!options.starting && living.length > 0) return living;
-  if (aims.length === 0) {
+  const isEverywhere = nodeName === undefined && options.on === undefined;
+  if (aims.length === 0 && !(isEverywhere && mayBePlaced(state, task))) {
     throw new Refusal(
       'nothing-matches',
       `no node matches task "${name}"${options.on === undefined ? '' : ` on "${options.on}"`}`,
@@ -164,5 +186,5 @@ function resolveRun(state: State, target: string): Aim {
     throw new Refusal('no-such-run', `there is no run "${target}"`, 'see: lotc admin ps --all');
   }
   const task = run.task === undefined ? undefined : state.tasks.get(run.task);
-  return { target, node, task, run, outside: false };
+  return { target, node, task, run, named: true, outside: false };
 }

@@ -17,6 +17,7 @@ import type {
   TaskRecord,
   TokenRecord,
 } from './state.ts';
+import { toldPlaces } from './told-places.ts';
 
 export function answerRow({ code, ...rest }: Answer): Shape<'answer'> {
   return code === undefined ? rest : { ...rest, errorCode: errorCodes[code].number };
@@ -44,9 +45,11 @@ export function processRow(state: State, record: RunRecord): Shape<'process'> {
   return rowOf(state, record.row, record);
 }
 
-export function taskRow(record: TaskRecord): Shape<'task'> {
+/** `each`: with a reason for each node, where it is placed on some. */
+export function taskRow(state: State, record: TaskRecord, each: boolean): Shape<'task'> {
   const { task, spec, enabled, revision, createdAt, at, who } = record;
-  return { task, spec: marked(spec), enabled, revision, createdAt, at, who };
+  const row = { task, spec: marked(spec), enabled, revision, createdAt, at, who };
+  return { ...row, ...toldPlaces(state, record, each) };
 }
 
 /** As people see it; `next` is added by who has a calendar. */
@@ -88,7 +91,7 @@ export function nodeRow(record: NodeRecord): Omit<Shape<'node'>, 'nodeState'> {
   const { paused, holds, room } = record;
   return {
     ...{ node, uid, labels, addresses, build, lastSeen, createdAt, containment, holds, room },
-    paused,
+    ...{ paused, draining: record.draining === undefined ? undefined : true },
   };
 }
 

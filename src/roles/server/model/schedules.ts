@@ -18,7 +18,7 @@ import {
   scheduleSelects,
   schedulesOf,
 } from './placement.ts';
-import { nodeNamed, selectNodes, selectorOf, taskNamed } from './resolve.ts';
+import { mayBePlaced, nodeNamed, selectNodes, selectorOf, taskNamed } from './resolve.ts';
 import { answerRow } from './rows.ts';
 import type { Answer, Reply, ScheduleRecord, State } from './state.ts';
 import { isSpent, type Plan, ruleOf, samePlan, type Timing } from './timing.ts';
@@ -139,7 +139,7 @@ function aimOf(
     const hint = 'see: lotc admin task show, lotc admin bundle show';
     throw new Refusal('not-selected', `task "${name}" does not select node ${spelled}`, hint);
   }
-  if (selected.size === 0) {
+  if (selected.size === 0 && !(where === undefined && mayBePlaced(state, task))) {
     const place = where === undefined ? '' : ` on "${where}"`;
     const hint = `see: lotc admin task show ${name}, lotc admin node ls`;
     throw new Refusal('nothing-matches', `no node matches task "${name}"${place}`, hint);

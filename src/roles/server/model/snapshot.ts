@@ -6,8 +6,10 @@
  */
 import { decodeFirst, encode } from 'cborg';
 import type { Shape } from '../../../net/layout.ts';
+import { indexDrains } from './drain.ts';
 import { indexOrder } from './operations.ts';
 import { indexPlacements, indexSchedule } from './placement.ts';
+import { indexPlaces } from './places.ts';
 import { indexRun } from './runs.ts';
 import { emptyState, type OperationRecord, type State } from './state.ts';
 
@@ -80,19 +82,22 @@ export function loadEntries(bytes: Uint8Array): State | undefined {
 /** Plans are in the snapshot once, as records; of an item it holds what is the node's own. */
 function withoutPlan(item: Shape<'item'>): SavedItem {
   const { plan, ...rest } = item;
-  return plan ? { ...rest, of: plan.schedule, paused: plan.paused === true } : item;
+  if (!plan) return item;
+  return { ...rest, of: plan.schedule, paused: plan.paused === true, drained: plan.draining };
 }
 
 function withPlan(state: State, saved: SavedItem): Shape<'item'> {
   if (saved.of === undefined) return saved;
-  const { of, paused, ...item } = saved;
+  const { of, paused, drained, ...item } = saved;
   const plan = state.schedules.get(of)?.plan;
-  return { ...item, plan: plan && paused ? { ...plan, paused } : plan };
+  const marks = { ...(paused ? { paused } : {}), ...(drained ? { draining: true } : {}) };
+  return { ...item, plan: plan && (paused || drained) ? { ...plan, ...marks } : plan };
 }
 
 type SavedItem = Shape<'item'> & {
   readonly of?: string | undefined;
   readonly paused?: boolean | undefined;
+  readonly drained?: boolean | undefined;
 };
 
 interface SavedAssignment {
@@ -114,4 +119,6 @@ function rebuildIndex(state: State): void {
   for (const order of state.orders.values()) indexOrder(state, order);
   for (const schedule of state.schedules.values()) indexSchedule(state, schedule);
   indexPlacements(state);
+  indexPlaces(state);
+  indexDrains(state);
 }

@@ -6,11 +6,22 @@
  * changed in place, only replaced, so a snapshot is a shallow copy that is written out in slices
  * while commands go on being applied. Indexes are derived and rebuilt when a snapshot is loaded.
  */
-import type { ErrorCode } from '../../../base/errors.ts';
 import { AUDIT_START } from '../../../net/audit.ts';
 import type { Shape } from '../../../net/layout.ts';
 import type { CaState } from './certificates.ts';
-import type { AuditState, Held, ResultRecord } from './records.ts';
+import type { Load } from './place.ts';
+import type {
+  Answer,
+  AuditState,
+  Given,
+  Held,
+  Leaving,
+  Owed,
+  ReplyRecord,
+  ResultRecord,
+} from './records.ts';
+
+export type { Answer, Reply } from './records.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 /** Of people and programs at a console, and of nodes. */
@@ -45,6 +56,10 @@ export interface NodeRecord {
   readonly removing?: string | undefined;
   /** All its schedules rest, also those to come: a maintenance window. */
   readonly paused?: true | undefined;
+  /** It came and has not been seen to go: where it was last known to be, after a restart. */
+  readonly here?: true | undefined;
+  /** The operation that drains it: nothing is placed there, nothing starts there. */
+  readonly draining?: string | undefined;
 }
 
 export interface IdentityRecord {
@@ -128,6 +143,10 @@ export interface TaskRecord {
   readonly removing?: string | undefined;
   /** Bounded selectors of the starts that stand: nodes to come that match one are meant too. */
   readonly wished?: readonly string[] | undefined;
+  /** With `instances`: the uids of the nodes it is on, in the order they were chosen. */
+  readonly placed?: readonly string[] | undefined;
+  readonly leaving?: readonly Leaving[] | undefined;
+  readonly owed?: readonly Owed[] | undefined;
 }
 
 /** An action bound to instants: one object, whatever number of nodes holds it. */
@@ -160,22 +179,13 @@ export interface RunRecord {
   readonly collected?: true | undefined;
   /** Its start is not ordered yet: it waits for runs on other nodes. */
   readonly held?: Held | undefined;
+  /** What its start added to its task, for one that takes its place. */
+  readonly given?: Given | undefined;
   /** The row as its node last reported it. */
   readonly row: Shape<'process'>;
 }
 
 export type OperationState = 'accepted' | 'done' | 'failed' | 'cancelled' | 'expired';
-
-export interface Answer {
-  readonly node?: string | undefined;
-  readonly task?: string | undefined;
-  readonly run?: string | undefined;
-  readonly ok: boolean;
-  readonly code?: ErrorCode | undefined;
-  readonly text?: string | undefined;
-  readonly hint?: string | undefined;
-  readonly unchanged?: boolean | undefined;
-}
 
 export interface OperationRecord {
   readonly operation: string;
@@ -210,22 +220,6 @@ export interface Assignment {
   /** Below this generation removals have been forgotten: such a node gets a full list. */
   floor: number;
 }
-
-/** The first reply to a command id, given again to whoever repeats it. */
-export interface ReplyRecord {
-  readonly at: number;
-  readonly reply: Reply;
-}
-
-export type Reply =
-  | { readonly ok: true; readonly body: Readonly<Record<string, unknown>> }
-  | {
-      readonly ok: false;
-      readonly code: ErrorCode;
-      readonly text: string;
-      readonly hint?: string | undefined;
-      readonly answers?: readonly Answer[] | undefined;
-    };
 
 export interface State {
   fleet: string;
@@ -265,6 +259,14 @@ export interface Index {
   readonly bundleSchedules: Set<string>;
   /** Key `task uid` → how many schedules of the task the node holds. */
   readonly taskUses: Map<string, number>;
+  /** Node → tasks with `instances` that are placed there, or leave it. */
+  readonly placedOn: Map<string, Set<string>>;
+  /** Tasks for which a place or a start is missing. */
+  readonly short: Set<string>;
+  /** Operations that wait for nodes on which nothing runs any more (drain.ts). */
+  readonly draining: Set<string>;
+  /** Node → what the tasks placed there ask for. */
+  readonly asked: Map<string, Load>;
 }
 
 export function emptyState(): State {
@@ -290,6 +292,7 @@ export function emptyState(): State {
       ...{ nodeByName: new Map(), runsOf: new Map(), runsOn: new Map(), ordersOfRun: new Map() },
       heldFor: new Map(),
       ...{ schedulesOf: new Map(), bundleSchedules: new Set(), taskUses: new Map() },
+      ...{ placedOn: new Map(), short: new Set(), asked: new Map(), draining: new Set() },
     },
   };
 }

@@ -2,6 +2,7 @@
 import { canonicalText } from '../../../base/canonical.ts';
 import { limits } from '../../../base/limits.ts';
 import { pathGlobFault } from '../../../base/path-glob.ts';
+import { labelFault } from '../../../base/selector.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { livenessFault } from '../../../supervisor/liveness-spec.ts';
 import { type Change, Refusal } from './change.ts';
@@ -14,9 +15,12 @@ import {
   successorsOf,
 } from './dependencies.ts';
 import { endHeld, failHeldFor } from './held.ts';
+import { settleTask } from './instances.ts';
 import { checkLimits } from './limits.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
+import { cancelOwed } from './owed.ts';
 import { dropSchedule, placeSchedulesOf, schedulesOf } from './placement.ts';
+import { putTask } from './places.ts';
 import { checkProgram } from './program.ts';
 import { bundleNamed, checkSelector, taskNamed } from './resolve.ts';
 import { answerRow } from './rows.ts';
@@ -31,6 +35,7 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
   checkProgram(spec);
   checkPolicy(spec);
   checkGlobs(spec);
+  checkSpread(spec);
   checkAfter(spec);
   if (spec.bundle !== undefined) bundleNamed(state, spec.bundle);
   if (spec.on !== undefined) checkSelector(state, spec.on);
@@ -65,12 +70,14 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
     ...{ task, spec, enabled, revision, at, who },
     createdAt: old?.createdAt ?? at,
     ...{ within: change.within, wished: old?.wished },
+    ...{ placed: old?.placed, leaving: old?.leaving, owed: old?.owed },
   };
   checkLimits(state, record);
   // Manifests bring tasks in any order; they are judged together.
   if (mode !== 'apply') checkPredecessors(state, task, spec);
   for (const { plan } of schedulesOf(state, task)) checkFirings(state, record, plan);
-  state.tasks.set(task, record);
+  putTask(state, task, record);
+  settleTask(change, task, { again: true });
   placeSchedulesOf(change, task);
   change.event({
     kind: old ? 'task-changed' : 'task-created',
@@ -94,6 +101,16 @@ function checkPolicy(spec: Shape<'spec'>): void {
   }
   const fault = livenessFault(spec);
   if (fault !== undefined) throw new Refusal('usage', fault);
+}
+
+function checkSpread({ instances, spread }: Shape<'spec'>): void {
+  if (instances === 0) throw new Refusal('usage', 'instances: 0 are none; at least 1');
+  if (spread === undefined) return;
+  const fault = labelFault(spread, '');
+  if (fault !== undefined) throw new Refusal('usage', `spread "${spread}": ${fault}`);
+  if (instances === undefined) {
+    throw new Refusal('usage', 'what is on all its nodes is not spread; say --instances too');
+  }
 }
 
 function checkGlobs({ results = [] }: Shape<'spec'>): void {
@@ -196,7 +213,10 @@ export function removeTask(change: Change, task: TaskRecord, operation: string):
     forgetTask(change, task.task);
     return;
   }
-  state.tasks.set(task.task, { ...task, removing: operation });
+  cancelOwed(change, task, `task "${task.task}" is being removed`);
+  const { placed, leaving } = task;
+  const still = leaving?.map((one) => ({ ...one, again: undefined }));
+  putTask(state, task.task, { ...task, removing: operation, placed, leaving: still, owed: [] });
   for (const run of live) stopForRemoval(change, run.run, task.spec);
 }
 
@@ -219,7 +239,9 @@ export function stopForRemoval(change: Change, run: string, spec?: Shape<'spec'>
 /** The definition and its ended runs leave the living set; the history stays. */
 export function forgetTask(change: Change, name: string): void {
   const { state } = change;
-  state.tasks.delete(name);
+  const task = state.tasks.get(name);
+  if (task) cancelOwed(change, task, `task "${name}" was removed`);
+  putTask(state, name, undefined);
   failHeldFor(change, name);
   for (const [id, run] of state.runs) if (run.task === name && run.ended) dropRun(state, id);
   change.event({ kind: 'task-removed', text: `task "${name}" removed`, task: name });

@@ -8,28 +8,21 @@ import type { ErrorCode } from '../../../base/errors.ts';
 import { limits } from '../../../base/limits.ts';
 import { type Judged, type Verb, verdicts } from '../../../base/verbs.ts';
 import { type Change, Refusal } from './change.ts';
-import { waitsOf } from './dependencies.ts';
-import { endHeld, holdBack } from './held.ts';
-import { makeId } from './ids.ts';
-import { LIMIT_HINT, limitRefusal } from './limits.ts';
-import { giveOrder, type OrderDraft, openOperation, operationId } from './operations.ts';
+import { endHeld } from './held.ts';
+import { settleTask } from './instances.ts';
+import { limitRefusal } from './limits.ts';
+import { giveOrder, openOperation, operationId } from './operations.ts';
+import { oweMissing, oweOn } from './owed.ts';
+import { missingOf } from './places.ts';
 import { checkProgram } from './program.ts';
-import { type Aim, bundleSelects, resolveTarget } from './resolve.ts';
+import { type Aim, bundleSelects, resolveTarget, taskMatches } from './resolve.ts';
 import { answerRow } from './rows.ts';
-import { addRun, judgedState, presentRunsOf, putRun } from './runs.ts';
+import { judgedState, presentRunsOf, putRun } from './runs.ts';
 import { makeSchedules } from './schedules.ts';
-import type { Answer, Ordered, Reply, RunRecord } from './state.ts';
+import { orderStart } from './start.ts';
+import type { Answer, Ordered, Reply, RunRecord, State, TaskRecord } from './state.ts';
 import type { Timing } from './timing.ts';
-
-const hints: Partial<Record<ErrorCode, string>> = {
-  'already-suspended': 'to let it go on: lotc admin resume',
-  'is-stopping': 'wait until it has ended: lotc admin wait --for gone',
-  'is-pending': 'it has not started yet; wait until it runs: lotc admin wait --for running',
-  'not-running': 'to start it: lotc admin start',
-  disabled: 'to allow it: lotc admin task enable',
-  unsupported: LIMIT_HINT,
-  'not-selected': 'see: lotc admin task show, lotc admin bundle show',
-};
+import { hints, ofNone, outsideText, sentence, startFault } from './verdict.ts';
 
 export interface VerbRequest {
   readonly verb: Verb;
@@ -48,16 +41,20 @@ export function applyVerb(change: Change, request: VerbRequest): Reply {
   if (targets.length > limits.targetsPerVerb) throw tooManyTargets(targets.length);
   const answers: Answer[] = [];
   const work: Aim[] = [];
+  const short: string[] = [];
+  const starting = verb === 'start' || verb === 'restart';
   for (const target of new Set(targets)) {
     try {
-      for (const aim of resolveTarget(change.state, target, {
-        on: request.on,
-        starting: verb === 'start' || verb === 'restart',
-      })) {
-        const answer = judge(change, aim, request);
+      const placed = placedTask(change, target, request);
+      const aims = resolveTarget(change.state, target, { on: request.on, starting });
+      for (const aim of aims) {
+        const answer =
+          judge(change, aim, request) ?? (starting ? spared(change, aim, request) : undefined);
         if (answer) answers.push(answer);
         else work.push(aim);
       }
+      if (placed && starting && isShort(change.state, target)) short.push(target);
+      else if (aims.length === 0) answers.push(ofNone(target, verb));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       if (targets.length === 1) throw error;
@@ -65,11 +62,47 @@ export function applyVerb(change: Change, request: VerbRequest): Reply {
       answers.push({ task: target, ok: false, code, text, hint });
     }
   }
-  if (work.length === 0 && !answers.some((answer) => answer.ok)) throw refusalOf(answers);
+  const isNothing = work.length === 0 && short.length === 0;
+  if (isNothing && !answers.some((answer) => answer.ok)) throw refusalOf(answers);
   const operation = openOperation(change, { verb, targets });
   change.state.operations.set(operation.operation, { ...operation, answers });
+  for (const task of short) oweMissing(change, task, request, operation.operation);
   for (const aim of work) carryOut(change, aim, request);
   return { ok: true, body: { operation: operation.operation, answers: answers.map(answerRow) } };
+}
+
+/** A task with `instances` that is meant as a whole; a start of it looks at its places anew. */
+function placedTask(
+  change: Change,
+  target: string,
+  { verb, on }: VerbRequest,
+): TaskRecord | undefined {
+  const task = on === undefined ? change.state.tasks.get(target) : undefined;
+  if (task?.spec.instances === undefined) return undefined;
+  if (verb !== 'start' && verb !== 'restart') return task;
+  const fault = startFault(change.state, task);
+  if (fault) throw new Refusal(fault.code, fault.text, hints[fault.code]);
+  settleTask(change, target, { fresh: true });
+  return task;
+}
+
+function isShort(state: State, name: string): boolean {
+  const task = state.tasks.get(name);
+  return task !== undefined && (missingOf(task) > 0 || (task.leaving?.length ?? 0) > 0);
+}
+
+/** A start on a node that is being drained: refused where it is named, owed where it is not. */
+function spared(change: Change, aim: Aim, request: VerbRequest): Answer | undefined {
+  const { node, task, run } = aim;
+  if (node.draining === undefined || !task) return undefined;
+  const place = { node: node.name, task: task.task };
+  const text = `node ${node.name} is draining; task "${task.task}" does not start there`;
+  if (aim.named) {
+    const hint = `to take that back: lotc admin node undrain ${node.name}`;
+    return { ...place, ok: false, code: 'draining', text, hint };
+  }
+  if (!run || run.ended) oweOn(change, task, node.uid, request);
+  return { ...place, ok: true, unchanged: true, text: `${text} until that is taken back` };
 }
 
 /** The same verb at instants to come: judged then, by the node. */
@@ -117,19 +150,16 @@ function judge({ state }: Change, aim: Aim, { verb, signal }: VerbRequest): Answ
   const judged = judgedOf(run);
   if (verb === 'start' || verb === 'restart') {
     if (!task) return no('unsupported', `${name} belongs to no task and cannot be started again`);
-    if (!task.enabled)
-      return no('disabled', `${name} is disabled; not started on node ${node.name}`);
-    if (task.removing !== undefined) return no('in-use', `${name} is being removed`);
+    const fault = startFault(state, task, ` on node ${node.name}`);
+    if (fault) return no(fault.code, fault.text);
     if (node.removing !== undefined) return no('in-use', `node ${node.name} is being removed`);
-    if (aim.outside) {
-      return no('not-selected', `${name} does not select node ${node.name}`);
+    // That is why it is not placed there.
+    const isSpared = node.draining !== undefined && judged === 'none';
+    if (aim.outside && !(isSpared && taskMatches(state, task, node))) {
+      return no('not-selected', outsideText(state, task, node));
     }
-    const missing = task.spec.afterTasks?.find((after) => !state.tasks.has(after.task));
-    if (missing) {
-      return no('no-such-task', `${name} starts after task "${missing.task}", which is not there`);
-    }
-    const fault = limitRefusal(task, node);
-    if (fault !== undefined) return no('unsupported', fault);
+    const limit = limitRefusal(task, node);
+    if (limit !== undefined) return no('unsupported', limit);
   }
   let verdict = verdicts[verb === 'kill' && signal !== undefined ? 'signal' : verb][judged];
   // It starts anew as soon as it can, whatever was asked for first.
@@ -143,17 +173,6 @@ function judge({ state }: Change, aim: Aim, { verb, signal }: VerbRequest): Answ
     return { ...place, ok: true, unchanged: true, text };
   }
   return no(verdict, sentence(verdict, name, node.name, judged));
-}
-
-function sentence(code: ErrorCode, name: string, node: string, judged: Judged): string {
-  const state = judged === 'none' ? 'not running' : judged;
-  if (code === 'not-suspended') {
-    return `${name} is not suspended on node ${node} (state: ${state}); nothing to resume`;
-  }
-  if (code === 'already-suspended') return `${name} is suspended on node ${node}, not stopped`;
-  if (code === 'is-pending') return `${name} is still pending on node ${node}`;
-  if (code === 'is-stopping') return `${name} is stopping on node ${node}`;
-  return `${name} is not running on node ${node}`;
 }
 
 const orderedBy: Partial<Record<Verb, Ordered>> = {
@@ -247,44 +266,4 @@ function answerNow(change: Change, answer: Answer): void {
   const operation = change.state.operations.get(id);
   if (!operation) return;
   change.state.operations.set(id, { ...operation, answers: [...operation.answers, answer] });
-}
-
-export interface StartDraft {
-  readonly uid: string;
-  readonly task?: string | undefined;
-  readonly spec: NonNullable<OrderDraft['spec']>;
-  readonly revision?: number | undefined;
-  readonly bundle?: string | undefined;
-  readonly digest?: string | undefined;
-  readonly reason: string;
-  readonly order: OrderDraft;
-  /** As of `Starting` (dependencies.ts). */
-  readonly restartsWith?: readonly string[] | undefined;
-}
-
-export function orderStart(change: Change, draft: StartDraft): RunRecord {
-  const { command } = change;
-  const { uid, task, spec, revision, bundle, digest } = draft;
-  const run = makeId('R', command.key, uid, task ?? '');
-  const operation = operationId(change);
-  const record: RunRecord = {
-    ...{ run, task, uid, bundle, digest, operation, createdAt: command.at, ended: false },
-    row: { run, processState: 'pending', restarts: 0, reason: draft.reason, command: spec.command },
-  };
-  const { restartsWith } = draft;
-  const starting = { task: task ?? '', uid, spec, at: command.at, restartsWith };
-  const { here, away } = waitsOf(change.state, starting);
-  const order: OrderDraft = {
-    ...draft.order,
-    ...{ run, task, spec, revision, bundle, digest },
-    ...(spec.afterTasks === undefined ? {} : { afterTasks: here }),
-  };
-  if (away.length === 0) {
-    addRun(change, record);
-    giveOrder(change, operation, uid, order);
-    return record;
-  }
-  const held = holdBack(change, operation, run, order, away);
-  addRun(change, { ...record, held });
-  return { ...record, held };
 }

@@ -8,8 +8,9 @@ import type { Change } from './change.ts';
 import { openOperation } from './operations.ts';
 import { bounded, bundleSelects, selects, taskSelects } from './resolve.ts';
 import { latestRun } from './runs.ts';
+import { orderStart } from './start.ts';
 import type { NodeRecord, State, TaskRecord } from './state.ts';
-import { orderStart, type VerbRequest } from './verbs.ts';
+import type { VerbRequest } from './verbs.ts';
 
 const EVERYWHERE = '@all';
 
@@ -45,6 +46,8 @@ export function startWished(change: Change, node: NodeRecord): void {
 function isDue(state: State, task: TaskRecord, node: NodeRecord): boolean {
   const { spec, enabled, removing, wished = [] } = task;
   if (!enabled || removing !== undefined || spec.restart !== 'always') return false;
+  // An instance begins with its placing (instances.ts).
+  if (spec.instances !== undefined || node.draining !== undefined) return false;
   if (latestRun(state, task.task, node.uid) || !taskSelects(state, task, node)) return false;
   const bundle = spec.bundle === undefined ? undefined : state.bundles.get(spec.bundle);
   if (spec.bundle !== undefined && !(bundle && bundleSelects(bundle, node))) return false;

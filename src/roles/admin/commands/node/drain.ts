@@ -1,0 +1,26 @@
+/** `node drain`: nothing starts on a node any more, and what serves there is stopped. */
+import { Command, Option } from 'clipanion';
+import { ActingCommand } from '../../acting.ts';
+import { checkName } from '../../command.ts';
+
+export class NodeDrain extends ActingCommand {
+  static override paths = [['admin', 'node', 'drain']];
+  static override usage = Command.Usage({
+    category: 'Nodes',
+    description: 'Let nodes run empty: what may move begins elsewhere',
+    details:
+      'Nothing is placed or started there, by hand or by schedule. Instances (`--instances`) are ' +
+      'stopped by their grace and then begin on other nodes; services without are stopped until ' +
+      '`node undrain`; runs that end by themselves are let end. With `--wait` it returns when ' +
+      'nothing runs there.',
+    examples: [['Before a reboot', '$0 admin node drain n4 --wait --timeout 10m']],
+  });
+
+  names = Option.Rest({ name: 'NODE', required: 1 });
+
+  protected override async perform(): Promise<number> {
+    const names = await this.targets(this.names, 'NODE');
+    for (const name of names) checkName(name, 'node');
+    return this.tell(await this.act('depDrain', { mode: 'drain', names }), 'drained');
+  }
+}

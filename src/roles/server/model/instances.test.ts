@@ -1,0 +1,284 @@
+import { expect, test } from 'vitest';
+import { apply, type Outcome } from './apply.ts';
+import type { Command, CommandBody, CommandKind } from './command.ts';
+import { encodeEntries, freeze, loadEntries } from './snapshot.ts';
+import { emptyState, type State } from './state.ts';
+import { toldPlaces } from './told-places.ts';
+
+class Fleet {
+  state: State = emptyState();
+  #no = 0;
+  readonly #reports = new Map<string, number>();
+
+  act<K extends CommandKind>(kind: K, body: CommandBody<K>): Outcome {
+    this.#no += 1;
+    const key = Buffer.from(String(this.#no).padStart(16, '0'));
+    const command = { kind, body, key, at: this.#no * 1000, who: 'admin', origin: 'test' };
+    return apply(this.state, command as unknown as Command, this.#no);
+  }
+
+  join(name: string, labels: Record<string, string> = {}, attached = true): void {
+    const spki = Buffer.from(`token-${name}`).toString('hex');
+    this.act('hostToken', { spki, role: 'agent', ttlMs: 60_000, usesLeft: 1 });
+    const body = { spki: `key-${name}`, token: spki.slice(0, 8), instance: 'i', build: 'b' };
+    this.act('enrol', { ...body, node: name, labels });
+    if (attached) this.attach(name);
+  }
+
+  uid(name: string): string {
+    return this.state.index.nodeByName.get(name) ?? '';
+  }
+
+  attach(name: string): void {
+    this.act('attach', { uid: this.uid(name), instance: 'i', build: 'b', addresses: [] });
+  }
+
+  detach(name: string): void {
+    this.act('detach', { uid: this.uid(name), orderly: false });
+  }
+
+  create(spec: Record<string, unknown>, task = 'web', mode = 'create'): Outcome['reply'] {
+    const full = { command: ['x'], ...spec };
+    return this.act('taskAdd', { task, mode, spec: full }).reply;
+  }
+
+  report(name: string, run: string, row: Record<string, unknown>): void {
+    const seq = (this.#reports.get(name) ?? 0) + 1;
+    this.#reports.set(name, seq);
+    const process = { run, task: this.state.runs.get(run)?.task, ...row };
+    const reports = [{ seq, at: 0, entry: 'process', process: process as never }];
+    this.act('report', { uid: this.uid(name), reports });
+  }
+
+  /** What is on record as alive, `task@node`. */
+  get live(): readonly string[] {
+    const runs = [...this.state.runs.values()].filter(({ ended }) => !ended);
+    return runs.map(({ task, uid }) => `${task}@${this.state.nodes.get(uid)?.name}`).sort();
+  }
+
+  runOn(name: string, task = 'web'): string {
+    const uid = this.uid(name);
+    const found = [...this.state.runs.values()].find(
+      (run) => run.uid === uid && run.task === task && !run.ended,
+    );
+    return found?.run ?? '';
+  }
+
+  run(name: string, task = 'web'): void {
+    const run = this.runOn(name, task);
+    this.report(name, run, { processState: 'running', startedAt: 1, pid: 7, wish: 'up' });
+  }
+
+  end(name: string, task = 'web'): void {
+    const run = this.runOn(name, task);
+    this.report(name, run, { processState: 'exited', exitedAt: 2, signal: 'SIGTERM' });
+  }
+
+  placed(task = 'web'): readonly string[] {
+    const uids = this.state.tasks.get(task)?.placed ?? [];
+    return uids.map((uid) => this.state.nodes.get(uid)?.name ?? '').sort();
+  }
+
+  missing(task = 'web'): string | undefined {
+    const record = this.state.tasks.get(task);
+    return record && toldPlaces(this.state, record, true).reason;
+  }
+
+  operation(reply: Outcome['reply']): string | undefined {
+    const id = reply.ok ? (reply.body['operation'] as string) : '';
+    return this.state.operations.get(id)?.state;
+  }
+}
+
+function racks(): Fleet {
+  const fleet = new Fleet();
+  fleet.act('found', { fleet: 'f', spki: 's', identity: 'admin' });
+  for (const [name, rack] of Object.entries({ n1: 'a', n2: 'a', n3: 'b', n4: 'c' }))
+    fleet.join(name, { rack });
+  return fleet;
+}
+
+test('so many are placed, over the values of a label first, then by name', () => {
+  const fleet = racks();
+  fleet.create({ instances: 3, spread: 'rack' });
+  expect(fleet.placed()).toEqual(['n1', 'n3', 'n4']);
+  fleet.create({ instances: 2 }, 'db');
+  expect(fleet.placed('db')).toEqual(['n1', 'n2']);
+  fleet.act('taskRun', { targets: ['web'] });
+  expect(fleet.live).toEqual(['web@n1', 'web@n3', 'web@n4']);
+});
+
+test('a start of what has no node is accepted, and begins when one comes', () => {
+  const fleet = racks();
+  for (const name of ['n2', 'n3', 'n4']) fleet.detach(name);
+  fleet.create({ instances: 3 });
+  expect(fleet.placed()).toEqual(['n1']);
+  const { reply } = fleet.act('taskRun', { targets: ['web'], env: { A: '1' } });
+  expect(fleet.operation(reply)).toBe('accepted');
+  expect(fleet.live).toEqual(['web@n1']);
+  expect(fleet.missing()).toBe(
+    '1 of 3 placed: node n2 is unresponsive, node n3 is unresponsive, node n4 is unresponsive',
+  );
+  fleet.attach('n3');
+  expect(fleet.live).toEqual(['web@n1', 'web@n3']);
+  expect(fleet.state.runs.get(fleet.runOn('n3'))?.given).toMatchObject({ env: { A: '1' } });
+  fleet.attach('n2');
+  expect(fleet.live).toEqual(['web@n1', 'web@n2', 'web@n3']);
+  expect(fleet.missing()).toBeUndefined();
+  fleet.attach('n4');
+  expect(fleet.live).toHaveLength(3);
+  // What waits now are the orders alone.
+  const id = reply.ok ? (reply.body['operation'] as string) : '';
+  expect(
+    [...(fleet.state.operations.get(id)?.waiting ?? [])].every((t) => fleet.state.orders.has(t)),
+  ).toBe(true);
+});
+
+test('with no node that is here it waits too; with none that matches it is an error', () => {
+  const fleet = racks();
+  for (const name of ['n1', 'n2', 'n3', 'n4']) fleet.detach(name);
+  fleet.create({ instances: 1 });
+  expect(fleet.operation(fleet.act('taskRun', { targets: ['web'] }).reply)).toBe('accepted');
+  fleet.create({ instances: 1, on: 'rack=z' }, 'none');
+  expect(fleet.act('taskRun', { targets: ['none'] }).reply).toMatchObject({
+    code: 'nothing-matches',
+  });
+  expect(fleet.act('taskKill', { targets: ['web'], mode: 'stop' }).reply.ok).toBe(true);
+  fleet.attach('n2');
+  expect(fleet.live).toEqual([]);
+});
+
+test('draining moves an instance: first it ends there, then it begins elsewhere', () => {
+  const fleet = racks();
+  fleet.create({ instances: 3, spread: 'rack' });
+  fleet.act('taskRun', { targets: ['web'], arguments: ['more'] });
+  for (const name of ['n1', 'n3', 'n4']) fleet.run(name);
+  const { reply } = fleet.act('depDrain', { mode: 'drain', names: ['n1'] });
+  expect(fleet.operation(reply)).toBe('accepted');
+  expect(fleet.live).toEqual(['web@n1', 'web@n3', 'web@n4']);
+  expect(fleet.placed()).toEqual(['n3', 'n4']);
+  fleet.end('n1');
+  expect(fleet.live).toEqual(['web@n2', 'web@n3', 'web@n4']);
+  expect(fleet.state.runs.get(fleet.runOn('n2'))?.given).toMatchObject({ arguments: ['more'] });
+  expect(fleet.operation(reply)).toBe('done');
+  expect(fleet.act('taskRun', { targets: ['web@n1'] }).reply).toMatchObject({ code: 'draining' });
+  // It comes back to nothing: what has moved stays.
+  fleet.act('depDrain', { mode: 'undrain', names: ['n1'] });
+  expect(fleet.live).toEqual(['web@n2', 'web@n3', 'web@n4']);
+});
+
+test('where no other node is left, a drained instance waits for the end of the draining', () => {
+  const fleet = racks();
+  fleet.create({ instances: 4 });
+  fleet.act('taskRun', { targets: ['web'] });
+  for (const name of ['n1', 'n2', 'n3', 'n4']) fleet.run(name);
+  fleet.act('depDrain', { mode: 'drain', names: ['n4'] });
+  fleet.end('n4');
+  expect(fleet.missing()).toBe('3 of 4 placed: node n4 is draining');
+  fleet.act('depDrain', { mode: 'undrain', names: ['n4'] });
+  expect(fleet.live).toHaveLength(4);
+});
+
+test('draining stops services until it is taken back, and lets jobs end', () => {
+  const fleet = racks();
+  fleet.create({ restart: 'always' }, 'service');
+  fleet.create({}, 'job');
+  fleet.act('taskRun', { targets: ['service', 'job'], on: 'n4' });
+  for (const task of ['service', 'job']) fleet.run('n4', task);
+  const { reply } = fleet.act('depDrain', { mode: 'drain', names: ['n4'] });
+  fleet.end('n4', 'service');
+  expect(fleet.live).toEqual(['job@n4']);
+  expect(fleet.operation(reply)).toBe('accepted');
+  expect(fleet.act('taskRun', { targets: ['service@n4'] }).reply).toMatchObject({
+    code: 'draining',
+  });
+  fleet.end('n4', 'job');
+  expect(fleet.operation(reply)).toBe('done');
+  fleet.act('depDrain', { mode: 'undrain', names: ['n4'] });
+  expect(fleet.live).toEqual(['service@n4']);
+});
+
+test('a start of everything spares a node that drains, and is made up for later', () => {
+  const fleet = racks();
+  fleet.create({});
+  fleet.act('depDrain', { mode: 'drain', names: ['n4'] });
+  fleet.act('taskRun', { targets: ['web'] });
+  expect(fleet.live).toEqual(['web@n1', 'web@n2', 'web@n3']);
+  fleet.act('depDrain', { mode: 'undrain', names: ['n4'] });
+  expect(fleet.live).toHaveLength(4);
+  fleet.act('depDrain', { mode: 'drain', names: ['n3'] });
+  fleet.act('taskKill', { targets: ['web'], mode: 'stop' });
+  for (const name of ['n1', 'n2', 'n3', 'n4']) if (fleet.runOn(name)) fleet.end(name);
+  fleet.act('depDrain', { mode: 'undrain', names: ['n3'] });
+  expect(fleet.live).toEqual([]);
+});
+
+test('fewer are wanted: those in excess stop; more are wanted: what is wished up begins', () => {
+  const fleet = racks();
+  fleet.create({ instances: 3, restart: 'always' });
+  fleet.act('taskRun', { targets: ['web'] });
+  for (const name of ['n1', 'n2', 'n3']) fleet.run(name);
+  fleet.create({ instances: 2, restart: 'always' }, 'web', 'set');
+  expect(fleet.placed()).toEqual(['n1', 'n2']);
+  fleet.end('n3');
+  expect(fleet.live).toEqual(['web@n1', 'web@n2']);
+  fleet.create({ instances: 4, restart: 'always' }, 'web', 'set');
+  expect(fleet.live).toEqual(['web@n1', 'web@n2', 'web@n3', 'web@n4']);
+});
+
+test('a node that is removed, or matches no more, leaves its instance to another', () => {
+  const fleet = racks();
+  fleet.create({ instances: 2, on: 'rack in (a,b)' });
+  fleet.act('taskRun', { targets: ['web'] });
+  for (const name of ['n1', 'n2']) fleet.run(name);
+  fleet.act('hostState', { node: 'n2', labels: { rack: 'z' } });
+  expect(fleet.live).toEqual(['web@n1', 'web@n2']);
+  fleet.end('n2');
+  expect(fleet.live).toEqual(['web@n1', 'web@n3']);
+  fleet.join('n5', { rack: 'a' });
+  fleet.act('hostRm', { names: ['n3'], force: true, present: ['n3'] });
+  expect(fleet.live).toEqual(['web@n1', 'web@n3']);
+  fleet.run('n3');
+  fleet.end('n3');
+  expect(fleet.live).toEqual(['web@n1', 'web@n5']);
+});
+
+test('an order to a node by name is for where it is placed', () => {
+  const fleet = racks();
+  fleet.create({ instances: 1 });
+  expect(fleet.act('taskRun', { targets: ['web@n2'] }).reply).toMatchObject({
+    code: 'not-selected',
+    text: 'task "web" is placed on n1, not on node n2',
+  });
+});
+
+test('an operation that waits for a place can be withdrawn', () => {
+  const fleet = racks();
+  fleet.create({ instances: 1 });
+  fleet.act('depDrain', { mode: 'drain', names: ['n1', 'n2', 'n3', 'n4'] });
+  const { reply } = fleet.act('taskRun', { targets: ['web'] });
+  const operation = reply.ok ? (reply.body['operation'] as string) : '';
+  fleet.act('retCancel', { operation });
+  expect(fleet.operation(reply)).toBe('cancelled');
+  fleet.act('depDrain', { mode: 'undrain', names: ['n2'] });
+  expect(fleet.live).toEqual([]);
+});
+
+test('places survive a snapshot', () => {
+  const fleet = racks();
+  fleet.create({ instances: 4, cpuMax: 0.1, spread: 'rack' });
+  fleet.act('taskRun', { targets: ['web'] });
+  for (const name of ['n1', 'n2', 'n3', 'n4']) fleet.run(name);
+  fleet.act('depDrain', { mode: 'drain', names: ['n2'] });
+  const bytes = Buffer.concat([...encodeEntries(freeze(fleet.state))]);
+  const loaded = loadEntries(bytes);
+  expect(loaded?.index.placedOn).toEqual(fleet.state.index.placedOn);
+  expect(loaded?.index.asked).toEqual(fleet.state.index.asked);
+  expect(loaded?.index.short).toEqual(fleet.state.index.short);
+  expect(loaded?.index.draining).toEqual(fleet.state.index.draining);
+  if (loaded) fleet.state = loaded;
+  fleet.end('n2');
+  expect(fleet.missing()).toBe('3 of 4 placed: node n2 is draining');
+  fleet.act('depDrain', { mode: 'undrain', names: ['n2'] });
+  expect(fleet.live).toHaveLength(4);
+});
