@@ -1,7 +1,8 @@
 /**
  * `make check`: format, lint with types, types, dead code and the tidy test, side by side, in
  * under ten seconds, so that people run it. What is wrong is printed tool by tool; a tool that
- * finds nothing prints its name and its time.
+ * finds nothing prints its name and its time. Two keep in build/ what they found out of files that
+ * are the same the next time.
  */
 
 import { spawn } from 'node:child_process';
@@ -9,11 +10,13 @@ import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
 
+const kept = (name: string): string => join(root, 'build/check', name);
+
 const tools: Readonly<Record<string, readonly string[]>> = {
   format: ['biome', 'check', '--colors=off'],
   lint: ['oxlint', '--type-aware', '--deny-warnings'],
-  types: ['tsc', '--noEmit', '-p', root],
-  'dead code': ['knip', '--no-progress'],
+  types: ['tsc', '--noEmit', '--incremental', '--tsBuildInfoFile', kept('types'), '-p', root],
+  'dead code': ['knip', '--no-progress', '--cache', '--cache-location', kept('knip')],
   tidy: ['vitest', 'run', '--project', 'tidy', '--reporter=dot'],
 };
 
