@@ -63,7 +63,8 @@ async function compile(directory: string): Promise<string> {
     disableExperimentalSEAWarning: true,
     useCodeCache: true,
     useSnapshot: false,
-    execArgv: [...nodeFlags],
+    // Node looks for its own --env-file in the whole line; behind -- it looks for nothing.
+    execArgv: [...nodeFlags, '--'],
     execArgvExtension: 'none',
     assets: {
       ...{ 'main.cjs': main, 'main.cache': caches.main },

@@ -59,6 +59,12 @@ test('answers a usage error as an object where JSON is asked for', () => {
   expect(status).toBe(2);
 });
 
+test('--env-file is the console’s own, not Node’s, which would take it for itself', () => {
+  const line = ['task', 'create', 't', '--env-file', '/none', '--json', '--', 'true'];
+  const { status, stderr } = lotc('admin', ...line);
+  expect([status, JSON.parse(stderr)]).toMatchObject([2, { error: { code: 'usage' } }]);
+});
+
 test('leaves nothing beside itself', () => {
   expect(readdirSync(directory)).toEqual(['lotc']);
 });
