@@ -457,6 +457,7 @@ local KEYS = {
   [422] = { "cores", "Cores", "", "float" },
   [423] = { "priority", "Priority", "", "uint" },
   [424] = { "preempt", "Preempt", "", "text" },
+  [425] = { "preempted_by", "Preempted by", "", "text" },
   [430] = { "on_agent_lost", "On agent lost", "", "text" },
   [431] = { "lease_ms", "Lease", "ms", "uint" },
   [432] = { "term", "Term", "", "uint" },
@@ -558,6 +559,7 @@ local ERRORS = {
   [430] = "lease-ended",
   [410] = "draining",
   [390] = "cycle",
+  [420] = "preempted",
 }
 -- END OF GENERATED
 

@@ -79,6 +79,8 @@ export const errorCodes = {
   draining: { number: 410, exit: 8 },
   /** Tasks that would wait for each other. */
   cycle: { number: 390, exit: 8 },
+  /** It is suspended because another has its room. */
+  preempted: { number: 420, exit: 8 },
 } as const satisfies Record<string, CodeFacts>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -214,6 +214,8 @@ export const limits = {
   /** Of a node, and what a task may ask for of them. */
   slotsMax: 1_000_000,
   priorityMax: 65_535,
+  /** So many that wait for room behind the first are looked at, each time something changes. */
+  roomLookBehind: 64,
   /** PID_MAX_LIMIT of Linux. */
   pidsMaxMax: 4_194_304,
   nofileMaxMin: 8,

@@ -11,6 +11,13 @@ export type Judged = 'running' | 'suspended' | 'pending' | 'stopping' | 'none';
 /** `act`: to be carried out; `done`: already so; else the reason it cannot be. */
 export type Verdict = 'act' | 'done' | ErrorCode;
 
+/** The same, where the process may be suspended for nothing but want of room. */
+export function verdictOf(verb: Verb, judged: Judged, isPreempted: boolean): Verdict {
+  if (!isPreempted || judged !== 'suspended') return verdicts[verb][judged];
+  if (verb === 'suspend') return 'act';
+  return verb === 'resume' || verb === 'start' ? 'preempted' : verdicts[verb][judged];
+}
+
 export const verdicts: Readonly<Record<Verb, Readonly<Record<Judged, Verdict>>>> = {
   start: {
     ...{ running: 'done', suspended: 'already-suspended', pending: 'done' },

@@ -18,6 +18,7 @@ export const eventKinds = {
   'process-alive': 'it gives signs of life again',
   'process-stopped': 'somebody else stopped a run with a signal',
   'process-continued': 'somebody else continued it',
+  'process-preempted': 'it makes room for more urgent work',
   'results-kept': 'result files of a run were kept',
   'results-failed': 'result files of a run could not be kept',
   'firing-late': 'a firing was more than a second late',

@@ -46,6 +46,7 @@ export const workKeys = {
   cores: [422, 'float'],
   priority: [423, 'uint'],
   preempt: [424, 'text'],
+  preemptedBy: [425, 'text'],
 
   // the CA's rotation
   trusts: [440, 'text'],

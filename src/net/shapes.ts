@@ -51,7 +51,7 @@ export const shapes = {
       ...['task', 'node', 'pid', 'startedAt', 'exitedAt', 'exitCode', 'signal', 'restarts'],
       ...['bundle', 'status', 'reason', 'createdAt', 'suspendedAt', 'wish', 'operation'],
       ...['cpuMs', 'maxMemoryBytes', 'errorCode', 'containment', 'command', 'who', 'ready'],
-      ...['suspendedBy', 'collects'],
+      ...['suspendedBy', 'collects', 'preemptedBy'],
     ] as const,
   },
   /**

@@ -11,6 +11,8 @@ import type { ErrorCode } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import type { Judged } from '../base/verbs.ts';
 import { because, type End, type Ending, endFacts, endingFacts } from './end.ts';
+import { type Preempted, preemptedBy, wantedBy } from './preemption.ts';
+import { again, relaunched } from './relaunch.ts';
 import { hasEnded, type State, visible } from './states.ts';
 import { type Action, type Event, table } from './table.ts';
 
@@ -38,6 +40,8 @@ export interface Process {
   readonly startErrorUs?: number | undefined;
   readonly suspendedAt?: number | undefined;
   readonly suspendedBy?: string | undefined;
+  /** It makes room for another, or did and waits for room again. */
+  readonly preempted?: Preempted | undefined;
   /** When the program of its first launch began, and how long it was suspended since. */
   readonly begunAt?: number | undefined;
   readonly heldMs?: number | undefined;
@@ -89,8 +93,9 @@ export interface Input {
   readonly errorCode?: ErrorCode | undefined;
   readonly stop?: Partial<StopRule> | undefined;
   readonly ending?: Ending | undefined;
-  /** Who ordered it. */
+  /** Who ordered it; nobody where the run makes room for another. */
   readonly who?: string | undefined;
+  readonly isPreemption?: boolean | undefined;
   readonly revival?: { readonly inMs: number; readonly streak: number } | undefined;
 }
 
@@ -126,6 +131,7 @@ export function advance(process: Process, input: Input, now: Reading): Step {
   if (state === 'suspended' && process.state === 'freezing') {
     next = { ...next, suspendedAt: now.atUs };
   } else if (state !== 'suspended' && state !== 'thawing') next = released(next, now);
+  next = preemptedBy(next);
   if (hasEnded(state)) next = ended(next, now);
   if (actions.includes('arm-grace')) {
     next = { ...next, deadlineMs: now.nowMs + next.stop.graceMs };
@@ -161,9 +167,10 @@ function facts(process: Process, input: Input): Partial<Process> {
         : { wish: 'down', stop, ...endingFacts(input.ending) };
     }
     case 'hung':
+    case 'give-way':
       return endingFacts(input.ending);
     case 'want-suspend':
-      return { fault: undefined, suspendedBy: input.who };
+      return { fault: undefined, ...wantedBy(process, input) };
     case 'want-resume':
       return { fault: undefined };
     case 'freeze-failed':
@@ -217,41 +224,6 @@ function released(process: Process, { atUs }: Reading): Process {
   const free = { ...process, suspendedAt: undefined, suspendedBy: undefined };
   if (suspendedAt === undefined) return free;
   return { ...free, releasedAt: atUs, heldMs: heldMs + Math.max(0, atUs - suspendedAt) / 1000 };
-}
-
-/** It waits for its next launch; how the one before ended stays known until then. */
-function again(process: Process, { revival, reason }: Input, now: Reading): Process {
-  const { inMs = 0, streak = 1 } = revival ?? {};
-  return {
-    ...process,
-    ...{ pid: undefined, startTicks: undefined, errorCode: undefined, reason, streak },
-    restarts: process.restarts + 1,
-    revivesAt: now.atUs + inMs * 1000,
-    deadlineMs: now.nowMs + inMs,
-  };
-}
-
-/** What a launch says anew. */
-const anew: Partial<Process> = {
-  ...{ pid: undefined, startTicks: undefined, startedAt: undefined, revivesAt: undefined },
-  startErrorUs: undefined,
-  ...{ exitedAt: undefined, exitCode: undefined, signal: undefined, tail: undefined },
-  ...{ cpuMs: undefined, maxMemoryBytes: undefined, ready: undefined, status: undefined },
-  ...{ ending: undefined, outside: undefined, triggeredUs: undefined },
-};
-
-/** The process at its next launch, of which nothing is known yet. */
-export function relaunched(process: Process): Process {
-  const { exitCode: lastExitCode, signal: lastSignal, ending } = process;
-  const replaces = ending?.reason;
-  return { ...process, ...anew, lastExitCode, lastSignal, replaces, state: 'launching' };
-}
-
-/** The same wait for another life of the agent, as far as it is not over. */
-export function rested(process: Process, now: Reading): Process {
-  const { revivesAt = now.atUs } = process;
-  const restMs = Math.min(Math.max(0, (revivesAt - now.atUs) / 1000), limits.backoffMaxMs);
-  return { ...process, state: 'backoff', deadlineMs: now.nowMs + restMs };
 }
 
 function ended(process: Process, now: Reading): Process {

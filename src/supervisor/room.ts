@@ -59,6 +59,16 @@ export const countOf = (slots: number): string => `${slots} ${slots === 1 ? 'slo
 export const coresOf = (cores: number): string =>
   `${Number(cores.toFixed(3))} ${cores === 1 ? 'core' : 'cores'}`;
 
+/** For instance `1 slot, 0.5 cores`; empty where it asks for nothing. */
+export function askText({ slots, cores, memoryBytes }: Ask): string {
+  const parts = [
+    ...(slots > 0 ? [countOf(slots)] : []),
+    ...(cores > 0 ? [coresOf(cores)] : []),
+    ...(memoryBytes > 0 ? [`${roughSizeBytes(memoryBytes)} of memory`] : []),
+  ];
+  return parts.join(', ');
+}
+
 /** Which of these values is none; undefined when all may be. */
 export function askValueFault({ slots, priority, preempt }: GivenAsk): string | undefined {
   if (slots !== undefined && slots > limits.slotsMax) {

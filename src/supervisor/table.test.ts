@@ -38,27 +38,27 @@ test('the table, cell by cell', () => {
   // go give-up armed started launch-failed | disarm disarmed | suspend resume stop kill
   // | frozen f-failed
   // thawed t-failed
-  // | ended ended-leaving gone | cleared stuck detached deadline | revive use-up hung
+  // | ended ended-leaving gone | cleared stuck detached deadline | revive use-up hung | give-way
   expect(drawn()).toBe(
     [
-      'pending   uF!!!D!..FF!!!!!!!!!!!!!.',
-      'launching ..arFdD..kk....!!o..o!!!.',
-      'armed     ...rFdD..kk!!!!!!o!!o!!!.',
-      'disarming ...rF.D..kk!!!!!!o!!o!!!.',
-      'running   !!..!.!f.gk!!!!Xlo!!o!!!g',
-      'freezing  !!..!.!.!gksr!!Xlo!!o!!!.',
-      'suspended !!..!.!.tgk!!!!Xlo!!o!!!.',
-      'thawing   !!..!.!!.gk!!rsXlo!!o!!!.',
-      'stopping  !!..!.!...k....Xlo!!ok!!.',
-      'killing   !!kkF.F........Xco.kok!!.',
-      'leaving   !!..!.!..lc....X.X!!cc!!.',
-      'clearing  !!..!.!..cc....X.XXc.c!!.',
-      'losing    !!.......oo.......Lo.o!!.',
-      'backoff   !!.......XX..........u!!.',
-      'exited    !!...................!bF.',
-      'failed    !!...................!!!.',
-      'lost      !!...................!bF.',
-      'disarmed  !!...................!!!.',
+      'pending   uF!!!D!..FF!!!!!!!!!!!!!..',
+      'launching ..arFdD..kk....!!o..o!!!..',
+      'armed     ...rFdD..kk!!!!!!o!!o!!!..',
+      'disarming ...rF.D..kk!!!!!!o!!o!!!..',
+      'running   !!..!.!f.gk!!!!Xlo!!o!!!gg',
+      'freezing  !!..!.!.!gksr!!Xlo!!o!!!..',
+      'suspended !!..!.!.tgk!!!!Xlo!!o!!!..',
+      'thawing   !!..!.!!.gk!!rsXlo!!o!!!..',
+      'stopping  !!..!.!...k....Xlo!!ok!!..',
+      'killing   !!kkF.F........Xco.kok!!..',
+      'leaving   !!..!.!..lc....X.X!!cc!!..',
+      'clearing  !!..!.!..cc....X.XXc.c!!..',
+      'losing    !!.......oo.......Lo.o!!..',
+      'backoff   !!.......XX..........u!!..',
+      'exited    !!...................!bF..',
+      'failed    !!...................!!!..',
+      'lost      !!...................!bF..',
+      'disarmed  !!...................!!!..',
     ].join('\n'),
   );
 });

@@ -57,6 +57,8 @@ export const events = [
   'use-up',
   /** It gives no sign of life: it is ended here, and its restart policy or more decides on. */
   'hung',
+  /** It makes room for another: it is ended here, and begins again when there is room. */
+  'give-way',
 ] as const;
 export type Event = (typeof events)[number];
 
@@ -100,6 +102,7 @@ const over: Readonly<Record<Event, Cell>> = {
   ...{ ended: 'ignore', 'ended-leaving': 'ignore', gone: 'ignore' },
   ...{ cleared: 'ignore', stuck: 'ignore', detached: 'ignore', deadline: 'impossible' },
   ...{ revive: 'impossible', 'use-up': 'impossible', hung: 'ignore' },
+  'give-way': 'ignore',
 };
 const again: Cell = ['backoff', 'arm-backoff'];
 /** Its exec was seen. */
@@ -109,7 +112,10 @@ const begun = {
   ...({ disarm: 'ignore', disarmed: 'impossible' } as const),
 };
 /** Whoever is held, or on the way out, is not judged by its signs of life. */
-const noRevival = { revive: 'impossible', 'use-up': 'impossible', hung: 'ignore' } as const;
+const noRevival = {
+  ...({ revive: 'impossible', 'use-up': 'impossible', hung: 'ignore' } as const),
+  ...({ 'give-way': 'ignore' } as const),
+};
 
 export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
   pending: {
@@ -165,7 +171,7 @@ export const table: Readonly<Record<State, Readonly<Record<Event, Cell>>>> = {
     ...{ ended: exit, 'ended-leaving': leave, gone: lose },
     ...{ cleared: 'impossible', stuck: 'impossible', detached: lose, deadline: 'impossible' },
     ...noRevival,
-    hung: stop,
+    ...{ hung: stop, 'give-way': stop },
   },
   freezing: {
     ...begun,

@@ -5,7 +5,7 @@
  */
 import { deepEqual, equal } from 'node:assert/strict';
 import type { Failure, Ok, Req } from '../../src/net/bodies.ts';
-import { AgentCore } from '../../src/roles/agent/core.ts';
+import { AgentCore, type CoreOptions } from '../../src/roles/agent/core.ts';
 import type {
   Acted,
   AgentAction,
@@ -33,6 +33,8 @@ interface Directory {
   main: 'none' | 'alive' | 'ended';
   shim: 'none' | 'alive' | 'dead' | 'done';
   frozen: boolean;
+  /** 0, or the number of its restart. */
+  launch: number;
   end?: End | undefined;
   /** True time at which its child lets itself go. */
   gateUs?: number | undefined;
@@ -44,6 +46,7 @@ interface Directory {
 }
 
 export class FakeNode {
+  options: CoreOptions = {};
   core = new AgentCore();
   readonly tables: Record<TableName, Map<string, unknown>> = {
     meta: new Map(),
@@ -107,7 +110,7 @@ export class FakeNode {
   }
 
   boot(found?: readonly FoundRun[]): void {
-    this.core = new AgentCore();
+    this.core = new AgentCore(this.options);
     const tables = structuredClone(this.tables);
     const there = found ?? this.#found();
     this.step({ type: 'boot', tables, found: there, content: [...this.content] });
@@ -246,7 +249,7 @@ export class FakeNode {
 
   #found(): FoundRun[] {
     return [...this.directories].map(([run, directory]) => {
-      const { order, shim, main, end, frozen } = directory;
+      const { order, shim, main, end, frozen, launch } = directory;
       let found: Found = { kind: 'dead', reason: 'the shim died' };
       if (shim === 'none') found = { kind: 'unlaunched' };
       else if (shim === 'alive') found = { kind: 'alive', frozen };
@@ -257,7 +260,7 @@ export class FakeNode {
         found = { kind: 'not-started', reason: 'no', errorCode: 'exec-failed' };
       }
       const acted = shim === 'alive' ? directory.acted : undefined;
-      return { run, found, order, acted };
+      return { run, found, order, acted, launch };
     });
   }
 
@@ -313,7 +316,7 @@ export class FakeNode {
         break;
       case 'launch':
         this.launches.push(action.run);
-        this.#launched(action.run, action.order, action.gateUs);
+        this.#launched(action.run, action);
         break;
       case 'plan':
         this.#plan(action.run, action.act, action.atUs);
@@ -379,9 +382,15 @@ export class FakeNode {
     }
   }
 
-  #launched(run: string, order: Item, gateUs: number | undefined): void {
-    const directory: Directory = { order, main: 'none', shim: 'none', frozen: false };
+  #launched(run: string, action: AgentAction & { readonly type: 'launch' }): void {
+    const { order, gateUs, launch } = action;
+    const directory: Directory = { order, main: 'none', shim: 'none', frozen: false, launch };
     this.#owe(() => {
+      const last = this.directories.get(run);
+      if (launch > 0 && last?.shim === 'done' && last.launch === launch - 1) {
+        this.directories.delete(run);
+        this.programs.splice(this.programs.indexOf(run), 1);
+      }
       const before = this.directories.get(run);
       if (before) throw new Error(`${run} finds a directory: ${JSON.stringify(before)}`);
       this.directories.set(run, directory);

@@ -56,8 +56,14 @@ const nodeView: View<Shape<'node'>> = {
 const readyWord = (ready: boolean | undefined): string =>
   ready === undefined ? '' : ready ? 'yes' : 'no';
 
+/** Who, or the want of room. */
+const suspenderOf = ({ processState, preemptedBy, suspendedBy }: Shape<'process'>) =>
+  suspendedBy ??
+  (processState === 'suspended' && preemptedBy !== undefined ? 'preemption' : undefined);
+
 /** Why it is as it is, and what it says of itself. */
-function remarks({ reason, status, suspendedBy }: Shape<'process'>): readonly string[] {
+function remarks(row: Shape<'process'>): readonly string[] {
+  const { reason, status, suspendedBy } = row;
   const by = suspendedBy === undefined ? undefined : `suspended by ${suspendedBy}`;
   return [by, reason, status].filter((one) => one !== undefined && one !== '') as string[];
 }
@@ -82,7 +88,8 @@ const processView: View<Shape<'process'>> = {
     createdAt: time(row.createdAt),
     ready: orNull(row.ready),
     suspendedAt: time(row.suspendedAt),
-    suspendedBy: orNull(row.suspendedBy),
+    suspendedBy: orNull(suspenderOf(row)),
+    preemptedBy: orNull(row.preemptedBy),
     cpuMs: orNull(row.cpuMs),
     maxMemoryBytes: orNull(row.maxMemoryBytes),
     containment: orNull(row.containment),

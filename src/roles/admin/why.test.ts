@@ -198,3 +198,32 @@ test('each node has its own chain', () => {
     ['n2', 'R2'],
   ]);
 });
+
+test('what waits for room names who has it, and who is suspended for it', () => {
+  const rival = (task: string, spec: object, more: object = {}) => ({
+    process: { ...process, run: 'R2', task, ...more },
+    spec: { command: ['x'], ...spec },
+  });
+  const rivals = [
+    rival('a', { priority: 1 }),
+    rival('b', { priority: 7, slots: 2, cpuMax: 0.5 }, { processState: 'suspended' }),
+    rival('service', { restart: 'always' }),
+    rival('gone', {}, { processState: 'exited' }),
+    rival('away', {}, { processState: 'suspended', preemptedBy: 'R9' }),
+    rival('elsewhere', {}, { node: 'n2' }),
+  ];
+  const waits = 'waits for room: needs 1 slot, 0 of 3 free';
+  const chainOf = (row: Partial<Facts['processes'][number]>) =>
+    explain({ ...facts, rivals, processes: [{ ...process, ...row }] })[0]?.chain;
+  const held =
+    'the room of n1 is held by task "b" (suspended, priority 7, 2 slots, 0.5 cores), ' +
+    'task "a" (running, priority 1, 1 slot)';
+  expect(chainOf({ processState: 'pending', reason: waits })).toEqual([
+    ...['run R0123456789A is pending', waits, held, start],
+  ]);
+  const reason = 'made room for task "b" (priority 7); goes on when there is room';
+  const row = { processState: 'suspended', suspendedAt: AT, reason, preemptedBy: 'R2' };
+  expect(chainOf(row)).toEqual([
+    ...['run R0123456789A is suspended since 2027-01-15T08:00:00Z', reason, held, start],
+  ]);
+});

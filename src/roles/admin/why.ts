@@ -7,6 +7,7 @@ import { formatInstant } from '../../base/clock.ts';
 import { roughDurationMs } from '../../base/duration.ts';
 import { matches, parseSelector } from '../../base/selector.ts';
 import type { Shape } from '../../net/layout.ts';
+import { heldBy, isPreempted, type Rival, wantsRoom } from './why-room.ts';
 
 type Process = Shape<'process'>;
 type Node = Shape<'node'>;
@@ -23,6 +24,8 @@ export interface Facts {
   readonly operations: readonly Shape<'operation'>[];
   /** Of the task, newest first. */
   readonly events: readonly Shape<'event'>[];
+  /** Runs of all tasks, where it waits for room. */
+  readonly rivals?: readonly Rival[] | undefined;
   readonly nowUs: number;
 }
 
@@ -90,9 +93,8 @@ const tails: Readonly<Record<string, Tail>> = {
   pending: (facts, process) => [...waitsFor(facts, process), ...begun(facts, process)],
   armed: (facts, process) => ['it is held at its gate until its instant', ...begun(facts, process)],
   suspended: (facts, process) => [
-    ...(ordered(facts, process, ['suspend'], process.suspendedAt) ?? [
-      'nobody is on record for it',
-    ]),
+    ...because(process.reason),
+    ...(isPreempted(process) ? held(facts, process) : suspendedBy(facts, process)),
     ...startedBy(facts, process),
   ],
   stopping: (facts, process) => ordered(facts, process, ['stop', 'kill', 'restart']) ?? [],
@@ -116,12 +118,19 @@ const tails: Readonly<Record<string, Tail>> = {
   ],
 };
 
+/** Who has what it waits for. */
+const held: Tail = ({ rivals = [] }, process) =>
+  wantsRoom(process) ? heldBy(rivals, process.node) : [];
+
+const suspendedBy: Tail = (facts, process) =>
+  ordered(facts, process, ['suspend'], process.suspendedAt) ?? ['nobody is on record for it'];
+
 /** What a pending run waits for, down to what holds that up. */
 function waitsFor(facts: Facts, process: Process): readonly string[] {
   const { reason, node } = process;
   const isAway = away(facts, node);
   if (isAway.length > 0) return isAway;
-  return [...because(reason), ...bundleOn(facts, node)];
+  return [...because(reason), ...held(facts, process), ...bundleOn(facts, node)];
 }
 
 function away(facts: Facts, name: string | undefined): string[] {

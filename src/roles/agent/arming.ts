@@ -166,6 +166,8 @@ export class Arming {
     if (start.order.spec?.afterTasks?.length) return;
     if (!this.#isLoaded(start.order)) return;
     if (!this.#isAlone(fire, plan)) return;
+    // Without it, it waits for room from its instant on.
+    if (!this.#ports.runs().room.hasRoomFor(start.order)) return;
     this.drop(fire);
     fire.state = 'armed';
     fire.after = 'claim';
@@ -224,6 +226,7 @@ export class Arming {
     const plan = this.#ports.plan(stored.schedule);
     const start = plan && startOrder(this.#ports, stored, plan);
     if (!start || 'result' in start || this.#ports.mustWait(fire)) return false;
+    if (this.#ports.runs().room.isUnwanted(stored.run ?? '')) return false;
     fire.armedAs ??= JSON.stringify(this.#ports.runs().get(stored.run ?? '')?.order);
     if (fire.armedAs !== JSON.stringify(start.order)) return false;
     if (plan.overlap === 'allow') return true;

@@ -3,7 +3,9 @@
  * the run directories and shims say what is; nothing is guessed. A run that cannot be known to
  * have ended in some way is `lost`, and what is left of it is killed, which its reason says.
  */
-import { newProcess, relaunched, rested } from '../../supervisor/process.ts';
+import { preemptedBy, preemptorText } from '../../supervisor/preemption.ts';
+import { newProcess } from '../../supervisor/process.ts';
+import { relaunched, rested } from '../../supervisor/relaunch.ts';
 import { hasEnded, type State } from '../../supervisor/states.ts';
 import type { AgentAction, FoundRun, StoredRun, Time } from './events.ts';
 import type { Runs } from './runs.ts';
@@ -141,13 +143,21 @@ function resume(runs: Runs, stored: StoredRun, frozen: boolean): void {
   if (!now) return;
   const bySelf = runs.shimActs.since(run, 'freeze', 0);
   const isHeld = state === 'freezing' || state === 'suspended' || state === 'thawing';
-  const wasHeld = isHeld || bySelf !== undefined;
+  const { preempted } = process;
+  const wasHeld = isHeld || bySelf !== undefined || preempted?.how === 'suspend';
   // Somebody else's SIGSTOP looks the same where there is no group to freeze.
   if (frozen && wasHeld && now.process.state === 'running') {
-    const suspendedAt = now.process.suspendedAt ?? bySelf?.atUs;
-    runs.replace({ ...now, process: { ...now.process, state: 'suspended', suspendedAt } });
-  } else if (!frozen && isHeld) {
-    runs.replace({ ...now, process: { ...now.process, suspendedAt: undefined } });
+    const { suspendedAt = bySelf?.atUs ?? preempted?.atUs } = now.process;
+    const held = { ...now.process, state: 'suspended', suspendedAt } as const;
+    runs.replace({ ...now, process: preemptedBy(held) });
+  } else if (!frozen && (isHeld || (state === 'running' && preempted?.how === 'suspend'))) {
+    // Nobody had got to it, or it has been let go since: it runs, and has its room.
+    const goesOn = { ...now.process, suspendedAt: undefined, preempted: undefined };
+    runs.replace({ ...now, process: goesOn });
+  }
+  if (preempted?.how === 'kill' && wish === 'up') {
+    const reason = `made room for ${preemptorText(preempted)}`;
+    runs.apply(run, { event: 'give-way', ending: { reason, again: true } });
   }
   if (wish !== 'down') return;
   const hard = state === 'killing' || state === 'clearing';

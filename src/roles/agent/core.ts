@@ -9,6 +9,7 @@
  * durable). Here they are put together, and their deadlines become one.
  */
 import { earliest } from '../../base/earliest.ts';
+import type { Room } from '../../supervisor/room.ts';
 import { Assignment, numberOf, type Standing } from './assignment.ts';
 import { adoptRuns } from './boot.ts';
 import { Bundles } from './bundles.ts';
@@ -26,18 +27,22 @@ import { Schedules, type StoredCursor } from './schedules.ts';
 import { ServerLost } from './server-lost.ts';
 import { Vitals } from './vitals.ts';
 
-/** What may travel with a later commit does so within this time; a failed one is tried again. */
+/** What may travel with a later commit does so within this time. */
 const LAZY_MS = 1_000;
 const RETENTION_EVERY_MS = 3_600_000;
+const NO_BOUND: Room = { cores: Infinity, memoryBytes: Infinity };
 /** What is armed may be other than what shall fire after these. */
 const changing: ReadonlySet<AgentEvent['type']> = new Set([
   ...(['boot', 'assign', 'bundle-loaded', 'bundle-removed', 'bundle-failed'] as const),
 ]);
 
 export interface CoreOptions {
+  /** Of rules in zone `local`. */
   readonly zone?: string | undefined;
   /** Who vouches for bundles here; undefined: nobody need. */
   readonly signers?: ReadonlySet<string> | undefined;
+  /** Undefined: there is no bound. */
+  readonly room?: Room | undefined;
 }
 
 export class AgentCore {
@@ -60,24 +65,18 @@ export class AgentCore {
   #lazyMs: number | undefined;
   #retentionMs: number | undefined;
 
-  /** `zone`: of rules in zone `local`. */
-  constructor({ zone = 'UTC', signers }: CoreOptions = {}) {
+  constructor({ zone = 'UTC', signers, room = NO_BOUND }: CoreOptions = {}) {
     const act = (action: AgentAction): void => this.#push(action);
     const time = (): Time => this.#time;
-    const ledger = this.#ledger;
-    const common = { ledger, reports: this.#reports, act, time };
+    const common = { ledger: this.#ledger, reports: this.#reports, act, time };
     this.#runs = new Runs({
-      ...common,
+      ...{ ...common, room },
       bundles: () => this.#bundles,
       leases: () => this.#leases,
       node: () => this.#schedules.node,
       settled: (run) => {
-        this.#vitals.settled(run);
-        this.#results.settled(run);
-        this.#serverLost.settled(run);
-        this.#leases.settled(run);
-        this.#orders.settled(run);
-        this.#fires.settled(run);
+        const first = [this.#vitals, this.#results, this.#serverLost, this.#leases];
+        for (const part of [...first, this.#orders, this.#fires]) part.settled(run);
       },
     });
     this.#bundles = new Bundles({
@@ -113,12 +112,11 @@ export class AgentCore {
       hasDue: (schedule) => schedules.hasDue(schedule),
       node: () => schedules.node,
     });
-    const { reports } = common;
     this.#runEvents = new RunEvents({
-      ...{ runs: this.#runs, orders, fires: this.#fires, vitals: this.#vitals, reports, time },
-      ...{ results: this.#results, leases: this.#leases },
+      ...{ ...common, runs: this.#runs, orders, fires: this.#fires },
+      ...{ vitals: this.#vitals, results: this.#results, leases: this.#leases },
     });
-    this.#assignment = new Assignment({ ledger, orders, bundles, schedules, act });
+    this.#assignment = new Assignment({ ...common, orders, bundles, schedules });
   }
 
   /** What is to be done because of `event`, in this order. */
@@ -130,7 +128,9 @@ export class AgentCore {
     if (changing.has(event.type)) this.#fires.doubt();
     this.#leases.tick();
     this.#schedules.claim();
+    if (this.#runs.room.settle()) this.#fires.doubt();
     this.#fires.arm();
+    this.#runs.room.settle();
     this.#runs.retain();
     this.#push(this.#ledger.flush(event.type === 'tick' && this.#isLazyDue()));
     this.#push(this.#reports.send(event.time.nowMs));
@@ -159,7 +159,7 @@ export class AgentCore {
     return [...this.#runs.all()];
   }
 
-  /** Reports that the server has not acknowledged. */
+  /** Reports not acknowledged. */
   get unreported(): number {
     return this.#reports.waiting;
   }
@@ -189,7 +189,7 @@ export class AgentCore {
         this.#assignment.saw(event.body.seenSeq, event.body.journal);
         break;
       case 'report-refused':
-        this.#log('error', `the server refused a report: ${event.failure.text}`);
+        this.#logError(`the server refused a report: ${event.failure.text}`);
         this.#reports.refused(event.time.nowMs);
         break;
       case 'leased':
@@ -199,7 +199,7 @@ export class AgentCore {
         this.#ledger.committed(event.commit);
         break;
       case 'commit-failed':
-        this.#log('error', `cannot store what happened on this node: ${event.reason}`);
+        this.#logError(`cannot store what happened on this node: ${event.reason}`);
         this.#ledger.failed(event.commit, event.reason);
         break;
       case 'run':
@@ -240,13 +240,11 @@ export class AgentCore {
     const own = [...kind('schedule'), ...kind('task')];
     this.#schedules.load(own, cursors as ReadonlyMap<string, StoredCursor>);
     const act = (action: AgentAction): void => this.#push(action);
-    adoptRuns(
-      { runs: this.#runs, act, time: () => this.#time, leaseOver: (run) => this.#leases.over(run) },
-      [...runs.values()] as StoredRun[],
-      event.found,
-    );
-    for (const { process } of this.#runs.live())
-      for (const one of [this.#serverLost, this.#leases]) one.settled(process.run);
+    const leaseOver = (run: string): void => this.#leases.over(run);
+    const adoption = { runs: this.#runs, act, time: () => this.#time, leaseOver };
+    adoptRuns(adoption, [...runs.values()] as StoredRun[], event.found);
+    for (const part of [this.#serverLost, this.#leases])
+      for (const { process } of this.#runs.live()) part.settled(process.run);
     this.#bundles.begin();
     this.#orders.begin();
     this.#schedules.begin(meta.get('node'));
@@ -290,8 +288,8 @@ export class AgentCore {
     this.#push({ type: 'deadline', atMs: first });
   }
 
-  #log(level: 'info' | 'warn' | 'error', text: string): void {
-    this.#push({ type: 'log', level, text });
+  #logError(text: string): void {
+    this.#push({ type: 'log', level: 'error', text });
   }
 
   #push(action: AgentAction | undefined): void {

@@ -6,11 +6,13 @@
 
 import type { Instant } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
-import { type Verb, verdicts } from '../../base/verbs.ts';
+import { type Verb, verdictOf, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
+import { isPreempted } from '../../supervisor/preemption.ts';
 import { judgedState } from '../../supervisor/process.ts';
 import { hasEnded } from '../../supervisor/states.ts';
 import type { Bundles } from './bundles.ts';
+import { resumeByHand, suspendByHand } from './by-hand.ts';
 import type { AgentAction, Item, StoredRun, Time } from './events.ts';
 import {
   DRAINING,
@@ -106,7 +108,8 @@ export function seenDeed(
     const acted = act && ports.runs().shimActs.since(process.run, act, dueUs);
     if (acted) return acted;
     if ((action === 'stop' || action === 'kill') && exitedAt >= dueUs) return { atUs: exitedAt };
-    if (action === 'suspend' && suspendedAt >= dueUs) return { atUs: suspendedAt };
+    const isOurs = action === 'suspend' && !isPreempted(process);
+    if (isOurs && suspendedAt >= dueUs) return { atUs: suspendedAt };
   }
   return undefined;
 }
@@ -214,7 +217,8 @@ function beginVerb(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
   let ending: Ending = { result: 'ok', reason: 'so already' };
   for (const stored of live) {
     const { run } = stored.process;
-    const verdict = verdicts[verb][judgedState(stored.process)];
+    const { process } = stored;
+    const verdict = verdictOf(verb, judgedState(process), isPreempted(process));
     if (verdict === 'act') targets.push(run);
     else if (verdict !== 'done') ending = refused(verdict, fire, stored);
   }
@@ -228,16 +232,12 @@ function beginVerb(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
   return { targets };
 }
 
-const wants = {
-  suspend: 'want-suspend',
-  resume: 'want-resume',
-  stop: 'want-stop',
-  kill: 'want-kill',
-} as const;
-
 function apply(ports: DeedPorts, run: string, { action, schedule }: StoredFire): void {
-  const event = wants[action as keyof typeof wants] as (typeof wants)['stop'] | undefined;
-  if (event !== undefined) ports.runs().apply(run, { event, who: `schedule ${schedule}` });
+  const who = `schedule ${schedule}`;
+  if (action === 'suspend') suspendByHand(ports.runs(), run, who);
+  else if (action === 'resume') resumeByHand(ports.runs(), run, who);
+  else if (action === 'stop') ports.runs().apply(run, { event: 'want-stop', who });
+  else if (action === 'kill') ports.runs().apply(run, { event: 'want-kill', who });
 }
 
 function refused(code: ErrorCode, fire: StoredFire, stored: StoredRun | undefined): Ending {

@@ -13,6 +13,7 @@ import {
 import { isWaiting } from '../../supervisor/states.ts';
 import type { Item, StoredRun } from './events.ts';
 import { gateOf } from './firing.ts';
+import type { Waits } from './room-tally.ts';
 import { rowOf } from './row.ts';
 
 export type Hold = { readonly waits: string } | { readonly failed: string };
@@ -34,7 +35,12 @@ export class Dependencies {
   /** Pending runs by the tasks they are to start after. */
   readonly #waiting = new Map<string, Set<string>>();
   readonly #woken: string[] = [];
+  readonly #get: (run: string) => StoredRun | undefined;
   #isWaking = false;
+
+  constructor(get: (run: string) => StoredRun | undefined) {
+    this.#get = get;
+  }
 
   /** A run as it now is. */
   put(stored: StoredRun): void {
@@ -65,6 +71,24 @@ export class Dependencies {
     this.#isWaking = true;
     for (let run = this.#woken.shift(); run !== undefined; run = this.#woken.shift()) evaluate(run);
     this.#isWaking = false;
+  }
+
+  /** Which runs wait for which, as far as there are some. */
+  waits(atUs: number): Waits {
+    const waits: [StoredRun, StoredRun][] = [];
+    for (const [task, runs] of this.#waiting) {
+      for (const stored of [...runs].flatMap((run) => this.#get(run) ?? [])) {
+        const { order, process } = stored;
+        const since = order.at ?? process.createdAt;
+        for (const { task: other, on, run, at = since } of afterOf(order)) {
+          if (other !== task) continue;
+          const seen = this.#latest(task, at, run === undefined ? [] : [run], atUs);
+          const condition: Condition = isCondition(on) ? on : 'success';
+          if (seen && standingOf(condition, rowOf(seen)) === 'open') waits.push([stored, seen]);
+        }
+      }
+    }
+    return waits;
   }
 
   /** Why a run cannot start yet, or never will; undefined: nothing holds it. */

@@ -118,7 +118,9 @@ export class Fires {
       if (fire.state === 'claimed') this.#fire(fire, isOvertaken);
       // It waits for something else than its instant now.
       const isPending = this.#ports.runs().get(run)?.process.state === 'pending';
-      if (fire.state === 'armed' && isPending) this.#waitFor(fire, [run]);
+      if (fire.state !== 'armed' || !isPending) continue;
+      this.#waitFor(fire, [run]);
+      this.#ports.runs().evaluate(run);
     }
   }
 

@@ -66,7 +66,9 @@ export class Node implements AsyncDisposable {
   #unmoved = (): void => undefined;
 
   constructor(options: NodeOptions, parts: Parts) {
+    const room = nodeRoom(options.claims, options.log);
     this.#core = new AgentCore({
+      room,
       zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       signers: readSigners(options.requireSignature),
     });
@@ -110,14 +112,12 @@ export class Node implements AsyncDisposable {
           everyMs: options.rotateKeyMs,
           nowUs: () => clock.now().atUs,
         }),
-        contents: this.#contents,
-        results: this.#results,
-        inputs: this.#inputs,
-        output: this.#output,
+        ...{ contents: this.#contents, results: this.#results },
+        ...{ inputs: this.#inputs, output: this.#output },
       },
       containment: trees.containment.kind,
       holds: trees.holds,
-      room: nodeRoom(options.claims, log),
+      room,
       standing: () => this.#core.standing,
       feed: (event) => this.feed(event),
     });

@@ -10,10 +10,12 @@
  */
 
 import { type ErrorCode, errorCodeOf, errorCodes } from '../../base/errors.ts';
-import { type Verb, verdicts } from '../../base/verbs.ts';
+import { type Verb, verdictOf, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
+import { isPreempted } from '../../supervisor/preemption.ts';
 import { judgedState, mayComeBack } from '../../supervisor/process.ts';
 import { hasEnded } from '../../supervisor/states.ts';
+import { resumeByHand, suspendByHand } from './by-hand.ts';
 import type { AgentAction, Item, StoredItem, StoredRun, Time } from './events.ts';
 import type { Ledger } from './ledger.ts';
 import type { Reports } from './reports.ts';
@@ -170,10 +172,10 @@ export class Orders {
       this.#refuse(open, 'expired', EXPIRED);
       return;
     }
-    const verdict = verdicts[verb][judgedState(process)];
+    const verdict = verdictOf(verb, judgedState(process), isPreempted(process));
     const ended = process && hasEnded(process.state) ? (process.exitedAt ?? 0) : undefined;
     if (verb === 'kill' && ended !== undefined && ended >= (item.at ?? Infinity)) {
-      // It ended after it was to be killed: by this very order, before a crash, or by itself.
+      // By this very order, before a crash, or by itself.
       this.#answer(open, { ok: true, run });
     } else if (verdict === 'done' && !(verb === 'stop' && mayComeBack(process))) {
       this.#answer(open, alreadySo(item, process));
@@ -188,17 +190,16 @@ export class Orders {
     const runs = this.#ports.runs();
     switch (verb) {
       case 'suspend':
-        runs.apply(run, { event: 'want-suspend', who: item.who });
+        suspendByHand(runs, run, item.who);
+        this.settled(run);
         break;
       case 'resume':
-        runs.apply(run, { event: 'want-resume' });
+        resumeByHand(runs, run);
         break;
       case 'stop': {
-        const stop = {
-          ...(stopSignal === undefined ? {} : { signal: stopSignal }),
-          ...(stopGraceMs === undefined ? {} : { graceMs: stopGraceMs }),
-        };
-        runs.apply(run, { event: 'want-stop', stop });
+        const signalled = stopSignal === undefined ? {} : { signal: stopSignal };
+        const graced = stopGraceMs === undefined ? {} : { graceMs: stopGraceMs };
+        runs.apply(run, { event: 'want-stop', stop: { ...signalled, ...graced } });
         break;
       }
       case 'kill':
@@ -243,9 +244,7 @@ export class Orders {
       return;
     }
     const old = previous === undefined ? undefined : runs.get(previous);
-    if (old && !hasEnded(old.process.state)) {
-      runs.apply(old.process.run, { event: 'want-stop' });
-    }
+    if (old && !hasEnded(old.process.state)) runs.apply(old.process.run, { event: 'want-stop' });
     runs.evaluate(run);
   }
 

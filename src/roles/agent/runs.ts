@@ -9,7 +9,9 @@
 
 import type { Shape } from '../../net/bodies.ts';
 import { advance, type Input, newProcess, type Process } from '../../supervisor/process.ts';
+import type { Room } from '../../supervisor/room.ts';
 import { hasEnded } from '../../supervisor/states.ts';
+import { awaitedBy } from './awaited.ts';
 import type { Bundles } from './bundles.ts';
 import { Dependencies } from './dependencies.ts';
 import type { Acted, AgentAction, Item, StoredRun, Time } from './events.ts';
@@ -18,6 +20,7 @@ import type { Ledger } from './ledger.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { Reports } from './reports.ts';
 import { livingAgain } from './revival.ts';
+import { RoomKeeper } from './room-keeper.ts';
 import { rowOf } from './row.ts';
 import { actionOf } from './run-acts.ts';
 import { ShimActs } from './shim-acts.ts';
@@ -30,7 +33,8 @@ export interface RunPorts {
   time(): Time;
   bundles(): Bundles;
   leases(): Pick<Leases, 'fenceOf' | 'settled' | 'why'>;
-  /** The node's name. */
+  /** What the runs may ask for together. */
+  readonly room: Room;
   node(): string;
   /** The process of a run has changed (or tried to): orders may be answered now. */
   settled(run: string): void;
@@ -40,17 +44,28 @@ export class Runs {
   readonly #ports: RunPorts;
   readonly #runs = new Map<string, StoredRun>();
   readonly #live = new LiveRuns();
-  readonly #dependencies = new Dependencies();
+  readonly #dependencies = new Dependencies((run) => this.#runs.get(run));
   /** What was last reported of each run, so that only changes are. */
   readonly #told = new Map<string, string>();
   readonly #pending = new Set<string>();
   readonly shimActs = new ShimActs();
+  readonly room: RoomKeeper;
+  readonly #evaluate = (run: string): void => this.evaluate(run);
   #retentionDue = false;
   /** At a start, nothing is launched before every run is known. */
   #begun = false;
 
   constructor(ports: RunPorts) {
     this.#ports = ports;
+    this.room = new RoomKeeper({
+      ...ports,
+      get: (run) => this.#runs.get(run),
+      apply: (run, input) => this.apply(run, input),
+      note: (run, facts) => this.note(run, facts),
+      waits: (run, reason) => this.#wait(this.#runs.get(run), reason),
+      go: (run) => this.#go(run),
+      dependencies: () => this.#dependencies.waits(ports.time().atUs),
+    });
   }
 
   get(run: string): StoredRun | undefined {
@@ -94,6 +109,7 @@ export class Runs {
     this.#runs.set(process.run, stored);
     this.#live.put(stored);
     this.#dependencies.put(stored);
+    this.room.put(stored);
     this.#told.set(process.run, JSON.stringify(rowOf(stored)));
     if (process.state === 'pending') this.#pending.add(process.run);
   }
@@ -137,13 +153,14 @@ export class Runs {
     if (process.state === 'disarmed') this.#forget(stored);
     this.#ports.settled(run);
     if (hasEnded(process.state) && !hasEnded(before.state)) this.#ended(run);
-    if (process !== before) this.#wake(stored.order.task);
+    if (process !== before) this.#dependencies.wake(stored.order.task, this.#evaluate);
   }
 
   /** It never was; a later run of the same firing has its id and its place. */
   #forget(stored: StoredRun): void {
     const { run } = stored.process;
     this.#dependencies.forget(stored);
+    this.room.forget(run);
     this.#runs.delete(run);
     this.#told.delete(run);
     this.#ports.ledger.remove('runs', run);
@@ -155,44 +172,38 @@ export class Runs {
     const stored = this.#runs.get(run);
     if (!stored || hasEnded(stored.process.state)) return;
     this.#keep({ ...stored, process: { ...stored.process, ...facts } });
-    this.#wake(stored.order.task);
+    this.#dependencies.wake(stored.order.task, this.#evaluate);
   }
 
-  /** Looks again at what a pending run waits for: starts it, ends it, or says what is missing. */
+  /** Looks again at what a pending run waits for: it may go, is ended, or says what is missing. */
   evaluate(run: string): void {
     const stored = this.#runs.get(run);
     if (!this.#begun || stored?.process.state !== 'pending') return;
-    const { order, process } = stored;
-    const hold = this.#dependencies.holdOf(stored, this.#ports.node(), this.#ports.time().atUs);
-    if (hold && 'failed' in hold) {
-      this.apply(run, { event: 'give-up', reason: hold.failed, errorCode: 'wrong-state' });
-      return;
+    const waits = this.#waitsFor(stored);
+    if (waits !== undefined) this.room.leave(run);
+    if (typeof waits === 'string') this.#wait(stored, waits);
+    else if (waits) this.apply(run, { event: 'give-up', ...waits });
+    else {
+      const reason = this.room.enter(stored);
+      if (reason === undefined) return;
+      this.apply(run, { event: 'give-up', reason, errorCode: 'unsupported' });
     }
-    const bundles = this.#ports.bundles();
-    if (order.digest !== undefined) {
-      bundles.need(order.digest, order.bundle ?? order.digest);
-      const bundle = bundles.judge(order.digest, order.bundle ?? order.digest);
-      if (bundle !== 'loaded') {
-        if (bundle.failed) {
-          const { reason } = bundle;
-          this.apply(run, { event: 'give-up', reason, errorCode: 'bundle-failed' });
-        } else this.#wait(stored, bundle.reason);
-        return;
-      }
-    }
+  }
+
+  #waitsFor(stored: StoredRun): ReturnType<typeof awaitedBy> {
+    const { order } = stored;
+    const ports = this.#ports;
+    const hold = this.#dependencies.holdOf(stored, ports.node(), ports.time().atUs);
     const previous = this.#runs.get(order.previous ?? '');
-    if (previous && !hasEnded(previous.process.state)) {
-      this.#wait(stored, `waits for the end of ${previous.process.run}`);
-      return;
-    }
-    const waits = hold?.waits ?? this.#ports.leases().why(stored);
-    if (waits !== undefined) {
-      this.#wait(stored, waits);
-      return;
-    }
-    if (process.reason !== undefined) {
-      this.#runs.set(run, { ...stored, process: { ...process, reason: undefined } });
-    }
+    const lease = (): string | undefined => ports.leases().why(stored);
+    return awaitedBy(stored, { hold, bundles: ports.bundles(), previous, lease });
+  }
+
+  #go(run: string): void {
+    const stored = this.#runs.get(run);
+    // Its lease may have ended while it waited.
+    if (!stored || this.#waitsFor(stored) !== undefined) return this.evaluate(run);
+    this.#runs.set(run, { ...stored, process: { ...stored.process, reason: undefined } });
     this.apply(run, { event: 'go' });
   }
 
@@ -253,13 +264,8 @@ export class Runs {
     return stored && rowOf(stored);
   }
 
-  /** Who waits for a run of this task. */
-  #wake(task: string | undefined): void {
-    this.#dependencies.wake(task, (run) => this.evaluate(run));
-  }
-
-  #wait(stored: StoredRun, reason: string): void {
-    if (stored.process.reason === reason) return;
+  #wait(stored: StoredRun | undefined, reason: string): void {
+    if (!stored || stored.process.reason === reason) return;
     this.#keep({ ...stored, process: { ...stored.process, reason } });
   }
 
@@ -269,6 +275,7 @@ export class Runs {
     this.#runs.set(run, stored);
     this.#live.put(stored);
     this.#dependencies.put(stored);
+    this.room.put(stored);
     if (state === 'pending') this.#pending.add(run);
     else this.#pending.delete(run);
     const { deadlineMs: _, ...process } = stored.process;

@@ -22,6 +22,8 @@ export function planDeed(ports: DeedPorts, fire: StoredFire, plan: Plan): readon
     const { restart = 'no' } = order.spec ?? {};
     if (verdicts[verbOf(plan)][judgedState(process)] !== 'act') continue;
     if (judgedState(process) === 'pending' || (act === 'kill' && restart !== 'no')) continue;
+    // It goes on when there is room, and no shim knows that.
+    if (act === 'thaw' && process.preempted) continue;
     ports.act({ type: 'plan', run: process.run, act, atUs: fire.dueUs });
     runs.push(process.run);
   }

@@ -6,6 +6,7 @@
 import { type ErrorCode, errorCodes } from '../../base/errors.ts';
 import type { Verb } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
+import { isPreempted } from '../../supervisor/preemption.ts';
 import { judgedState, type Process } from '../../supervisor/process.ts';
 import { hasEnded, isWaiting } from '../../supervisor/states.ts';
 import type { Item } from './events.ts';
@@ -27,7 +28,7 @@ export function settle(item: Item, process: Process | undefined): Answer | undef
       return unsettled('suspended', item, process);
     case 'resume':
       if (state === 'running') return ok;
-      if (state === 'thawing' || state === undefined) return undefined;
+      if (state === 'thawing' || state === undefined || isPreempted(process)) return undefined;
       return unsettled('resumed', item, process);
     case 'stop':
     case 'kill':
@@ -79,6 +80,7 @@ const words: Partial<Record<ErrorCode, string>> = {
   'already-suspended': 'is suspended; resume it',
   'not-suspended': 'is not suspended; nothing to resume',
   'is-pending': 'is still pending',
+  preempted: 'is suspended for want of room, and goes on by itself when there is some',
   'is-stopping': 'is stopping',
   'not-running': 'is not running',
   running: 'runs already',

@@ -1,11 +1,13 @@
 /** `why`: one causal chain out of the journal and the live state. */
 import { Command, Option } from 'clipanion';
 import { isRunId } from '../../../base/ids.ts';
+import type { Shape } from '../../../net/layout.ts';
 import type { View } from '../cells.ts';
 import { orNull } from '../cells.ts';
 import type { Draft } from '../client.ts';
 import { AdminCommand, checkOn, checkTarget } from '../command.ts';
 import { type Explanation, explain, type Facts } from '../why.ts';
+import { type Rival, wantsRoom } from '../why-room.ts';
 
 /** How far back one looks: the newest of each. */
 const EVENTS = 500;
@@ -72,7 +74,18 @@ export class Why extends AdminCommand {
     const { bundles = [] } = task?.spec.bundle === undefined ? {} : await ask({ query: 'bundles' });
     const bundle = bundles.find((one) => one.bundle === task?.spec.bundle);
     const nowUs = this.console.nowUs();
-    return { task, nodes, processes, bundle, schedules, fires, operations, events, nowUs };
+    const rivals = processes.some(wantsRoom) ? await this.#rivals(tasks) : [];
+    const facts = { task, nodes, processes, bundle, schedules, fires, operations, events };
+    return { ...facts, rivals, nowUs };
+  }
+
+  async #rivals(tasks: readonly Shape<'task'>[]): Promise<readonly Rival[]> {
+    const specs = new Map(tasks.map(({ task, spec }) => [task, spec]));
+    const { processes = [] } = await this.query({ query: 'processes' });
+    return processes.flatMap((process) => {
+      const spec = specs.get(process.task ?? '');
+      return spec ? [{ process, spec }] : [];
+    });
   }
 }
 

@@ -115,6 +115,22 @@ const verbs = {
   restart: ['taskRun', { mode: 'restart' }],
 } as const;
 
+/** For nothing but want of room, or for somebody as well. */
+test('what was preempted is suspended by hand, and resumed by nobody but its node', () => {
+  const { machine, uid } = fleet();
+  bring(machine, uid, 'running');
+  const [run = ''] = machine.state.runs.keys();
+  const row = { run, processState: 'suspended', preemptedBy: 'R2' };
+  machine.report(uid, { process: row });
+  const resume = machine.do('taskCont', { targets: ['web'] }).reply;
+  expect(resume).toMatchObject({ ok: false, code: 'preempted' });
+  expect(machine.code('taskRun', { targets: ['web'], mode: 'start' })).toBe('preempted');
+  const { reply } = machine.do('taskStop', { targets: ['web'] });
+  expect(reply.ok && reply.body['answers']).toEqual([]);
+  machine.report(uid, { process: { ...row, suspendedBy: 'admin' } });
+  expect(machine.code('taskCont', { targets: ['web'] })).toBe('ok');
+});
+
 /** The table of the CLI contract, cell by cell. `=`: already so. */
 const contract: Record<keyof typeof verbs, Record<string, string>> = {
   start: {

@@ -60,7 +60,7 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
 const kindsFromNodes: ReadonlySet<EventKind> = new Set([
   'node-warned',
   ...(['process-warned', 'process-hung', 'process-alive'] as const),
-  ...(['process-stopped', 'process-continued'] as const),
+  ...(['process-stopped', 'process-continued', 'process-preempted'] as const),
 ]);
 
 function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): void {

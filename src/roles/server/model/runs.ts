@@ -115,6 +115,13 @@ export function judgedState(record: RunRecord): string {
   return record.ordered ?? record.row.processState;
 }
 
+/** Suspended for nothing but want of room: nobody wants it so. */
+export function isPreempted(record: RunRecord | undefined): boolean {
+  if (!record || record.ended || record.ordered !== undefined) return false;
+  const { processState, preemptedBy, suspendedBy } = record.row;
+  return processState === 'suspended' && preemptedBy !== undefined && suspendedBy === undefined;
+}
+
 export function putRun(change: Change, record: RunRecord): void {
   change.state.runs.set(record.run, record);
   change.runs.add(record.run);

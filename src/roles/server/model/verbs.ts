@@ -6,7 +6,7 @@
  */
 import type { ErrorCode } from '../../../base/errors.ts';
 import { limits } from '../../../base/limits.ts';
-import { type Judged, type Verb, verdicts } from '../../../base/verbs.ts';
+import { type Judged, type Verb, verdictOf } from '../../../base/verbs.ts';
 import { type Change, Refusal } from './change.ts';
 import { endHeld } from './held.ts';
 import { settleTask } from './instances.ts';
@@ -17,7 +17,7 @@ import { missingOf } from './places.ts';
 import { checkProgram } from './program.ts';
 import { type Aim, bundleSelects, resolveTarget, taskMatches } from './resolve.ts';
 import { answerRow } from './rows.ts';
-import { judgedState, presentRunsOf, putRun } from './runs.ts';
+import { isPreempted, judgedState, presentRunsOf, putRun } from './runs.ts';
 import { makeSchedules } from './schedules.ts';
 import { orderStart } from './start.ts';
 import type { Answer, Ordered, Reply, RunRecord, State, TaskRecord } from './state.ts';
@@ -161,7 +161,8 @@ function judge({ state }: Change, aim: Aim, { verb, signal }: VerbRequest): Answ
     const limit = limitRefusal(task, node);
     if (limit !== undefined) return no('unsupported', limit);
   }
-  let verdict = verdicts[verb === 'kill' && signal !== undefined ? 'signal' : verb][judged];
+  const asked = verb === 'kill' && signal !== undefined ? 'signal' : verb;
+  let verdict = verdictOf(asked, judged, isPreempted(run));
   // It starts anew as soon as it can, whatever was asked for first.
   if (verb === 'restart' && judged === 'pending') verdict = 'done';
   // It ends by itself, and its policy may bring it back: the node has to know that it shall not.

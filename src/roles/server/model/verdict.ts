@@ -7,6 +7,7 @@ import type { Answer, NodeRecord, State, TaskRecord } from './state.ts';
 
 export const hints: Partial<Record<ErrorCode, string>> = {
   'already-suspended': 'to let it go on: lotc admin resume',
+  preempted: 'see what has its room: lotc admin why; to keep it suspended: lotc admin suspend',
   'is-stopping': 'wait until it has ended: lotc admin wait --for gone',
   'is-pending': 'it has not started yet; wait until it runs: lotc admin wait --for running',
   'not-running': 'to start it: lotc admin start',
@@ -53,6 +54,9 @@ export function sentence(code: ErrorCode, name: string, node: string, judged: Ju
     return `${name} is not suspended on node ${node} (state: ${state}); nothing to resume`;
   }
   if (code === 'already-suspended') return `${name} is suspended on node ${node}, not stopped`;
+  if (code === 'preempted') {
+    return `${name} is suspended on node ${node} for want of room: it goes on when there is some`;
+  }
   if (code === 'is-pending') return `${name} is still pending on node ${node}`;
   if (code === 'is-stopping') return `${name} is stopping on node ${node}`;
   return `${name} is not running on node ${node}`;
