@@ -1,4 +1,4 @@
-/** From one launch of a run to the next: what is forgotten, what stays, and the wait between. Pure. */
+/** From one launch of a run to the next: what is forgotten, what stays, the wait between. Pure. */
 import { limits } from '../base/limits.ts';
 import type { Input, Process, Reading } from './process.ts';
 

@@ -1,4 +1,4 @@
-/** Runs that wait for room, in the order of the queue; which of them have another one before them. */
+/** Runs that wait for room, in the order of the queue; before whom another stands than before. */
 import { comesBefore, type Waiting } from './room.ts';
 
 export class RoomQueue {

@@ -44,7 +44,7 @@ export function rowOf({ process, order }: StoredRun): Shape<'process'> {
   };
 }
 
-/** For which run it made room, while it waits to go on; of one that begins anew its reason says so. */
+/** For which run it made room, until it goes on; of one that begins anew its reason says so. */
 function outOfRoom({ state, preempted }: Process): { run: string; text?: string } | undefined {
   if (!preempted || (state !== 'suspended' && state !== 'backoff')) return undefined;
   const { run } = preempted;
