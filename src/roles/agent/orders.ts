@@ -128,7 +128,6 @@ export class Orders {
     this.pump(run);
   }
 
-  /** Carries out what is next for a run, as far as that goes now. */
   pump(run: string): void {
     if (!this.#begun) return;
     for (const open of [...(this.#open.get(run) ?? [])]) {
