@@ -73,6 +73,21 @@ test('a wrong end is named with its reason', () => {
   expect(complaints[0]?.message).toBe('web@n1 is failed, not exited: ENOENT: no such file');
 });
 
+test('of several programs each that ended badly is named; one alone is its code', () => {
+  const processes = [
+    run('exited', { exitCode: 0 }),
+    run('exited', { exitCode: 5, node: 'n2' }),
+    run('exited', { signal: 'SIGKILL', node: 'n3' }),
+  ];
+  const named = ['web@n2 ended with code 5', 'web@n3 ended by SIGKILL'];
+  const waited = judgeWait(processes, 'exited').complaints;
+  expect(waited.map(({ message }) => message)).toEqual(named);
+  const ran = judgeRun(processes, []).complaints;
+  expect(ran.map(({ message }) => message)).toEqual(named);
+  expect(judgeWait(processes.slice(1, 2), 'exited').complaints).toEqual([]);
+  expect(judgeRun(processes.slice(1, 2), []).complaints).toEqual([]);
+});
+
 test.each<[Shape<'process'>[], Answer[], number]>([
   [[run('exited', { exitCode: 0 })], [], 0],
   [[run('exited', { exitCode: 42 })], [], 42],

@@ -89,20 +89,26 @@ export function programExit({ exitCode, signal }: Process): number {
 }
 
 export function judgeWait(processes: readonly Process[], waitFor: string): Outcome {
-  const complaints: Complaint[] = [];
-  const codes: number[] = [];
-  for (const process of processes) {
-    if (goals[waitFor]?.includes(process.processState) === true) {
-      const own = waitFor === 'exited' ? programExit(process) : 0;
-      if (own !== 0) codes.push(own);
-    } else {
-      codes.push(WRONG_STATE);
-      complaints.push(wrongState(process, waitFor));
-    }
+  const isThere = ({ processState }: Process): boolean =>
+    goals[waitFor]?.includes(processState) === true;
+  const wrong = processes.filter((process) => !isThere(process));
+  const complaints = wrong.map((process) => wrongState(process, waitFor));
+  if (wrong.length === processes.length) {
+    return { exitCode: wrong.length === 0 ? 0 : WRONG_STATE, complaints };
   }
-  if (processes.length === 1) return { exitCode: codes[0] ?? 0, complaints };
-  const wrong = codes.length > 0 && complaints.length === processes.length;
-  return { exitCode: wrong ? WRONG_STATE : codes.length === 0 ? 0 : PARTIAL, complaints };
+  if (waitFor !== 'exited') return { exitCode: wrong.length === 0 ? 0 : PARTIAL, complaints };
+  const [first] = processes;
+  if (first && processes.length === 1) return { exitCode: programExit(first), complaints };
+  complaints.push(...processes.filter(isThere).flatMap(badEnd));
+  return { exitCode: complaints.length === 0 ? 0 : PARTIAL, complaints };
+}
+
+/** Of several programs one whose code is not 0 is named; the code of one alone says it all. */
+function badEnd(process: Process): readonly Complaint[] {
+  const { exitCode, node, signal } = process;
+  if (programExit(process) === 0) return [];
+  const how = signal === undefined ? `with code ${exitCode}` : `by ${signal}`;
+  return [{ code: 'some-failed', message: `${placeOf(process)} ended ${how}`, node }];
 }
 
 function wrongState(process: Process, waitFor: string): Complaint {
@@ -125,7 +131,10 @@ export function judgeRun(
   for (const process of processes) {
     codes.push(runExit(process));
     const { node, processState, reason } = process;
-    if (processState === 'exited') continue;
+    if (processState === 'exited') {
+      if (several || processes.length > 1) complaints.push(...badEnd(process));
+      continue;
+    }
     const because = reason === undefined ? '' : `: ${reason}`;
     const message = `${placeOf(process)}: the command ${runEnd(processState)}${because}`;
     complaints.push({ code: 'exec-failed', message, node });

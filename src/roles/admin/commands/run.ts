@@ -57,7 +57,9 @@ export class Run extends AdminCommand {
     const groups = size === undefined ? [on] : await this.#groups(on, size);
     const processes: Shape<'process'>[] = [];
     const answers: Shape<'answer'>[] = [];
+    let reached = 0;
     for (const group of groups) {
+      reached += 1;
       const execution = new Execution({
         open: (kind, body, listening) => this.open(kind, body, listening),
         console: this.console,
@@ -77,6 +79,7 @@ export class Run extends AdminCommand {
     const { complaints, exitCode } = judgeRun(processes, answers, groups.length > 1);
     if (this.format === 'json') this.#finals(processes);
     this.complain(complaints);
+    if (reached < groups.length) this.note(`not started on ${groups.slice(reached).join(',')}`);
     return exitCode;
   }
 

@@ -215,7 +215,7 @@ test('run -t: raw terminal, its size, and the size when it changes', async () =>
 
 test('run --batch --fail-fast: groups in turn, until one fails', async () => {
   const nodes = ['n1', 'n2', 'n3'].map((node) => ({ node, nodeState: 'online' }));
-  const { ask, exitCode } = await run(
+  const { ask, exitCode, stderr } = await run(
     ['run', '--on', '@all', '--batch', '1', '--fail-fast', '--', 'x'],
     {
       retQuery: { ok: { nodes } },
@@ -227,6 +227,7 @@ test('run --batch --fail-fast: groups in turn, until one fails', async () => {
   );
   const groups = ask.said.filter(({ kind }) => kind === 'retExec').map(({ body }) => body['on']);
   expect([exitCode, groups]).toEqual([7, ['n1', 'n2']]);
+  expect(stderr).toMatch(/@n2 ended with code 1\nnot started on n3\n$/);
 });
 
 test('run: lotc failing is 125, no such node 4', async () => {
