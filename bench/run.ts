@@ -23,6 +23,7 @@ import { loud } from './rows/loud.ts';
 import { runAll, thousand } from './rows/many.ts';
 import { died, firstInstruction } from './rows/orders.ts';
 import { place } from './rows/place.ts';
+import { preempt } from './rows/preempt.ts';
 import { pushOne, pushTen } from './rows/push.ts';
 import { restart } from './rows/restart.ts';
 import { results as resultFiles } from './rows/results.ts';
@@ -34,7 +35,7 @@ import { watch } from './rows/watch.ts';
 
 const rows: readonly Row[] = [
   ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle, watch],
-  ...[restart, starts, supervised, tree, kills, loud, chain],
+  ...[restart, starts, supervised, tree, kills, loud, chain, preempt],
   ...[runAll, thousand, pushOne, pushTen, resultFiles],
   ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights, place, fuzzed],
 ];
