@@ -15,6 +15,7 @@ import type { Clock, Instant } from '../base/clock.ts';
 import type { Log } from '../base/log.io.ts';
 import { type BaseClock, openBaseClock, readTogether } from './base-clock.io.ts';
 import { Discipline } from './clock/discipline.ts';
+import { hasMoved, type Standing } from './clock/moved.ts';
 import type { PollLimits } from './clock/poll.ts';
 import { baseAt, type Published, readAt, SharedReading, type Status } from './clock/reading.ts';
 import { exchange } from './clock/reply.ts';
@@ -33,8 +34,6 @@ export interface ClockOptions {
 }
 
 const FACTS_EVERY_MS = 16_000;
-/** A process starts within some hundred µs of its instant: less is not worth moving it. */
-const MOVED_US = 100;
 const LOOK_EVERY_MS = 1_000;
 /** What is proven more loosely than that is no better than the next source. */
 const USABLE_US = 1e6;
@@ -81,12 +80,6 @@ type Believed =
   | { readonly source: 'kernel'; readonly errorUs: number }
   | { readonly source: 'system' };
 
-interface Standing {
-  readonly monotonicUs: number;
-  readonly trueUs: number;
-  readonly rate: number;
-}
-
 class TrueClock implements SystemClock {
   readonly shared: SharedClock;
   readonly #base: BaseClock;
@@ -97,7 +90,7 @@ class TrueClock implements SystemClock {
   #kernelAtMs = performance.now();
   #listeners: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #told: Standing = { monotonicUs: 0, trueUs: 0, rate: 0 };
+  #told: Standing = { offsetUs: 0 };
 
   constructor(base: BaseClock, readings: Readings) {
     this.#base = base;
@@ -221,9 +214,7 @@ class TrueClock implements SystemClock {
   look(): void {
     if (this.#listeners.length === 0) return;
     const now = this.#standing();
-    const passedUs = now.monotonicUs - this.#told.monotonicUs;
-    const expectedUs = this.#told.trueUs + passedUs * (1 + this.#told.rate);
-    if (Math.abs(now.trueUs - expectedUs) <= MOVED_US) return;
+    if (!hasMoved(this.#told, now, this.#base.monotonicUs())) return;
     this.#told = now;
     for (const listener of [...this.#listeners]) listener();
   }
@@ -235,9 +226,15 @@ class TrueClock implements SystemClock {
 
   #standing(): Standing {
     const believed = this.#believed();
-    const monotonicUs = this.#base.monotonicUs();
-    const rate = 'from' in believed ? believed.from.rate : 0;
-    return { monotonicUs, trueUs: this.trueAt(monotonicUs).atUs, rate };
+    const isRead = 'from' in believed;
+    const { oneUs, otherUs } = readTogether(
+      this.#base,
+      'monotonicUs',
+      isRead ? 'baseUs' : 'wallUs',
+    );
+    const offsetUs = otherUs - oneUs;
+    if (!isRead) return { offsetUs };
+    return { offsetUs, from: believed.from, suspendedUs: this.#base.suspendedUs() };
   }
 
   #read(from: Published, baseUs = this.#base.baseUs()): Instant {

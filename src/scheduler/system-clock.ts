@@ -35,8 +35,8 @@ export interface SystemClock extends Clock {
   /** The instant of CLOCK_MONOTONIC at which true time will be `trueUs`, by what is known now. */
   monotonicOf(trueUs: number): number;
   /**
-   * Calls back when true time has moved against CLOCK_MONOTONIC by more than `movedUs` since the
-   * last call: what was armed by `monotonicOf` wants a new instant. Returns what ends it.
+   * Calls back when true time has moved against CLOCK_MONOTONIC since the last call, or is about
+   * to (clock/moved.ts): what was armed by `monotonicOf` wants a new instant. Returns what ends it.
    */
   onMoved(callback: () => void): () => void;
   /** Takes an exchange with the server. */

@@ -1,7 +1,7 @@
 /**
  * The thread that asks time servers: it does nothing else, so that a busy role never delays a
  * stamp. What it finds lies in shared memory for every thread to read; messages are only for rows
- * that people look at, for the log, and to say that readings jumped.
+ * that people look at, for the log, and to say that instants have moved.
  */
 import { parentPort } from 'node:worker_threads';
 import { assert } from '../../base/assert.ts';
@@ -9,8 +9,9 @@ import { openBaseClock } from '../base-clock.io.ts';
 import { NtpClient } from './client.io.ts';
 import { Discipline } from './discipline.ts';
 import { announced, isSmearing, type Leap, SMEAR_RATE, smearUs } from './leap.ts';
+import { hasMoved } from './moved.ts';
 import type { PollLimits } from './poll.ts';
-import { readAt, SharedReading, type Status } from './reading.ts';
+import { type Published, readAt, SharedReading, type Status } from './reading.ts';
 import type { SourceRow, TimeServer } from './rows.ts';
 import { openUdpCalls } from './udp.io.ts';
 
@@ -71,7 +72,8 @@ class ClockThread {
   readonly #shared: SharedReading;
   readonly #clients: readonly NtpClient[];
   #leap: Leap | undefined;
-  #generation = 0;
+  /** What was said last to have moved. */
+  #told: Published | undefined;
   #status: Status = 'none';
   #suspendedUs: number;
 
@@ -116,14 +118,17 @@ class ClockThread {
     const { published } = this.#discipline;
     if (published.status === 'none') return;
     this.#shared.write(published);
-    const { status, generation } = published;
+    const { status } = published;
     if (status !== this.#status) {
       this.#parts.say({ is: 'status', status });
       if (status === 'disturbed') for (const client of this.#clients) client.burst();
     }
-    if (generation !== this.#generation) this.#parts.say({ is: 'moved' });
     this.#status = status;
-    this.#generation = generation;
+    const { base } = this.#parts;
+    const told = this.#told && { offsetUs: 0, from: this.#told };
+    if (told && !hasMoved(told, { offsetUs: 0, from: published }, base.baseUs())) return;
+    this.#told = published;
+    this.#parts.say({ is: 'moved' });
   }
 
   /** A leap second that most announce; it is kept until its smear is over. */
