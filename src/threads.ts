@@ -11,6 +11,7 @@ interface Thread {
 
 const threads: Readonly<Record<string, () => Promise<Thread>>> = {
   clock: () => import('./scheduler/clock/clock.thread.io.ts'),
+  deeds: () => import('./supervisor/deed.thread.io.ts'),
   journal: () => import('./store/journal.thread.io.ts'),
 };
 

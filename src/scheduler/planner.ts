@@ -89,10 +89,13 @@ export class Planner {
     return this.#entries.get(schedule)?.cursorUs;
   }
 
-  /** When the next instant that is not handed out is due; undefined: none, or not looked at yet. */
+  /** When the next instant that is not handed out is due; undefined: there is none. */
   dueOf(schedule: string): number | undefined {
     const entry = this.#entries.get(schedule);
-    return entry && entry.place >= 0 && entry.dueUs !== -Infinity ? entry.dueUs : undefined;
+    if (!entry || entry.place < 0) return undefined;
+    if (entry.dueUs !== -Infinity) return entry.dueUs;
+    const next = nextInstant(entry.rule, entry.cursorUs, entry.local);
+    return next === undefined ? undefined : next + entry.splayUs;
   }
 
   /**

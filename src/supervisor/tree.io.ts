@@ -173,13 +173,20 @@ export class RunTrees {
   /**
    * A signal to every process of the tree, once each, like systemd's KillMode=control-group: a
    * wrapper script does not pass TERM on, and its program would only end at the end of the grace.
-   * `wake` sends CONT after it, so that what is stopped can act on it. Returns how many were told.
+   * `wake` sends CONT after it, so that what is stopped can act on it. `known` are told before the
+   * first look. Returns how many were told.
    */
-  async signalTree(tree: RunTree, signal: NodeJS.Signals | number, wake = false): Promise<number> {
+  async signalTree(
+    tree: RunTree,
+    signal: NodeJS.Signals | number,
+    wake = false,
+    known?: readonly ProcessStat[],
+  ): Promise<number> {
     step('tree: signal');
     const told = new Set<string>();
     for (let look = 0; look < SIGNAL_LOOKS_MAX; look += 1) {
-      const fresh = (await this.#stats(tree)).filter((stat) => !told.has(key(stat)));
+      const seen = look === 0 && known ? known : await this.look(tree);
+      const fresh = seen.filter((stat) => !told.has(key(stat)));
       if (fresh.length === 0) break;
       for (const stat of fresh) {
         told.add(key(stat));
@@ -192,10 +199,11 @@ export class RunTrees {
 
   /** Pids of the living processes of the run, the shim excluded. */
   async members(tree: RunTree): Promise<number[]> {
-    return (await this.#stats(tree)).map((stat) => stat.pid);
+    return (await this.look(tree)).map((stat) => stat.pid);
   }
 
-  async #stats(tree: RunTree): Promise<ProcessStat[]> {
+  /** Its living processes as they are now, the shim excluded. */
+  async look(tree: RunTree): Promise<ProcessStat[]> {
     const path = this.#path(tree.run);
     if (path === undefined) return walkMembers(tree);
     const inside = groupMembers(path);

@@ -88,7 +88,10 @@ export function standsStill(stat: ProcessStat): boolean {
 }
 
 /** Signals exactly this process: one that took its pid meanwhile has another start. */
-export function signalSame(stat: ProcessStat, signal: NodeJS.Signals | number): boolean {
+export function signalSame(
+  stat: Pick<ProcessStat, 'pid' | 'startTicks'>,
+  signal: NodeJS.Signals | number,
+): boolean {
   if (readStat(stat.pid)?.startTicks !== stat.startTicks) return false;
   return sendSignal(stat.pid, signal);
 }

@@ -430,13 +430,14 @@ export class FakeNode {
 
   #plan(run: string, act: TimedAct, atUs: number | undefined): void {
     const directory = this.directories.get(run);
-    if (!this.hasGroups || directory?.shim !== 'alive') return;
+    const isThread = act === 'stop' || act === 'signal';
+    if (!(this.hasGroups || isThread) || directory?.shim !== 'alive') return;
     directory.acts ??= new Map();
     if (atUs === undefined) directory.acts.delete(act);
     else directory.acts.set(act, atUs);
   }
 
-  /** Shims do it, the agent there or not. */
+  /** Shims do it, the agent there or not; `stop` and `signal` its thread. */
   #actInTime(): void {
     for (const [run, directory] of this.directories) {
       for (const [act, atUs] of directory.acts ?? []) {
@@ -446,7 +447,9 @@ export class FakeNode {
         directory.acted = [...(directory.acted ?? []), acted];
         this.#tell(run, { kind: 'acted', acted });
         if (act === 'kill') this.#end(run, { how: 'signal', value: 9 }, acted.atUs);
-        else directory.frozen = act === 'freeze';
+        else if (act === 'stop' && this.obeysTerm) {
+          this.#end(run, { how: 'signal', value: 15 }, acted.atUs);
+        } else if (act === 'freeze' || act === 'thaw') directory.frozen = act === 'freeze';
       }
     }
   }

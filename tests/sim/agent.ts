@@ -162,6 +162,8 @@ export class SimAgent {
   }
 
   #plan(run: string, act: TimedAct, atUs: number | undefined): void {
+    // A thread of the agent would: here the agent itself.
+    if (act === 'stop' || act === 'signal') return;
     const acts = this.#plans.get(run) ?? new Map<TimedAct, number>();
     this.#plans.set(run, acts);
     if (atUs === undefined) acts.delete(act);

@@ -82,6 +82,7 @@ export class FireFleet extends Fleet {
       this.fired.watch(agent);
       agent.reportsMost = 100_000;
       agent.machine.hasGroups = this.sim.random.chance(0.7);
+      agent.machine.waitsForAttach = true;
       agent.machine.recordUs = 5_000;
     }
   }

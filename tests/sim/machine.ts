@@ -43,6 +43,8 @@ export interface Directory {
   /** What the shim does by itself, and when; what it has done. */
   readonly acts: Map<TimedAct, number>;
   readonly acted: Acted[];
+  /** No agent of this life has attached to its shim. */
+  unheard?: boolean;
   /** Until then its record may be lost with the power. */
   syncedUs?: number;
 }
@@ -74,6 +76,8 @@ export class Machine {
   byPidAlone = false;
   /** Shims can freeze, thaw and kill by one write. */
   hasGroups = false;
+  /** A shim is heard only once the agent has attached to it, and then from the beginning. */
+  waitsForAttach = false;
   /** How long a shim's record is on its way to the disk. */
   recordUs = 0;
   onExec: (directory: Directory) => void = () => undefined;
@@ -90,6 +94,7 @@ export class Machine {
   listen(listener: Listener | undefined): void {
     this.#listener = listener;
     this.#toldUs.clear();
+    for (const directory of this.directories.values()) directory.unheard = this.waitsForAttach;
   }
 
   found(): FoundRun[] {
@@ -214,6 +219,7 @@ export class Machine {
   attach(run: string): void {
     const directory = this.directories.get(run);
     if (!directory) return;
+    directory.unheard = false;
     if (this.byPidAlone && this.#seemsAlive(directory) && directory.shim !== 'alive') return;
     const { shim, started, record, failed, child } = directory;
     if (failed) this.#tellFailed(directory);
@@ -430,7 +436,7 @@ export class Machine {
   /** `from`: the launch whose shim says it. */
   #tell(run: string, event: RunEvent, from?: Directory): void {
     const listener = this.#listener;
-    if (!listener) return;
+    if (!listener || from?.unheard) return;
     const sim = this.#sim;
     const last = this.#toldUs.get(run) ?? 0;
     const atUs = Math.max(last + 1, sim.nowUs + sim.random.int(20, 3_000));

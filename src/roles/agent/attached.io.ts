@@ -10,10 +10,16 @@ import { paths } from '../../supervisor/paths.ts';
 import { bootId } from '../../supervisor/proc.io.ts';
 import { launchFault } from '../../supervisor/reason.ts';
 import { attachShim, readExitRecord, type ShimHandle } from '../../supervisor/shim.io.ts';
-import type { Acted as ActedEvent, Failed, ShimEvent, Started } from '../../supervisor/shim.ts';
+import type {
+  Acted as ActedEvent,
+  Failed,
+  TimedAct as ShimAct,
+  ShimEvent,
+  Started,
+} from '../../supervisor/shim.ts';
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
 import { asRecorded, type EndPlace, endOf, type TrueTime } from './end.io.ts';
-import type { Acted, FoundRun, Item, Started as StartFacts, TimedAct } from './events.ts';
+import type { Acted, FoundRun, Item, Started as StartFacts } from './events.ts';
 import { gateOf } from './firing.ts';
 import { readOrder } from './order-file.io.ts';
 import { type Said, stderrBytes } from './tail.io.ts';
@@ -29,7 +35,7 @@ export interface Attached extends Said {
   /** True time until which the program is held at its gate. */
   gateUs?: number | undefined;
   /** What its shim does by itself, and the true time of each. */
-  readonly acts: Map<TimedAct, number>;
+  readonly acts: Map<ShimAct, number>;
   /** It was cancelled there: what comes is the shim's end. */
   disarmed?: true;
   /** The shim has said how it ended, or that it never began. */

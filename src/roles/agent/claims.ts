@@ -24,7 +24,6 @@ import {
 } from './firing.ts';
 import type { Ledger } from './ledger.ts';
 import type { Presence } from './presence.ts';
-import { timedAct } from './timed-act.ts';
 import { dropDeed, planDeed } from './timed-deeds.ts';
 
 export interface ClaimPorts extends DeedPorts {
@@ -36,8 +35,6 @@ export interface ClaimPorts extends DeedPorts {
   queued(task: string): number;
   /** Its run is about to be made. */
   arms(fire: Fire): void;
-  /** Something may be due. */
-  look(): void;
 }
 
 const MICROSECONDS = 1_000;
@@ -90,9 +87,7 @@ export class Claims {
     const fire = this.load(stored);
     this.store(fire, stored);
     this.#ports.ledger.after(() => {
-      if (fire.state !== 'claimed') return;
-      this.await(fire);
-      this.#ports.look();
+      if (fire.state === 'claimed') this.await(fire);
     });
   }
 
@@ -160,6 +155,19 @@ export class Claims {
     return due.sort((a, b) => (firesBefore(a.stored, b.stored) ? -1 : 1));
   }
 
+  /** The last instant of each schedule that has come and is to be judged, now or once durable. */
+  lastDue(): ReadonlyMap<string, number> {
+    const { atUs } = this.#ports.time();
+    const last = new Map<string, number>();
+    for (const { state, stored } of this.#fires.values()) {
+      const { schedule, dueUs } = stored;
+      if (state === 'claimed' && dueUs <= atUs && dueUs > (last.get(schedule) ?? 0)) {
+        last.set(schedule, dueUs);
+      }
+    }
+    return last;
+  }
+
   /** It is carried out now: no longer ahead. */
   begun(fire: Fire): void {
     fire.state = 'begun';
@@ -202,8 +210,8 @@ export class Claims {
 
   #leave(fire: Fire): void {
     const { planned = [], stored, state } = fire;
-    const act = state === 'over' ? timedAct(stored.action) : undefined;
-    if (act && stored.dueUs > this.#ports.time().atUs) dropDeed(this.#ports, planned, act);
+    const isAhead = stored.dueUs > this.#ports.time().atUs;
+    if (state === 'over' && isAhead) dropDeed(this.#ports, planned, stored.action);
     this.#ahead.take(fire);
     this.#arming.drop(fire);
     this.#deciding.delete(fire);
@@ -218,9 +226,7 @@ export class Claims {
   #mark(fire: Fire): void {
     this.store(fire, { ...fire.stored, prepared: true });
     this.#ports.ledger.after(() => {
-      if (fire.state !== 'claimed') return;
-      this.#wakeAt(fire, fire.stored.dueUs - limits.planAheadUs);
-      this.#ports.look();
+      if (fire.state === 'claimed') this.#wakeAt(fire, fire.stored.dueUs - limits.planAheadUs);
     });
   }
 

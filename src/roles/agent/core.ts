@@ -197,6 +197,8 @@ export class AgentCore {
         break;
       case 'committed':
         this.#ledger.committed(event.commit);
+        // What is durable now may be due, all of it together.
+        this.#fires.tick();
         break;
       case 'commit-failed':
         this.#logError(`cannot store what happened on this node: ${event.reason}`);

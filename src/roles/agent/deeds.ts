@@ -24,7 +24,7 @@ import {
   startItem,
 } from './firing.ts';
 import type { Runs } from './runs.ts';
-import { timedAct } from './timed-act.ts';
+import { timedActs } from './timed-act.ts';
 import { refusal, settle } from './verdict.ts';
 
 export interface DeedPorts {
@@ -101,11 +101,10 @@ export function seenDeed(
   ports: DeedPorts,
   { action, task, dueUs }: StoredFire,
 ): Instant | undefined {
-  const act = timedAct(action);
   for (const { order, process } of ports.runs().all()) {
     if (order.task !== task) continue;
     const { exitedAt = 0, suspendedAt = 0 } = process;
-    const acted = act && ports.runs().shimActs.since(process.run, act, dueUs);
+    const acted = ports.runs().shimActs.first(process.run, timedActs(action), dueUs);
     if (acted) return acted;
     if ((action === 'stop' || action === 'kill') && exitedAt >= dueUs) return { atUs: exitedAt };
     const isOurs = action === 'suspend' && !isPreempted(process);
@@ -207,8 +206,8 @@ function beginVerb(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
   const verb = verbOf(plan);
   const live = present(ports, fire);
   if (live.length === 0) {
-    // Its shim was faster.
-    if (verb === 'kill' && seenDeed(ports, fire)) return { result: 'ok' };
+    // Its shim, or the thread, was faster.
+    if ((verb === 'kill' || verb === 'stop') && seenDeed(ports, fire)) return { result: 'ok' };
     const verdict = verdicts[verb].none;
     if (verdict === 'done') return { result: 'ok', reason: 'not running already' };
     return refused(verdict === 'act' ? 'not-running' : verdict, fire, undefined);

@@ -7,6 +7,9 @@ import type { ErrorCode } from '../../base/errors.ts';
 import type { AnyBody, Failure, Ok, Req, Shape } from '../../net/bodies.ts';
 import type { End } from '../../supervisor/end.ts';
 import type { Began, Process } from '../../supervisor/process.ts';
+import type { Acted, Signalled, TimedAct } from './timed-act.ts';
+
+export type { Acted, Signalled, TimedAct };
 
 export interface Time {
   readonly nowMs: number;
@@ -108,15 +111,6 @@ export interface FoundRun {
 // ---- events ----
 
 export type Started = Began;
-
-export type TimedAct = 'freeze' | 'thaw' | 'kill';
-
-/** A deed of the shim's, as it measured it. */
-export interface Acted {
-  readonly act: TimedAct;
-  readonly atUs: number;
-  readonly errorUs?: number | undefined;
-}
 
 /** What tells of a run's life (vitals.ts). Times of a shim are on CLOCK_MONOTONIC. */
 export type VitalEvent =
@@ -277,15 +271,15 @@ export type AgentAction =
     }
   | { readonly type: 'drop-result'; readonly run: string }
   /**
-   * The shim does it at that instant of true time, the agent there or not: one write to the run's
-   * group, where it has one. `atUs` undefined: never mind.
+   * Done at that instant of true time: by the shim, the agent there or not, where it is one write
+   * to the run's group; else by a thread of the agent. `atUs` undefined: never mind.
    */
-  | {
+  | ({
       readonly type: 'plan';
       readonly run: string;
       readonly act: TimedAct;
       readonly atUs: number | undefined;
-    }
+    } & Signalled)
   /** For a sign of life. */
   | { readonly type: 'ask-server' }
   /** When to send the next tick, on the monotonic clock; a later one replaces it. */

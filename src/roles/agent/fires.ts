@@ -29,7 +29,7 @@ import { endingReason, fireRow, type Plan, type StoredFire, skipWhy } from './fi
 import type { Ledger } from './ledger.ts';
 import { Presence } from './presence.ts';
 import type { Reports } from './reports.ts';
-import { doneByShims } from './timed-deeds.ts';
+import { doneInTime } from './timed-deeds.ts';
 
 export interface FirePorts extends TakeUpPorts {
   readonly ledger: Ledger;
@@ -54,7 +54,6 @@ export class Fires {
       presence: this.presence,
       queued: (task) => this.#queue.sizeOf(task),
       arms: (fire) => this.#byRun.add([fire.stored.run ?? ''], fire),
-      look: () => this.tick(),
     });
   }
 
@@ -111,7 +110,8 @@ export class Fires {
   tick(): void {
     if (!this.#begun) return;
     const due = this.#claims.due();
-    const lastOf = new Map(due.map(({ stored }) => [stored.schedule, stored.dueUs]));
+    if (due.length === 0) return;
+    const lastOf = this.#claims.lastDue();
     for (const fire of due) {
       const { schedule, dueUs, run = '' } = fire.stored;
       const isOvertaken = dueUs < (lastOf.get(schedule) ?? dueUs) || this.#ports.hasDue(schedule);
@@ -137,7 +137,9 @@ export class Fires {
 
   signalled(order: string, run: string, reason: string | undefined): void {
     for (const fire of this.#byRun.of(run)) {
-      if (orderOf(fire.stored, run).item === order) this.#close(fire, signalEnding(reason));
+      if (orderOf(fire.stored, run).item !== order) continue;
+      this.#asDone(fire, [run]);
+      this.#close(fire, signalEnding(reason));
     }
   }
 
@@ -192,7 +194,7 @@ export class Fires {
     const begun = isBehind ? 'queue' : beginDeed(this.#ports, stored, plan);
     if (begun === 'queue') this.#putOff(fire, task);
     else if ('result' in begun) {
-      const done = doneByShims(this.#ports, stored, fire.planned ?? []);
+      const done = doneInTime(this.#ports, stored, fire.planned ?? []);
       const at = done ?? { atUs, errorUs };
       const firedUs = begun.result === 'ok' ? at.atUs : undefined;
       fire.stored = { ...stored, firedUs, clockErrorUs: at.errorUs };
@@ -224,11 +226,14 @@ export class Fires {
     if (stored.run !== undefined) {
       const { startedAt, startErrorUs } = this.#ports.runs().get(stored.run)?.process ?? {};
       fire.stored = { ...stored, firedUs: startedAt, clockErrorUs: startErrorUs };
-    } else {
-      const done = doneByShims(this.#ports, stored, stored.targets ?? []);
-      if (done) fire.stored = { ...stored, firedUs: done.atUs, clockErrorUs: done.errorUs };
-    }
+    } else this.#asDone(fire, stored.targets ?? []);
     this.#close(fire, ending);
+  }
+
+  /** It was done by others than the agent, who know when. */
+  #asDone(fire: Fire, runs: readonly string[]): void {
+    const done = doneInTime(this.#ports, fire.stored, runs);
+    if (done) fire.stored = { ...fire.stored, firedUs: done.atUs, clockErrorUs: done.errorUs };
   }
 
   #putOff(fire: Fire, task: string): void {

@@ -8,11 +8,17 @@ import type { SystemClock } from '../../scheduler/system-clock.ts';
 import { paths } from '../../supervisor/paths.ts';
 import { isAlive, processStart } from '../../supervisor/proc.io.ts';
 import { attachShim, readExitRecord } from '../../supervisor/shim.io.ts';
-import type { Acted as ActedEvent, Exited, Failed, ShimEvent } from '../../supervisor/shim.ts';
+import type {
+  Acted as ActedEvent,
+  Exited,
+  Failed,
+  TimedAct as ShimAct,
+  ShimEvent,
+} from '../../supervisor/shim.ts';
 import type { RunTrees } from '../../supervisor/tree.io.ts';
 import { type Attached, actedOf, CANCELLED, faultOf, startedOf } from './attached.io.ts';
 import { endOf, type TrueTime } from './end.io.ts';
-import type { RunEvent, TimedAct } from './events.ts';
+import type { RunEvent } from './events.ts';
 import { InOrder } from './in-order.ts';
 import { ageMs, vitalOf } from './vital.io.ts';
 import type { Watch } from './watch.io.ts';
@@ -28,8 +34,8 @@ export interface HearingOptions {
   isPresent(run: string, attached: Attached): boolean;
 }
 
-/** The clock has to move by more before an instant is worth moving (clock.io.ts). */
-const MOVED_US = 100;
+/** The clock has to move by more before an instant is worth moving (clock/moved.ts). */
+const MOVED_US = 50;
 
 export class Hearing {
   readonly #options: HearingOptions;
@@ -108,7 +114,7 @@ export class Hearing {
   }
 
   /** One instant of each deed at a time: the next. */
-  plan(attached: Attached, act: TimedAct, atUs: number | undefined): void {
+  plan(attached: Attached, act: ShimAct, atUs: number | undefined): void {
     const { acts, handle } = attached;
     const known = acts.get(act);
     const isLater = atUs !== undefined && known !== undefined && known < atUs;

@@ -9,6 +9,7 @@
 import type { Log } from '../../base/log.io.ts';
 import { signalNumber } from '../../base/signals.ts';
 import type { SystemClock } from '../../scheduler/system-clock.ts';
+import { DeedThread } from '../../supervisor/deed-thread.io.ts';
 import type { LogIndexers } from '../../supervisor/log-indexer.io.ts';
 import { paths } from '../../supervisor/paths.ts';
 import { dropLaunch, removeRun } from '../../supervisor/run-directory.io.ts';
@@ -17,7 +18,7 @@ import type { ShimEvent } from '../../supervisor/shim.ts';
 import type { RunTree, RunTrees } from '../../supervisor/tree.io.ts';
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
 import { type Attached, inspectRun, newAttached } from './attached.io.ts';
-import type { FoundRun, Item, RunEvent, TimedAct } from './events.ts';
+import type { AgentAction, FoundRun, Item, RunEvent } from './events.ts';
 import { Hearing } from './hearing.io.ts';
 import { InOrder } from './in-order.ts';
 import { claimLaunch, LaunchError, planLaunch } from './launch.io.ts';
@@ -47,12 +48,15 @@ export interface Launching {
   readonly fenceUs?: number | undefined;
 }
 
+type Planned = Extract<AgentAction, { readonly type: 'plan' }>;
+
 export class Runner {
   readonly #options: RunnerOptions;
   readonly #attached = new Map<string, Attached>();
   readonly #turns: InOrder;
   readonly #hearing: Hearing;
   readonly watch: Watch;
+  readonly #deeds: DeedThread;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -64,6 +68,15 @@ export class Runner {
     this.#hearing = new Hearing({
       ...{ ...options, watch: this.watch },
       isPresent: (run, attached) => this.#attached.get(run) === attached,
+    });
+    this.#deeds = new DeedThread({
+      containment: options.trees.containment,
+      log: options.log,
+      monotonicOf: (trueUs) => options.clock.monotonicOf(trueUs),
+      done: ({ kind: act, tree }, atUs) => {
+        const acted = { act, ...options.clock.trueAt(atUs) };
+        options.emit(tree.run, { kind: 'acted', acted });
+      },
     });
   }
 
@@ -107,10 +120,17 @@ export class Runner {
     this.#turns.do(run, () => this.#attached.get(run)?.handle?.send({ kind: 'cancel' }));
   }
 
-  /** Where the run has no group, the shim says so, and the agent does it in time. */
-  plan(run: string, deed: { readonly act: TimedAct; readonly atUs: number | undefined }): void {
+  /** At its instant: by the shim where that is one write, else by the thread for deeds. */
+  plan(run: string, { act, atUs, signal, main }: Planned): void {
     const attached = this.#attached.get(run);
-    if (attached) this.#hearing.plan(attached, deed.act, deed.atUs);
+    if (!attached) return;
+    const isWrite = act === 'freeze' || act === 'thaw' || act === 'kill';
+    if (isWrite && this.#options.trees.groupPath(run) !== undefined) {
+      this.#hearing.plan(attached, act, atUs);
+      return;
+    }
+    const number = signal === undefined ? undefined : signalNumber(signal);
+    this.#deeds.plan({ kind: act, tree: this.#tree(run), signal: number, main }, atUs);
   }
 
   /** The shim ends the run at that instant of CLOCK_BOOTTIME. */
@@ -123,6 +143,7 @@ export class Runner {
   /** True time has moved against the clock that gates sleep by. */
   moved(): void {
     for (const attached of this.#attached.values()) this.#hearing.move(attached);
+    this.#deeds.moved();
   }
 
   suspend(run: string, act: 'freeze' | 'thaw'): void {
@@ -142,6 +163,7 @@ export class Runner {
   terminate(run: string, signal: string): void {
     const { trees, log } = this.#options;
     this.#turns.do(run, async () => {
+      if (await this.#deeds.hasDone(run, 'stop')) return;
       const tree = this.#tree(run);
       await trees.thaw(tree).catch(() => undefined);
       await trees.signalTree(tree, signalNumber(signal) ?? 15, true).catch((error: unknown) => {
@@ -167,16 +189,19 @@ export class Runner {
   }
 
   signal(run: string, signal: string, order: string): void {
+    void this.#deeds.hasDone(run, 'signal').then((isDone) => {
+      const reason = isDone ? undefined : this.#send(run, signal);
+      this.#options.emit(run, { kind: 'signalled', order, reason });
+    });
+  }
+
+  /** Why it cannot be sent; undefined: it was. */
+  #send(run: string, signal: string): string | undefined {
     const handle = this.#attached.get(run)?.handle;
     const number = signalNumber(signal);
-    if (handle && number !== undefined) handle.send({ kind: 'signal', signal: number });
-    const reason =
-      number === undefined
-        ? `${signal} is no signal`
-        : handle
-          ? undefined
-          : 'the shim cannot be reached';
-    this.#options.emit(run, { kind: 'signalled', order, reason });
+    if (number === undefined) return `${signal} is no signal`;
+    handle?.send({ kind: 'signal', signal: number });
+    return handle ? undefined : 'the shim cannot be reached';
   }
 
   /** What is stopped is woken, whoever stopped it. */
@@ -189,6 +214,7 @@ export class Runner {
   /** The run is over: its control group goes, its index is complete. */
   release(run: string): void {
     this.watch.forget(run);
+    this.#deeds.forget(run);
     this.#turns.do(run, async () => {
       const { directory, indexers, trees, log } = this.#options;
       const places = paths(directory, run);
@@ -231,6 +257,7 @@ export class Runner {
   /** The channels close; shims and processes go on. */
   async close(): Promise<void> {
     this.watch.close();
+    await this.#deeds.close();
     for (const { handle } of this.#attached.values()) handle?.close();
     await this.#options.indexers.leaveAll();
   }

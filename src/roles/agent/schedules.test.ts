@@ -53,6 +53,22 @@ test.each([
 });
 
 test.each([
+  ['once', 1],
+  ['all', 29],
+])('missed %s, of more than was claimed ahead', (missed, programs) => {
+  const every = { everyUs: 10 * SECOND, missed, overlap: 'allow' };
+  const node = new Scheduled().begin(task('web'), schedule('tick', T0, every));
+  node.crash();
+  node.sleep(295_000);
+  node.boot();
+  node.connect();
+  node.settle();
+  expect(node.told).toHaveLength(29);
+  expect(node.told.at(-1)).toBe('291 ok');
+  expect(node.programs).toHaveLength(programs);
+});
+
+test.each([
   ['forbid', ['11 ok', '21 skipped', '31 skipped'], 1],
   ['queue', ['11 ok', '21 ok', '31 ok'], 3],
   ['replace', ['11 ok', '21 ok', '31 ok'], 3],

@@ -1,4 +1,4 @@
-/** What shims have done by themselves at instants: the last deed of each kind, by run. */
+/** What shims, or the thread, have done at instants: the last deed of each kind, by run. */
 import type { Acted, TimedAct } from './events.ts';
 
 /** An instant may have moved by as much since it was done. */
@@ -16,6 +16,15 @@ export class ShimActs {
   since(run: string, act: TimedAct, sinceUs: number): Acted | undefined {
     const acted = this.#byRun.get(run)?.get(act);
     return acted && acted.atUs >= sinceUs - EARLY_US ? acted : undefined;
+  }
+
+  /** The first of these that was done at that instant or after it. */
+  first(run: string, acts: readonly TimedAct[], sinceUs: number): Acted | undefined {
+    for (const act of acts) {
+      const acted = this.since(run, act, sinceUs);
+      if (acted) return acted;
+    }
+    return undefined;
   }
 
   forget(run: string): void {

@@ -66,6 +66,23 @@ test('without control groups the agent does it', () => {
   expect(node.row(run)?.processState).toBe('suspended');
 });
 
+test('stop: by the thread at its instant', () => {
+  const node = running('stop');
+  node.pass(4);
+  expect(deed(node)).toMatchObject({ result: 'ok', lateUs: 60, clockErrorUs: 0 });
+  expect(node.row(run)).toMatchObject({ processState: 'exited', signal: 'SIGTERM' });
+});
+
+test('a signal: by the thread, to the main process, at its instant', () => {
+  const node = running('kill', { signal: 'SIGUSR1' });
+  node.tick(1_500);
+  node.settle();
+  expect([...(node.directories.get(run)?.acts ?? [])]).toEqual([['signal', 10 * SECOND]]);
+  node.pass(4);
+  expect(deed(node)).toMatchObject({ result: 'ok', lateUs: 60 });
+  expect(node.row(run)?.processState).toBe('running');
+});
+
 test('what is taken back is not done', () => {
   const node = running('suspend');
   node.tick(1_500);
