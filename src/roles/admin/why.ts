@@ -45,16 +45,34 @@ export function explain(facts: Facts, only?: ReadonlySet<string>): readonly Expl
     if (only && !only.has(name)) continue;
     const process = facts.processes.find(({ node }) => node === name);
     const node = facts.nodes.find((one) => one.node === name);
-    const isOutside = node && facts.task && !selects(facts, node);
-    // Where it neither belongs nor ever was there is nothing to ask, unless one does.
-    if (!process && isOutside && !only) continue;
+    const isOutside = node && facts.task && !(selects(facts, node) && isPlaced(facts, name));
+    // Where it neither belongs nor is there is nothing to ask, unless one does.
+    if (isOutside && !only && (!process || hasLeft(facts, process))) continue;
     found.push(process ? ofProcess(facts, process) : ofNothing(facts, name));
+  }
+  const { placed, reason } = facts.task ?? {};
+  if (placed && reason !== undefined && !only) {
+    found.push({ node: undefined, run: undefined, state: 'waiting', chain: [reason] });
   }
   if (found.length === 0) {
     const chain = ['it has no run, and no node matches it', ...notStarting(facts, undefined)];
     found.push({ node: undefined, run: undefined, state: 'none', chain });
   }
   return found;
+}
+
+/** Of a task with `instances`: it is on this node. */
+const isPlaced = ({ task }: Facts, node: string): boolean => task?.placed?.includes(node) ?? true;
+
+/** An instance that ended where another node has taken its place. */
+const hasLeft = ({ task }: Facts, { processState }: Process): boolean =>
+  task?.placed !== undefined && ['exited', 'failed', 'lost'].includes(processState);
+
+/** Why a node was chosen, or was not. */
+function choice({ task }: Facts, node: string | undefined): string[] {
+  const place = task?.places?.find((one) => one.node === node);
+  if (!place?.text) return [];
+  return [place.ok ? `node ${node} was ${place.text}` : `it is not placed there: ${place.text}`];
 }
 
 const at = (us: number | undefined): string =>
@@ -64,6 +82,7 @@ const because = (reason: string | undefined): string[] => (reason ? [reason] : [
 function ofProcess(facts: Facts, process: Process): Explanation {
   const { node, run, processState: state } = process;
   const chain = [head(facts, process), ...(tails[state] ?? begun)(facts, process)];
+  chain.push(...choice(facts, node));
   return { node, run, state, chain };
 }
 
@@ -101,7 +120,7 @@ const tails: Readonly<Record<string, Tail>> = {
   exited: (facts, process) => [
     ...because(process.reason),
     ...(process.wish === 'down'
-      ? (ordered(facts, process, ['stop', 'kill', 'restart', 'task rm']) ?? [])
+      ? (ordered(facts, process, ['stop', 'kill', 'restart', 'task rm']) ?? moved(facts, process))
       : policy(facts)),
     ...notStarting(facts, process.node),
   ],
@@ -196,6 +215,15 @@ function ordered(
   return [`${who ?? 'somebody'} asked for ${verb}${at(operation.at)} (operation ${id})`];
 }
 
+/** The server stopped it, for it was to leave its node. */
+function moved({ events }: Facts, { node, createdAt = 0 }: Process): string[] {
+  const event = events.find(
+    ({ eventKind, text, at: us }) =>
+      eventKind === 'task-placed' && us >= createdAt && text.includes(`leaves ${node}: `),
+  );
+  return event ? [`${event.text}${at(event.at)}`] : [];
+}
+
 function policy({ task }: Facts): string[] {
   if (!task) return ['its task was removed'];
   const { restart = 'no' } = task.spec;
@@ -248,6 +276,10 @@ function ofNothing(facts: Facts, name: string): Explanation {
         : `its selector "${on}" does not match the node (labels: ${labels.join(', ') || 'none'})`,
     );
     return { node: name, run: undefined, state: 'not selected', chain };
+  }
+  if (!isPlaced(facts, name)) {
+    chain.push(...choice(facts, name));
+    return { node: name, run: undefined, state: 'not placed', chain };
   }
   chain.push(...away(facts, name), ...bundleOn(facts, name));
   const next = notStarting(facts, name);

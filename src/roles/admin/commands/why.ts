@@ -63,9 +63,11 @@ export class Why extends AdminCommand {
     const ask = (body: Draft<'retQuery'>) => this.query(body);
     const { processes = [] } = await ask({ query: 'history', task: name, limit: EVENTS });
     const { tasks = [] } = await ask({ query: 'tasks' });
-    const task = tasks.find((one) => one.task === name);
+    let task = tasks.find((one) => one.task === name);
     // A task that was removed is known by its runs; one that never was is an error here.
     if (!task && processes.length === 0) await ask({ query: 'tasks', names: [name] });
+    // Asked for by its name, it comes with what was thought of each node.
+    if (task?.placed) task = (await ask({ query: 'tasks', names: [name] })).tasks?.[0] ?? task;
     const { nodes = [] } = await ask({ query: 'nodes' });
     const { operations = [] } = await ask({ query: 'operations' });
     const { fires = [] } = await ask({ query: 'fires', task: name, tail: EVENTS });

@@ -4,6 +4,7 @@ import type { Shape } from '../../../net/layout.ts';
 import type { View } from '../cells.ts';
 import { orNull } from '../cells.ts';
 import { jsonOf } from '../fields.ts';
+import { placesJson } from '../views.ts';
 import { fieldsOf, type Kind } from './kinds.ts';
 
 type Row = Shape<'change'>;
@@ -110,6 +111,13 @@ function lineOf({ field, ...values }: Difference): string {
     : `  ${field}: ${to}\n`;
 }
 
+/** Of a dry run: where its instances would be, and why not elsewhere. */
+function placesText({ placed = [], places = [], reason }: Row): string {
+  const lines = places.map(({ node, ok, text }) => `    ${ok ? '+' : '-'} ${node}: ${text}\n`);
+  const missing = reason === undefined ? '' : `  ${reason}\n`;
+  return `  placed on ${placed.join(', ') || 'no node'}\n${missing}${lines.join('')}`;
+}
+
 /** `done`: it has happened. */
 export function planText(changes: readonly Change[], documents: number, done: boolean): string {
   const verbs: Readonly<Record<string, string>> = done
@@ -122,6 +130,7 @@ export function planText(changes: readonly Change[], documents: number, done: bo
     const at = revision === undefined ? '' : `, revision ${revision}`;
     text += `${entry} ${nameOf(row)}: ${verbs[mode] ?? mode}${at}\n`;
     text += differences(change).map(lineOf).join('');
+    if (row.placed) text += placesText(row);
     const more = running > affected.length ? ` and ${running - affected.length} more` : '';
     if (running > 0) {
       const goes = running === 1 ? 'goes on as it is until it is' : 'go on as they are until';
@@ -147,6 +156,7 @@ export const changeView: View<Change> = {
       differences: differences(change),
       affected: row.affected ?? [],
       running: row.running ?? 0,
+      ...placesJson(row),
     };
   },
   columns: [],

@@ -34,7 +34,8 @@ export function refusalOn(state: State, task: TaskRecord, node: NodeRecord): str
     return `bundle "${name}" is not on node ${node.name}`;
   const fault = limitRefusal(task, node);
   if (fault !== undefined) return fault;
-  if (liveRunsOf(state, task.task, node.uid).length > 0)
+  const hasRun = state.index.ranOn.get(task.task)?.has(node.uid);
+  if (hasRun && liveRunsOf(state, task.task, node.uid).length > 0)
     return `an instance on node ${node.name} has not ended`;
   return undefined;
 }
@@ -75,16 +76,25 @@ export function candidateOf(
   state: State,
   { task, spec }: TaskRecord,
   node: NodeRecord,
+  asked: Load,
   loose: Loose,
 ): Candidate {
   const { uid, name, labels } = node;
-  const asked = sumOf(state.index.asked.get(uid) ?? noLoad, loose.get(uid) ?? noLoad);
+  const there = askedOf(state, uid, loose);
+  const ran = state.index.ranOn.get(task)?.has(uid) && latestRun(state, task, uid) !== undefined;
   return {
-    ...{ uid, name, value: spec.spread === undefined ? undefined : labels[spec.spread] },
-    sticky: latestRun(state, task, uid) ? 2 : holdsBundle(state, spec.bundle, uid) ? 1 : 0,
-    share: shareOf(sumOf(asked, loadOf(spec)), spaceOf(node)),
-    count: asked.count,
+    uid,
+    name,
+    value: spec.spread === undefined ? undefined : labels[spec.spread],
+    sticky: ran ? 2 : holdsBundle(state, spec.bundle, uid) ? 1 : 0,
+    share: shareOf(there, asked, spaceOf(node)),
+    count: there.count,
   };
+}
+
+function askedOf({ index }: State, uid: string, loose: Loose): Load {
+  const [placed, other] = [index.asked.get(uid) ?? noLoad, loose.get(uid)];
+  return other ? sumOf(placed, other) : placed;
 }
 
 function holdsBundle(state: State, name: string | undefined, uid: string): boolean {
@@ -93,8 +103,10 @@ function holdsBundle(state: State, name: string | undefined, uid: string): boole
   return presence?.state === 'loaded' && presence.digest === state.bundles.get(name)?.digest;
 }
 
+const NO_SPACE: Space = {};
+
 function spaceOf({ room }: NodeRecord): Space {
-  if (!room) return {};
+  if (!room) return NO_SPACE;
   const { slots, cores, memoryBytes } = room;
   return { slots, memoryBytes, milliCores: Math.round(cores * 1000) };
 }
@@ -105,9 +117,9 @@ export const looseIn = (change: Change): Loose => (change.loose ??= looseOf(chan
 /** By what a node is chosen, in words. */
 export function placeText(state: State, task: TaskRecord, node: NodeRecord, loose: Loose): string {
   const { spread, bundle } = task.spec;
-  const { value, sticky } = candidateOf(state, task, node, loose);
-  const asked = sumOf(state.index.asked.get(node.uid) ?? noLoad, loose.get(node.uid) ?? noLoad);
-  const share = shareOf(asked, spaceOf(node));
+  const { value, sticky } = candidateOf(state, task, node, loadOf(task.spec), loose);
+  const asked = askedOf(state, node.uid, loose);
+  const share = shareOf(asked, noLoad, spaceOf(node));
   return [
     ...(spread === undefined ? [] : [value === undefined ? `no ${spread}` : `${spread}=${value}`]),
     ...(sticky === 2 ? ['a run of it before'] : sticky === 1 ? [`bundle "${bundle}"`] : []),

@@ -11,10 +11,10 @@ import { operationId, sendOrder } from './operations.ts';
 import { endOwed, startOwed } from './owed.ts';
 import { choose } from './place.ts';
 import { placeSchedulesOf } from './placement.ts';
-import { missingOf, occupiedBy, putTask } from './places.ts';
+import { loadOf, missingOf, occupiedBy, putTask } from './places.ts';
 import type { Leaving, Owed } from './records.ts';
 import { selects, taskMatches } from './resolve.ts';
-import { isArmed, liveRunsOf, putRun } from './runs.ts';
+import { isArmed, liveRunsOf, putRun, runsKey } from './runs.ts';
 import type { NodeRecord, RunRecord, State, TaskRecord } from './state.ts';
 
 export interface Settling {
@@ -102,11 +102,17 @@ function sift(
 }
 
 /** A task that has just become one of so many: where it runs is where it is. */
-function runningOn(state: State, task: TaskRecord): readonly string[] {
-  const nodes = [...state.nodes.values()].filter(({ uid }) =>
-    liveRunsOf(state, task.task, uid).some((run) => !isArmed(run)),
-  );
-  return nodes.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ uid }) => uid);
+function runningOn({ index, nodes, runs }: State, { task }: TaskRecord): readonly string[] {
+  const isLive = (run: string): boolean => {
+    const record = runs.get(run);
+    return record !== undefined && !record.ended && !isArmed(record);
+  };
+  const found: NodeRecord[] = [];
+  for (const uid of index.ranOn.get(task) ?? []) {
+    const node = nodes.get(uid);
+    if (node && index.runsOf.get(runsKey(task, uid))?.some(isLive)) found.push(node);
+  }
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ uid }) => uid);
 }
 
 /** Why an instance does not stay where it is, as the end of a sentence. */
@@ -165,9 +171,10 @@ function chooseFor(change: Change, task: TaskRecord): readonly NodeRecord[] {
   const count = missingOf(task);
   if (count === 0) return [];
   const loose = looseIn(change);
+  const asked = loadOf(task.spec);
   const candidates = [];
   for (const { node, refused } of judged(state, task, new Set(occupiedBy(task))))
-    if (refused === undefined) candidates.push(candidateOf(state, task, node, loose));
+    if (refused === undefined) candidates.push(candidateOf(state, task, node, asked, loose));
   const { spread } = task.spec;
   const taken =
     spread === undefined

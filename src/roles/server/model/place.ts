@@ -31,18 +31,18 @@ export type Space = {
   readonly [Part in 'slots' | 'milliCores' | 'memoryBytes']?: number | undefined;
 };
 
-const parts = ['slots', 'milliCores', 'memoryBytes'] as const;
-
 /** The part of a node's room that is asked of it: of slots, cores or memory, the largest. */
-export function shareOf(load: Load, space: Space): number {
-  let most = 0;
-  for (const part of parts) {
-    const whole = space[part];
-    if (whole === undefined || load[part] === 0) continue;
-    most = Math.max(most, load[part] / whole);
-  }
-  return most;
+export function shareOf(load: Load, more: Load, space: Space): number {
+  const { slots, milliCores, memoryBytes } = space;
+  return Math.max(
+    partOf(load.slots + more.slots, slots),
+    partOf(load.milliCores + more.milliCores, milliCores),
+    partOf(load.memoryBytes + more.memoryBytes, memoryBytes),
+  );
 }
+
+const partOf = (asked: number, whole: number | undefined): number =>
+  whole === undefined || asked === 0 ? 0 : asked / whole;
 
 export interface Candidate {
   readonly uid: string;
@@ -103,25 +103,53 @@ export function choose(
     if (group) group.push(one);
     else groups.set(one.value, [one]);
   }
-  const rows = [...groups].map(([value, group]) => ({
-    left: [...best(group, count)].reverse(),
-    used: taken.filter((other) => other === value).length,
-    bare: value === undefined ? 1 : 0,
-  }));
+  const rows = [...groups].map(([value, left]) => new Group(left, value === undefined));
+  const byValue = new Map([...groups.keys()].map((value, index) => [value, rows[index]]));
+  for (const value of taken) {
+    const row = byValue.get(value);
+    if (row) row.used += 1;
+  }
   const chosen: Candidate[] = [];
   while (chosen.length < count) {
-    let first: (typeof rows)[number] | undefined;
-    for (const row of rows) {
-      const [mine, other] = [row.left.at(-1), first?.left.at(-1)];
-      if (!mine) continue;
-      if (!first || !other) first = row;
-      else if ((row.used - first.used || row.bare - first.bare || order(mine, other)) < 0)
-        first = row;
-    }
-    const next = first?.left.pop();
-    if (!first || !next) break;
-    first.used += 1;
-    chosen.push(next);
+    let first: Group | undefined;
+    for (const row of rows) if (row.isBefore(first)) first = row;
+    if (!first?.next) break;
+    chosen.push(first.next);
+    first.take();
   }
   return chosen;
+}
+
+/** The candidates of one value, and how many of it are taken. */
+class Group {
+  used = 0;
+  next: Candidate | undefined;
+  readonly #left: Candidate[];
+  readonly #bare: boolean;
+
+  constructor(left: Candidate[], bare: boolean) {
+    this.#left = left;
+    this.#bare = bare;
+    this.#look();
+  }
+
+  isBefore(other: Group | undefined): boolean {
+    if (!this.next || !other?.next) return this.next !== undefined;
+    const bare = Number(this.#bare) - Number(other.#bare);
+    return (this.used - other.used || bare || order(this.next, other.next)) < 0;
+  }
+
+  take(): void {
+    const at = this.#left.findIndex((one) => one === this.next);
+    const last = this.#left.pop();
+    if (last && at < this.#left.length) this.#left[at] = last;
+    this.used += 1;
+    this.#look();
+  }
+
+  #look(): void {
+    let next: Candidate | undefined;
+    for (const one of this.#left) if (!next || order(one, next) < 0) next = one;
+    this.next = next;
+  }
 }

@@ -14,6 +14,8 @@ export function indexRun(state: State, record: RunRecord): void {
   if (record.task !== undefined) {
     const key = runsKey(record.task, record.uid);
     index.runsOf.set(key, [...(index.runsOf.get(key) ?? []), record.run]);
+    const on = index.ranOn.get(record.task) ?? new Set<string>();
+    index.ranOn.set(record.task, on.add(record.uid));
   }
   index.runsOn.set(record.uid, new Set([...(index.runsOn.get(record.uid) ?? []), record.run]));
   for (const { task } of record.held?.away ?? []) {
@@ -59,8 +61,12 @@ export function dropRun(state: State, run: string): void {
   if (record.task !== undefined) {
     const key = runsKey(record.task, record.uid);
     const left = (index.runsOf.get(key) ?? []).filter((id) => id !== run);
-    if (left.length === 0) index.runsOf.delete(key);
-    else index.runsOf.set(key, left);
+    if (left.length > 0) index.runsOf.set(key, left);
+    else {
+      index.runsOf.delete(key);
+      const on = index.ranOn.get(record.task);
+      if (on?.delete(record.uid) && on.size === 0) index.ranOn.delete(record.task);
+    }
   }
   const on = new Set(index.runsOn.get(record.uid));
   on.delete(run);

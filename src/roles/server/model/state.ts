@@ -251,6 +251,8 @@ export interface Index {
   /** Key `task uid` → ids of its runs in order of creation (live ones and the latest ended). */
   readonly runsOf: Map<string, readonly string[]>;
   readonly runsOn: Map<string, ReadonlySet<string>>;
+  /** Task → nodes that have runs of it. */
+  readonly ranOn: Map<string, Set<string>>;
   readonly ordersOfRun: Map<string, ReadonlySet<string>>;
   /** Task → runs that are held back until something becomes of it. */
   readonly heldFor: Map<string, Set<string>>;
@@ -292,7 +294,13 @@ export function emptyState(): State {
       ...{ nodeByName: new Map(), runsOf: new Map(), runsOn: new Map(), ordersOfRun: new Map() },
       heldFor: new Map(),
       ...{ schedulesOf: new Map(), bundleSchedules: new Set(), taskUses: new Map() },
-      ...{ placedOn: new Map(), short: new Set(), asked: new Map(), draining: new Set() },
+      ...{
+        ranOn: new Map(),
+        placedOn: new Map(),
+        short: new Set(),
+        asked: new Map(),
+        draining: new Set(),
+      },
     },
   };
 }
