@@ -68,6 +68,18 @@ test.each<[string, Partial<Facts>, readonly string[]]>([
     ],
   ],
   [
+    'is placed there',
+    {
+      task: {
+        ...{ task: 'crawl', enabled: true, revision: 1 },
+        ...{ spec: { command: ['x'], instances: 2 }, placed: ['n1'] },
+        places: [{ ok: true, node: 'n1', text: 'chosen: 1 instance' }],
+      },
+      processes: [{ ...process, processState: 'pending', reason: 'waits for node n1' }],
+    },
+    ['run R0123456789A is pending', 'waits for node n1', start, 'node n1 was chosen: 1 instance'],
+  ],
+  [
     'waits for its bundle',
     {
       task: bundled,
@@ -226,4 +238,27 @@ test('what waits for room names who has it, and who is suspended for it', () => 
   expect(chainOf(row)).toEqual([
     ...['run R0123456789A is suspended since 2027-01-15T08:00:00Z', reason, held, start],
   ]);
+});
+
+test('instances that have no node are told of first, and of a node why it was not chosen', () => {
+  const task: Facts['task'] = {
+    ...{ task: 't', spec: { command: ['x'], instances: 2 }, enabled: true, revision: 1 },
+    ...{ placed: ['n1'], reason: '1 of 2 placed: node n2 is draining' },
+    places: [{ ok: false, node: 'n2', text: 'node n2 is draining' }],
+  };
+  const nodes = [...facts.nodes, { node: 'n2', nodeState: 'draining', labels: {} }];
+  const ended = { ...process, node: 'n2', run: 'R2', processState: 'exited', wish: 'down' };
+  const event = { seq: 1, at: AT, eventKind: 'task-placed', text: 'task "t" leaves n2: drained' };
+  const all = { ...facts, task, nodes, processes: [ended], events: [event], operations: [] };
+  expect(explain(all).map(({ node, chain }) => [node, chain[0]])).toEqual([
+    ['n1', 'it has not run on node n1'],
+    [undefined, '1 of 2 placed: node n2 is draining'],
+  ]);
+  expect(explain({ ...all, processes: [] }, new Set(['n2']))[0]).toMatchObject({
+    state: 'not placed',
+    chain: ['it has not run on node n2', 'it is not placed there: node n2 is draining'],
+  });
+  expect(explain(all, new Set(['n2']))[0]?.chain).toContain(
+    'task "t" leaves n2: drained at 2027-01-15T08:00:00Z',
+  );
 });

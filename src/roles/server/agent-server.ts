@@ -27,6 +27,9 @@ import { withOpened } from './sealing.ts';
 /** Bytes of items in one assignment message, well below the body limit. */
 const ITEM_BYTES_PER_MESSAGE = 512 * 1024;
 
+/** So many seconds a node has to come back after a start, before it counts as away. */
+const RETURN_TICKS = 20;
+
 interface AgentSession {
   readonly port: SessionPort;
   readonly uid: string;
@@ -52,6 +55,7 @@ export class AgentServer {
   readonly #facts: JournalFacts;
   readonly #sessions = new Map<string, AgentSession>();
   readonly #soft = new Map<string, Soft>();
+  #ticks = 0;
   readonly #sampleListeners = new Set<(uid: string) => void>();
 
   constructor(controller: Controller, ports: ServerPorts, facts: JournalFacts) {
@@ -263,9 +267,21 @@ export class AgentServer {
     });
   }
 
-  /** Sessions whose agent could not take its assignment are tried again. */
+  /** Once a second. Sessions whose agent could not take its assignment are tried again. */
   tick(): void {
     for (const uid of this.#sessions.keys()) this.#sync(uid);
+    this.#ticks += 1;
+    if (this.#ticks === RETURN_TICKS) this.#miss();
+  }
+
+  /** Nodes that were here when the server ended, and have not come since. */
+  #miss(): void {
+    const reason = 'it has not come since the server started';
+    for (const { uid, name: who, here, lastSeen } of this.#controller.state.nodes.values()) {
+      if (!here || this.#sessions.has(uid)) continue;
+      const detach = { uid, orderly: false, reason, lastSeen };
+      this.#controller.submit('detach', detach, { who, origin: '' }, () => undefined);
+    }
   }
 }
 

@@ -309,6 +309,20 @@ test('a node that only answers is told of it before the server forgets what it w
   expect(new Set(removed)).toEqual(new Set(items.map(({ item }) => item)));
 });
 
+test('a node that does not come back after a start of the server is away, as long as it was', () => {
+  const { world, core, admin } = make();
+  for (const name of ['n1', 'n2']) hello(world, core, join(world, core, admin, name));
+  const [first, second] = [...core.state.nodes.values()];
+  const next = new ServerCore(world, { build: 'test', facts, state: core.state });
+  world.core = next;
+  hello(world, next, new Session('agent', 'n1', first?.spki ?? '', first?.uid));
+  for (let tick = 0; tick < 20; tick += 1) next.tick();
+  world.flush();
+  const nodes = [...next.state.nodes.values()];
+  expect(nodes.map(({ here }) => here)).toEqual([true, undefined]);
+  expect(nodes[1]?.lastSeen).toBe(second?.lastSeen);
+});
+
 test('an agent that was away gets exactly what it missed', () => {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');

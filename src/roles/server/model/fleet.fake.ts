@@ -88,4 +88,3 @@ export class Fleet {
     return this.state.operations.get(id)?.state;
   }
 }
-

@@ -77,8 +77,7 @@ const steps = fc.array(
 
 function take(fleet: Fleet, { what, node: name }: { what: string; node: string }): void {
   const targets = ['web'];
-  if (what === 'drain' || what === 'undrain')
-    fleet.act('depDrain', { mode: what, names: [name] });
+  if (what === 'drain' || what === 'undrain') fleet.act('depDrain', { mode: what, names: [name] });
   else if (what === 'attach' || what === 'detach') fleet[what](name);
   else if (what === 'out') fleet.act('hostState', { node: name, labels: { web: 'no' } });
   else if (what === 'in') fleet.act('hostState', { node: name, labelsRemoved: ['web'] });
@@ -119,7 +118,9 @@ test('whatever happens: never more than wanted, none missing that could be, none
         expect(occupied.size).toBeLessThanOrEqual(INSTANCES);
         const free = [...judged(fleet.state, task, occupied)].filter(({ refused }) => !refused);
         if (occupied.size < INSTANCES) expect(free).toEqual([]);
-        const live = [...fleet.state.runs.values()].filter((run) => run.task === 'web' && !run.ended);
+        const live = [...fleet.state.runs.values()].filter(
+          (run) => run.task === 'web' && !run.ended,
+        );
         // A restart stops and starts in one place: its node sees to it that they do not overlap.
         expect(new Set(live.map(({ uid }) => uid)).size).toBeLessThanOrEqual(INSTANCES);
         for (const { uid } of live) expect(occupied.has(uid)).toBe(true);

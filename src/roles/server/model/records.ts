@@ -91,3 +91,29 @@ export interface AuditState {
   readonly anchorNumber: number;
   readonly anchorHash: string;
 }
+
+export type OperationState = 'accepted' | 'done' | 'failed' | 'cancelled' | 'expired';
+
+export interface OperationRecord {
+  readonly operation: string;
+  readonly verb: string;
+  readonly targets: readonly string[];
+  readonly at: number;
+  readonly who: string;
+  readonly origin: string;
+  readonly state: OperationState;
+  readonly answers: readonly Answer[];
+  /** Orders (or `bundle uid` pairs of a load) that have not been answered yet. */
+  readonly waiting: ReadonlySet<string>;
+  readonly runs: readonly string[];
+}
+
+/** What a node shall have and do: level-triggered, by generation. */
+export interface Assignment {
+  generation: number;
+  readonly items: Map<string, Shape<'item'>>;
+  /** Items that went away, with the generation of their going. */
+  readonly removed: Map<string, number>;
+  /** Below this generation removals have been forgotten: such a node gets a full list. */
+  floor: number;
+}

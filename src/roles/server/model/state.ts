@@ -11,17 +11,18 @@ import type { Shape } from '../../../net/layout.ts';
 import type { CaState } from './certificates.ts';
 import type { Load } from './place.ts';
 import type {
-  Answer,
+  Assignment,
   AuditState,
   Given,
   Held,
   Leaving,
+  OperationRecord,
   Owed,
   ReplyRecord,
   ResultRecord,
 } from './records.ts';
 
-export type { Answer, Reply } from './records.ts';
+export type { Answer, Assignment, OperationRecord, OperationState, Reply } from './records.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 /** Of people and programs at a console, and of nodes. */
@@ -185,22 +186,6 @@ export interface RunRecord {
   readonly row: Shape<'process'>;
 }
 
-export type OperationState = 'accepted' | 'done' | 'failed' | 'cancelled' | 'expired';
-
-export interface OperationRecord {
-  readonly operation: string;
-  readonly verb: string;
-  readonly targets: readonly string[];
-  readonly at: number;
-  readonly who: string;
-  readonly origin: string;
-  readonly state: OperationState;
-  readonly answers: readonly Answer[];
-  /** Orders (or `bundle uid` pairs of a load) that have not been answered yet. */
-  readonly waiting: ReadonlySet<string>;
-  readonly runs: readonly string[];
-}
-
 export interface OrderRecord {
   readonly order: string;
   readonly operation: string;
@@ -209,16 +194,6 @@ export interface OrderRecord {
   readonly run?: string | undefined;
   readonly task?: string | undefined;
   readonly expiresAt?: number | undefined;
-}
-
-/** What a node shall have and do: level-triggered, by generation. */
-export interface Assignment {
-  generation: number;
-  readonly items: Map<string, Shape<'item'>>;
-  /** Items that went away, with the generation of their going. */
-  readonly removed: Map<string, number>;
-  /** Below this generation removals have been forgotten: such a node gets a full list. */
-  floor: number;
 }
 
 export interface State {
