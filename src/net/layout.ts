@@ -197,7 +197,7 @@ export const layouts = {
     ...{ category: 'RET', sub: 2, name: 'WATCH' },
     req: { must: ['query'], may: ['names', 'on', 'since', 'after', 'run', 'task'] },
     ack: none,
-    ok: { must: [], may: ['events', 'samples', 'processes'] },
+    ok: { must: [], may: ['events', 'samples', 'processes', 'audits'] },
   },
   /** Output of runs. MORE frames carry data; `credit` bounds what is on its way. */
   retLog: {

@@ -286,3 +286,48 @@ test('a node that wants signatures runs nothing that a trusted key has not signe
   const shown = await fleet.json<{ signedBy: string }>(['bundle', 'show', 'job']);
   expect(shown.signedBy).toMatch(/^[0-9a-f]{64}$/);
 });
+
+test('a key under a passphrase: from a file or a terminal, and nothing without it', async () => {
+  const secret = await token('viewer');
+  writeFileSync(fleet.path('phrase'), 'correct horse\n');
+  writeFileSync(fleet.path('wrong'), 'battery\n');
+  const more = ['--passphrase-file', fleet.path('phrase')];
+  expect(await loginWith(secret, 'locked', more)).toMatchObject({ code: 0 });
+  const { key } = JSON.parse(readFileSync(identity('locked'), 'utf8')) as { key: string };
+  expect(key).toContain('BEGIN ENCRYPTED PRIVATE KEY');
+  const place = fleet.place('console');
+  const with_ = (file: string | undefined): Promise<Result> =>
+    fleet.admin(['ps'], {
+      place,
+      env: {
+        LOTC_IDENTITY: identity('locked'),
+        ...(file === undefined ? {} : { LOTC_PASSPHRASE_FILE: fleet.path(file) }),
+      },
+    });
+  expect((await with_('phrase')).code).toBe(0);
+  const wrong = await with_('wrong');
+  expect(wrong).toMatchObject({ code: 6, stdout: '' });
+  expect(wrong.stderr).toContain('the passphrase does not open the key');
+  const none = await finish(
+    spawn('setsid', ['-w', 'ip', 'netns', 'exec', place.netns, executable, 'admin', 'ps'], {
+      env: { PATH: process.env['PATH'] ?? '', LOTC_IDENTITY: identity('locked') },
+    }),
+  );
+  expect(none.code).toBe(6);
+  expect(none.stderr).toContain('LOTC_PASSPHRASE_FILE');
+  // At a terminal it is asked for, and not shown.
+  const line = `LOTC_IDENTITY=${identity('locked')} ip netns exec ${place.netns} ${executable} admin ps`;
+  const typed = spawn('script', ['-qfec', line, '/dev/null'], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: fleet.directory },
+  });
+  let shown = '';
+  typed.stdout.on('data', (data: Buffer) => {
+    shown += data.toString();
+  });
+  await until(() => shown.includes('passphrase of'));
+  typed.stdin.write('correct horse\n');
+  const code = await new Promise((resolve) => typed.once('close', resolve));
+  expect(code).toBe(0);
+  expect(shown).not.toContain('horse');
+  expect(shown).toContain('TASK');
+});

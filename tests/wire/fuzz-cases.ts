@@ -77,13 +77,13 @@ export class FuzzFault extends Error {
   }
 }
 
-function isTaken({ name, parse }: FuzzCase, input: Uint8Array, what: string): boolean {
+function isTaken(one: FuzzCase, input: Uint8Array, what: string): boolean {
   try {
-    parse(input);
+    one.parse(input);
     return true;
   } catch (error) {
     if (error instanceof ProtocolError || error instanceof LotcError) return false;
-    throw new FuzzFault(`${name}, ${what}`, input, error);
+    throw new FuzzFault(`${one.name}, ${what}`, input, error);
   }
 }
 

@@ -62,6 +62,15 @@ export async function tellAudit({ ask, write, query, style }: Telling): Promise<
   return 0;
 }
 
+/** Lines as they come. */
+export function followAudit(
+  style: Format | 'export',
+  write: (text: string) => void,
+): (audits: readonly Entry[]) => void {
+  const rows = new StreamRenderer(auditView, style === 'export' ? 'json' : style);
+  return (audits) => write(rows.rows(audits, 0));
+}
+
 export async function verifyAudit(
   ask: AskPage,
   write: (text: string) => void,

@@ -68,7 +68,7 @@ class Door {
 
   async open(): Promise<Connection> {
     const { keylog, plaintext, servers, timeoutMs = limits.connectMs } = this.#settings;
-    const identity = plaintext && servers.length > 0 ? undefined : this.#identified();
+    const identity = plaintext && servers.length > 0 ? undefined : await this.#identified();
     const patienceMs = timeoutMs < LEAST_CONNECT_MS ? limits.connectMs : timeoutMs - TELL_MS;
     const dialled = dial({
       servers: servers.length > 0 ? servers : (identity?.addresses ?? []),
@@ -115,13 +115,23 @@ class Door {
     const { keepAuthority } = await import('./trust.io.ts');
     const { identity } = this.#settings;
     if (await keepAuthority(identityPath(identity, this.#env), authority, this.#warn)) {
-      this.#identity = undefined;
+      this.#identity &&= { ...this.#identity, authority };
     }
   }
 
-  #identified(): Identity {
-    this.#identity ??= readIdentity(this.#settings.identity, this.#env, this.#warn);
+  async #identified(): Promise<Identity> {
+    if (this.#identity) return this.#identity;
+    const { identity: given } = this.#settings;
+    const identity = readIdentity(given, this.#env, this.#warn);
+    this.#identity = identity.key.includes('ENCRYPTED')
+      ? await this.#unlocked(identity, identityPath(given, this.#env))
+      : identity;
     return this.#identity;
+  }
+
+  async #unlocked(identity: Identity, path: string): Promise<Identity> {
+    const { unlock } = await import('./passphrase.io.ts');
+    return unlock(identity, path, this.#env);
   }
 }
 

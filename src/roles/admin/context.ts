@@ -29,6 +29,9 @@ export interface LoginRequest {
   readonly name: string | undefined;
   /** Takes the place of an identity that is there. */
   readonly force: boolean;
+  /** Of the key: a file that holds its passphrase, or that one is asked for; neither: none. */
+  readonly passphraseFile?: string | undefined;
+  readonly passphrase?: boolean | undefined;
 }
 
 export interface MadeIdentity {

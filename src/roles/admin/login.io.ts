@@ -50,6 +50,7 @@ export async function login(
     });
   }
   const token = parseToken(request.token);
+  const passphrase = await passphraseOf(request);
   const { servers, keylog, timeoutMs } = settings;
   const authority = await probeAuthority(servers, token.pin, { keylog, timeoutMs });
   const shown = await selfSigned(tokenKey(token));
@@ -71,11 +72,25 @@ export async function login(
   });
   const made: Identity = {
     addresses: servers.map((one) => formatAddress(parseAddress(one))),
-    ...identityOf(granted, { authority, key, name: identity }),
+    ...identityOf(granted, { authority, key: await locked(key, passphrase), name: identity }),
   };
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await writeFileDurably(path, Buffer.from(`${JSON.stringify(made, null, 2)}\n`), 0o600);
   return { name: made.name, role: made.role, path };
+}
+
+/** Asked for before anything is sent: a token has one use. */
+async function passphraseOf({ passphraseFile, passphrase }: LoginRequest) {
+  if (passphraseFile === undefined && passphrase !== true) return undefined;
+  const { newPassphrase, readPassphrase } = await import('./passphrase.io.ts');
+  const text = passphraseFile === undefined ? newPassphrase() : readPassphrase(passphraseFile);
+  if (text === '') throw new LotcError('usage', 'an empty passphrase protects nothing');
+  return text;
+}
+
+async function locked(key: string, passphrase: string | undefined): Promise<string> {
+  if (passphrase === undefined) return key;
+  return (await import('./passphrase.io.ts')).lock(key, passphrase);
 }
 
 function identityOf(

@@ -58,3 +58,17 @@ test('of 200 processes, a picture in which a few have changed costs little over 
   expect(draw(changed)).toBeLessThan(1_500);
   expect(draw(changed)).toBe(0);
 });
+
+test('a name that is no name is shown, not obeyed', () => {
+  const hostile = '\u001b]0;owned\u0007\u001b[2J\u009b31m\u202egnp\r';
+  const samples = [node(1), process(1, { task: hostile, node: hostile, memoryKind: hostile })];
+  const screen = new Screen({ rows: 10, columns: 300 });
+  const lines = new TopFrame().lines({ samples, order: 'cpu', nowUs: at }, screen.size);
+  const drawn = screen.draw(lines);
+  expect(drawn).toContain('\\x1b]0;owned');
+  // Its own sequences move the cursor and draw bars, no more.
+  // oxlint-disable-next-line no-control-regex
+  expect(drawn.replaceAll(/\u001b\[[\d;]*[HmK]/g, '')).not.toMatch(
+    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/,
+  );
+});

@@ -7,6 +7,7 @@ import { optionList, optionText } from '../../base/environment.ts';
 import { nameFault } from '../../base/names.ts';
 import { parseTimeServers } from '../../net/time-server.ts';
 import { parseHooks } from './hook-rule.ts';
+import { parseSyslog } from './syslog.ts';
 
 class Server extends DaemonCommand {
   static override paths = [['server']];
@@ -51,6 +52,9 @@ class Server extends DaemonCommand {
     description: 'who did what: an age (LOTC_KEEP_AUDIT; 400d)',
   });
 
+  auditSyslog = Option.String('--audit-syslog', {
+    description: 'the audit also to /dev/log or udp:HOST[:PORT] (LOTC_AUDIT_SYSLOG)',
+  });
   hook = Option.Array('--hook', {
     description: 'KINDS=PROGRAM|URL: told of such events, repeatable (LOTC_HOOK)',
   });
@@ -61,6 +65,7 @@ class Server extends DaemonCommand {
   async execute(): Promise<number> {
     const { env } = this.context;
     const hooks = parseHooks(optionList(this.hook, 'hook', env));
+    const auditSyslog = optionText(this.auditSyslog, 'audit-syslog', env);
     const hookRetry = optionText(this.hookRetry, 'hook-retry', env);
     const { runServer } = await import('./server.io.ts');
     const { timeServers, ...shared } = this.shared();
@@ -72,6 +77,7 @@ class Server extends DaemonCommand {
       keepAudit: optionText(this.keepAudit, 'keep-audit', env),
       requireSignature: optionText(this.requireSignature, 'require-signature', env),
       hooks,
+      syslog: auditSyslog === undefined ? undefined : parseSyslog(auditSyslog),
       hookGiveUpMs:
         hookRetry === undefined ? undefined : parseDurationMs(hookRetry, '--hook-retry'),
     });

@@ -15,7 +15,7 @@ class World {
   readonly rows: HistoryRow[] = [];
   readonly told: string[] = [];
   readonly said: string[] = [];
-  timers: { atMs: number; then: () => void }[] = [];
+  timers: { atMs: number; act: () => void }[] = [];
   later: (() => void)[] = [];
   disk: HookCursor = cursorAt(0);
   ms = 0;
@@ -36,7 +36,7 @@ class World {
       { rule: rule as NonNullable<typeof rule>, cursor: this.disk, giveUpMs },
       {
         monotonicMs: () => this.ms,
-        later: (ms, then) => this.timers.push({ atMs: this.ms + ms, then: mine(then) }),
+        later: (ms, then) => this.timers.push({ atMs: this.ms + ms, act: mine(then) }),
         history: (after, then) => {
           // The rows of one record are never cut apart.
           const most = this.rows.filter(({ seq }) => seq > after)[9]?.seq ?? Infinity;
@@ -86,7 +86,7 @@ class World {
       if (!first || first.atMs > end) break;
       this.timers = this.timers.filter((timer) => timer !== first);
       this.ms = first.atMs;
-      first.then();
+      first.act();
     }
     this.ms = end;
   }

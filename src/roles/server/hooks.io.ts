@@ -128,19 +128,21 @@ class Hook {
 
   /** One write at a time; what is written is where the hook stands by then. */
   mark(): void {
-    if (this.#writing || this.#textNow() === this.#written) return;
-    const text = this.#textNow();
-    this.#writing = writeFileDurably(this.#path, text).then(
-      () => {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+  }
+
+  async #write(): Promise<void> {
+    try {
+      for (let text = this.#textNow(); text !== this.#written; text = this.#textNow()) {
+        await writeFileDurably(this.#path, text);
         this.#written = text;
-        this.#writing = undefined;
-        if (!this.#ended.signal.aborted) this.mark();
-      },
-      (error: Error) => {
-        this.#writing = undefined;
-        this.#log('warn', 'where a hook stands cannot be kept', { reason: error.message });
-      },
-    );
+      }
+    } catch (error) {
+      const reason = (error as Error).message;
+      this.#log('warn', 'where a hook stands cannot be kept', { reason });
+    }
   }
 
   async close(): Promise<void> {
@@ -162,13 +164,23 @@ class Hook {
   readonly #textNow = (): string => `${JSON.stringify(this.pump.cursor)}\n`;
 
   #deliver(entry: HookEvent, done: (fault: string | undefined) => void): void {
+    const told = async (): Promise<void> => {
+      const fault = await this.#tell(entry);
+      if (!this.#ended.signal.aborted) done(fault);
+    };
+    void told();
+  }
+
+  /** What went wrong, if something did. */
+  async #tell(entry: HookEvent): Promise<string | undefined> {
     const { target, isUrl } = this.#rule;
-    const signal = this.#ended.signal;
-    const told = isUrl ? post(target, entry, signal) : start(target, entry, signal);
-    told.then(
-      () => signal.aborted || done(undefined),
-      (error: Error) => signal.aborted || done(error.message),
-    );
+    const { signal } = this.#ended;
+    try {
+      await (isUrl ? post(target, entry, signal) : start(target, entry, signal));
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
   }
 }
 
@@ -203,9 +215,9 @@ async function post(url: string, entry: HookEvent, ended: AbortSignal): Promise<
     await response.body?.cancel();
     if (!response.ok) throw new Error(`it answered ${response.status}`);
   } catch (error) {
-    if (timeout.aborted) throw new Error(`no answer within ${limits.hookMs} ms`);
     const { cause, message } = error as Error & { cause?: Error };
-    throw new Error(cause?.message || message);
+    const late = timeout.aborted ? `no answer within ${limits.hookMs} ms` : undefined;
+    throw new Error(late ?? (cause?.message || message), { cause: error });
   }
 }
 

@@ -14,6 +14,7 @@ const BYTES_PER_PAGE = limits.bodyBytes / 2;
 const lists = [
   ...(['nodes', 'processes', 'tasks', 'bundles', 'operations', 'events', 'tokens'] as const),
   ...(['samples', 'answers', 'schedules', 'fires', 'summaries', 'changes', 'keeps'] as const),
+  ...(['identities', 'audits'] as const),
 ] as const;
 
 /** Answers with `body`, whose one long list is sent in pages. */

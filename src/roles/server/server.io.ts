@@ -10,7 +10,7 @@ import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import { announceReady, notify } from '../../base/ready.io.ts';
 import type { ChainEnd } from '../../net/audit.ts';
-import { listen } from '../../net/listen.io.ts';
+import { type Listener, listen } from '../../net/listen.io.ts';
 import { readSigners } from '../../net/signers.io.ts';
 import type { NamedTimeServer } from '../../net/time-server.ts';
 import { openClock, type SystemClock } from '../../scheduler/clock.io.ts';
@@ -33,6 +33,8 @@ import { keepPruning } from './prune.io.ts';
 import { parseRetention } from './retention.ts';
 import type { Vault } from './secrets.ts';
 import { SnapshotSaver } from './snapshot-saver.io.ts';
+import { openSyslog } from './syslog.io.ts';
+import type { SyslogTarget } from './syslog.ts';
 import { Transfers } from './transfers.io.ts';
 
 /** A push that was broken off may be gone on with for so long. */
@@ -47,6 +49,7 @@ export interface ServerOptions {
   readonly keepFires?: string | undefined;
   readonly keepAudit?: string | undefined;
   readonly requireSignature?: string | undefined;
+  readonly syslog?: SyslogTarget | undefined;
   readonly hooks: readonly HookRule[];
   readonly hookGiveUpMs?: number | undefined;
   readonly plaintext: boolean;
@@ -104,19 +107,12 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   stack.defer(() => listener.close());
   // A listener has closed when its last connection has: also where it is a fault that ends us.
   stack.defer(() => doors.close('the server stops'));
-  const renew = async (): Promise<void> => {
-    await authorities.settle(core.state.ca);
-    await authorities.publish(listener.addresses);
-    listener.renew(authorities.listen);
-  };
-  await renew();
-  core.controller.onChange(({ command }) => {
-    if (command.kind === 'depAuthority') renew().catch(fail);
-  });
+  await keepAuthorities(authorities, { core, listener, fail });
   const timer = setInterval(() => core.tick(), 1_000);
   stack.defer(() => clearInterval(timer));
   const pruning = { retention, keepAuditMs, nowUs: () => core.state.at, log };
   stack.defer(keepPruning(journal, { ...pruning, anchor: (end) => anchorAudit(core, end) }));
+  if (options.syslog) stack.defer(await openSyslog(options.syslog, { core, log }));
   const { hooks: rules, hookGiveUpMs: giveUpMs = limits.hookGiveUpMs } = options;
   stack.defer(openHooks({ directory: files.hooks, rules, giveUpMs, core, journal, log }));
   const facts = { listen: listener.addresses, pid: process.pid, version: build.version };
@@ -136,6 +132,23 @@ function endAnyway(fault: unknown): never {
   };
   setTimeout(end, limits.stopMs).unref();
   return end();
+}
+
+/** The CA's files, and what the port shows, follow the journal from here on. */
+async function keepAuthorities(
+  authorities: Authorities,
+  to: { core: ServerCore; listener: Listener; fail: (error: Error) => void },
+): Promise<void> {
+  const { core, listener, fail } = to;
+  const renew = async (): Promise<void> => {
+    await authorities.settle(core.state.ca);
+    await authorities.publish(listener.addresses);
+    listener.renew(authorities.listen);
+  };
+  await renew();
+  core.controller.onChange(({ command }) => {
+    if (command.kind === 'depAuthority') renew().catch(fail);
+  });
 }
 
 function stopSignal(): Promise<string> {

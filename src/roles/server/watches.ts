@@ -1,6 +1,7 @@
 /** Streams of what happens: events as they are journaled, samples as they arrive. */
 import type { Req, Shape } from '../../net/layout.ts';
 import type { AgentServer } from './agent-server.ts';
+import { AuditWatch } from './audit-watch.ts';
 import type { Controller } from './controller.ts';
 import type { Change } from './model/change.ts';
 import { Refusal } from './model/change.ts';
@@ -14,12 +15,14 @@ export class Watches {
   readonly #controller: Controller;
   readonly #agents: AgentServer;
   readonly #ports: ServerPorts;
+  readonly #audit: AuditWatch;
   readonly #eventWatchers = new Set<(events: readonly Shape<'event'>[]) => void>();
 
   constructor(controller: Controller, agents: AgentServer, ports: ServerPorts) {
     this.#controller = controller;
     this.#agents = agents;
     this.#ports = ports;
+    this.#audit = new AuditWatch(controller, ports);
     controller.onChange((change, seq) => {
       if (this.#eventWatchers.size === 0 || change.events.length === 0) return;
       const events = eventsOf(change, seq);
@@ -29,6 +32,7 @@ export class Watches {
 
   watch(body: WatchRequest, replier: Replier): void {
     if (body.query === 'events') this.#events(body, replier);
+    else if (body.query === 'audit') this.#audit.watch(body, replier);
     else if (body.query === 'stats') this.#stats(body, replier);
     else throw new Refusal('unsupported', `this server cannot watch "${body.query}"`);
   }

@@ -16,6 +16,7 @@ export class Events extends AdminCommand {
       ['The last hour', '$0 admin events --since 1h'],
       ['What happens now', '$0 admin events -f'],
       ['Who did what today', '$0 admin events --audit --since 24h'],
+      ['Who does what, as it happens', '$0 admin events --audit -f'],
       ['The audit for another system', '$0 admin events --audit --export > audit.jsonl'],
       ['Is the audit whole', '$0 admin events --verify'],
     ],
@@ -58,9 +59,10 @@ export class Events extends AdminCommand {
   }
 
   async #audit(): Promise<number> {
-    if (this.follow || this.on !== undefined) throw usage('--audit goes with neither -f nor --on');
+    if (this.on !== undefined) throw usage('--audit does not go with --on');
+    if (this.verify && this.follow) throw usage('--verify does not go with -f');
     if (this.export && !this.audit) throw usage('--export goes with --audit');
-    const { tellAudit, verifyAudit } = await import('../audit.ts');
+    const { followAudit, tellAudit, verifyAudit } = await import('../audit.ts');
     const { format, since } = this;
     const sinceUs = since === undefined ? undefined : parseSinceUs(since, this.console.nowUs());
     const query = { query: 'audit', ...(sinceUs === undefined ? {} : { since: sinceUs }) };
@@ -68,6 +70,11 @@ export class Events extends AdminCommand {
     const write = (text: string): void => this.write(text);
     if (this.verify && sinceUs !== undefined) throw usage('--verify reads all there is');
     if (this.verify) return verifyAudit(ask, write, format);
+    if (this.follow) {
+      const told = followAudit(this.export ? 'export' : format, write);
+      await this.ask('retWatch', query, { onMore: ({ audits = [] }) => told(audits) });
+      return 0;
+    }
     return tellAudit({ ask, write, query, style: this.export ? 'export' : format });
   }
 
