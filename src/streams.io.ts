@@ -25,7 +25,8 @@ export const ownContext: BaseContext = {
   colorDepth: 1,
 };
 
-/** Whether everything that was said has left this process. */
+/** Whether everything that was said has left this process; what could not is about to be told. */
 export function allWritten(): boolean {
+  if (opened.has(process.stdout) && process.stdout.errored) return false;
   return [...opened].every(({ writableLength }) => writableLength === 0);
 }

@@ -65,6 +65,12 @@ test('--env-file is the console’s own, not Node’s, which would take it for i
   expect([status, JSON.parse(stderr)]).toMatchObject([2, { error: { code: 'usage' } }]);
 });
 
+test('output that a full disk cut off is no success', () => {
+  const line = 'exec ./lotc admin schema >/dev/full';
+  const { status, stderr } = spawnSync('sh', ['-c', line], { cwd: directory, encoding: 'utf8' });
+  expect([status, stderr]).toEqual([1, expect.stringContaining('cannot write the output: ENOSPC')]);
+});
+
 test('leaves nothing beside itself', () => {
   expect(readdirSync(directory)).toEqual(['lotc']);
 });

@@ -109,11 +109,15 @@ function atExit(text: string): () => void {
   return () => void process.removeListener('exit', write);
 }
 
-/** Who reads this output has gone: end as SIGPIPE would have ended us. */
+/**
+ * Who reads this output has gone: end as SIGPIPE would have ended us. Output that a full disk cut
+ * off is no success, whatever the command itself ended with.
+ */
 function endWithReader(stdout: NodeJS.WritableStream): void {
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(BROKEN_PIPE);
-    throw error;
+  stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') process.exit(BROKEN_PIPE);
+    writeSync(2, `error: cannot write the output: ${message}\n`);
+    process.exit(1);
   });
 }
 
