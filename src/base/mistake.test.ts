@@ -9,6 +9,12 @@ const forms: readonly CommandForm[] = [
   },
   { path: 'lotc admin run', options: [option('--on #0', true), option('-t,--tty')] },
   { path: 'lotc admin task create', options: [] },
+  {
+    path: 'lotc admin node label',
+    usage: 'lotc admin node label <NAME> <LABEL> ...',
+    options: [option('--json'), option('-o,--output #0')],
+  },
+  { path: 'lotc admin sync', usage: 'lotc admin sync', options: [] },
   { path: 'lotc server', options: [option('--data #0', true)] },
 ];
 
@@ -36,17 +42,23 @@ test.each([
     '"lotc admin start" has no option "--wiat"',
     'did you mean "--wait"? see: lotc admin start --help',
   ],
+  ['admin node label', 'NAME is missing', 'see: lotc admin node label --help'],
+  ['admin node label -o x n1 --json', 'LABEL is missing', 'see: lotc admin node label --help'],
+  ['admin sync extra', 'unexpected argument "extra"', 'see: lotc admin sync --help'],
   ['admin run -- true --on', 'option "--on" is missing', 'see: lotc admin run --help'],
 ])('%s: %s', (line, message, hint) => {
   expect(findMistake(forms, 'lotc', line.split(' '))).toEqual({ message, hint });
 });
 
-test.each(['admin start', 'admin start x --on a --wait', 'admin run --on=a', 'admin run -tx'])(
-  '%s: nothing it is sure of',
-  (line) => {
-    expect(findMistake(forms, 'lotc', line.split(' '))).toBeUndefined();
-  },
-);
+test.each([
+  'admin start',
+  'admin node label n1 a=b c=d',
+  'admin start x --on a --wait',
+  'admin run --on=a',
+  'admin run -tx',
+])('%s: nothing it is sure of', (line) => {
+  expect(findMistake(forms, 'lotc', line.split(' '))).toBeUndefined();
+});
 
 test('a form stands under every path of its command', () => {
   const twice = [

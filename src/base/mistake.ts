@@ -9,6 +9,8 @@ import { nearest } from './nearest.ts';
 export interface CommandForm {
   /** All its words, the program's name first. */
   readonly path: string;
+  /** The path, then what stands behind it: `<NAME>` must, `[ID]` may, `...` for more. */
+  readonly usage?: string | undefined;
   /** `definition`: its names and, where it takes a value, a word behind them. */
   readonly options: readonly { readonly definition: string; readonly required: boolean }[];
 }
@@ -67,7 +69,9 @@ function levelMistake(
   };
 }
 
-function optionMistake({ path, options }: CommandForm, words: readonly string[]) {
+function optionMistake(form: CommandForm, words: readonly string[]): Mistake | undefined {
+  const { path, options } = form;
+  const given: string[] = [];
   const known = new Map<string, boolean>();
   for (const { definition } of options) {
     const [names = '', value] = definition.split(' ');
@@ -76,7 +80,10 @@ function optionMistake({ path, options }: CommandForm, words: readonly string[])
   const hint = `see: ${path} --help`;
   for (let at = 0; at < words.length; at += 1) {
     const word = words[at] ?? '';
-    if (!isOption(word)) continue;
+    if (!isOption(word)) {
+      given.push(word);
+      continue;
+    }
     const bound = word.indexOf('=');
     const name = bound < 0 ? word : word.slice(0, bound);
     const takesValue = known.get(name);
@@ -95,8 +102,18 @@ function optionMistake({ path, options }: CommandForm, words: readonly string[])
     const names = (definition.split(' ')[0] ?? '').split(',');
     return required && !words.some((word) => names.includes(word.split('=')[0] ?? ''));
   });
-  if (!missing) return undefined;
+  if (!missing) return argumentMistake(form, given);
   return { message: `option "${missing.definition.split(' ')[0] ?? ''}" is missing`, hint };
+}
+
+function argumentMistake({ path, usage = '...' }: CommandForm, given: readonly string[]) {
+  const hint = `see: ${path} --help`;
+  const must = [...usage.matchAll(/<([A-Z][A-Z-]*)>/g)].map(([, name]) => name);
+  const absent = must[given.length];
+  if (absent !== undefined) return { message: `${absent} is missing`, hint };
+  const word = given[must.length];
+  if (word === undefined || /\.\.\.|\[[A-Z]/.test(usage)) return undefined;
+  return { message: `unexpected argument "${word}"`, hint };
 }
 
 function unknownOption(name: string, path: string, known: readonly string[]): Mistake {
