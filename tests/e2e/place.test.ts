@@ -117,4 +117,14 @@ test('a drain waits for jobs, stops services until it is taken back, and skips f
   );
   await fleet.must(['node', 'undrain', 'n3', '--wait']);
   await runs(['n3'], 'service');
+  await fleet.must(['wait', 'tock', '--for', 'exited', '--timeout', '20s']);
+  const since = new Date().toISOString();
+  await until(
+    async () => {
+      const past = ['fires', '--task', 'tock', '--since', since];
+      return (await fleet.json<{ result: string }[]>(past)).some(({ result }) => result === 'ok');
+    },
+    20_000,
+    () => 'no firing came after the draining',
+  );
 }, 60_000);

@@ -52,6 +52,7 @@ const tick = schedule('once', T0, at(10));
 test.each<[string, readonly Item[], readonly string[], readonly string[]]>([
   ['the schedule is removed', [], ['schedule:once'], []],
   ['it is paused', [changed(tick, { paused: true, revision: 2 })], [], []],
+  ['its node drains', [changed(tick, { draining: true })], [], ['10 skipped']],
   ['the task is disabled', [task('web', { enabled: false })], [], ['10 skipped']],
   ['the task is removed', [], ['task:web'], ['10 failed']],
 ])('disarmed without a trace: %s', (_, items, removed, told) => {

@@ -110,6 +110,31 @@ test('a pause takes back what has not come, without a trace; a resume goes on fr
   expect([node.tables.fires.size, node.tables.cursors.size]).toEqual([0, 0]);
 });
 
+test('while its node drains nothing is started and all is told; afterwards it goes on', () => {
+  const tick = schedule('tick', T0, { everyUs: 10 * SECOND });
+  const halt = schedule('halt', T0, {
+    everyUs: 10 * SECOND,
+    fromUs: T0 + 5 * SECOND,
+    action: 'stop',
+  });
+  const node = new Scheduled().begin(task('web'), tick, halt);
+  node.pass(12);
+  const plan = tick.plan as Plan;
+  node.change([{ ...tick, plan: { ...plan, draining: true } }]);
+  node.pass(20);
+  node.change([tick]);
+  node.pass(10);
+  expect(node.fires.map(({ action, result, reason }) => [action, result, reason])).toEqual([
+    ['start', 'ok', undefined],
+    ['stop', 'ok', undefined],
+    ['start', 'skipped', 'the node is draining'],
+    ['stop', 'ok', 'not running already'],
+    ['start', 'skipped', 'the node is draining'],
+    ['stop', 'ok', 'not running already'],
+    ['start', 'ok', undefined],
+  ]);
+});
+
 test('the same assignment again changes nothing', () => {
   const tick = schedule('tick', T0, { everyUs: 10 * SECOND });
   const node = new Scheduled().begin(task('web'), tick);

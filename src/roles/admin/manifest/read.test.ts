@@ -266,3 +266,26 @@ test('many documents fit one command', () => {
   const bytes = encodeSequence('document', read(tasks.join('---\n')).documents);
   expect(bytes.length).toBeLessThan(limits.journalRecordBytes);
 });
+
+test('so many instances stand beside the selector, and are written back there', () => {
+  const whole = 'on: {labels: {zone: a}, instances: 3, spread: rack}';
+  const only = 'on: {instances: 2}';
+  const specs = [whole, only].map((on) => {
+    const { documents, faults: none } = read(`kind: Task\nname: a\ncommand: [x]\n${on}\n`);
+    expect(none).toEqual([]);
+    return documents[0]?.spec ?? { command: [] };
+  });
+  expect(specs).toEqual([
+    { command: ['x'], on: 'zone=a', instances: 3, spread: 'rack' },
+    { command: ['x'], instances: 2 },
+  ]);
+  const [first, second] = specs.map(
+    (spec) => taskManifest({ task: 'a', spec, enabled: true, revision: 1 })['on'],
+  );
+  expect(first).toEqual({ select: 'zone=a', instances: 3, spread: 'rack' });
+  expect(second).toEqual({ instances: 2 });
+  const wrong = (on: string) => faults(`kind: Task\nname: a\ncommand: [x]\n${on}\n`)[0];
+  expect(wrong('on: {instances: 0}')).toContain('from 1');
+  expect(wrong('on: {instances: two}')).toContain('f.yaml:4:');
+  expect(wrong('on: {instanses: 2}')).toContain('instances');
+});

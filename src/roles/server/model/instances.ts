@@ -5,7 +5,16 @@
  * stopped, and only when its end is known another node is chosen. docs/PLACEMENT.md has the rules.
  */
 import type { Change } from './change.ts';
-import { absenceOf, candidateOf, isLeft, isWanted, judged, leastOf, looseIn } from './eligible.ts';
+import {
+  absenceOf,
+  candidateOf,
+  isLeft,
+  isWanted,
+  judged,
+  leastOf,
+  looseIn,
+  refusalOn,
+} from './eligible.ts';
 import { endHeld } from './held.ts';
 import { operationId, sendOrder } from './operations.ts';
 import { endOwed, startOwed } from './owed.ts';
@@ -249,10 +258,17 @@ function startOnNodes(change: Change, name: string): void {
   }
 }
 
-/** Looks at everything again that has an instance on a node, or is owed one. */
-export function lookAgain({ state, placing }: Change, uid?: string): void {
-  for (const name of state.index.short) placing.add(name);
-  for (const name of state.index.placedOn.get(uid ?? '') ?? []) placing.add(name);
+/** A node has changed: looks again at what has an instance there, is owed one, or may now. */
+export function lookAgain({ state, placing }: Change, uid: string): void {
+  const node = state.nodes.get(uid);
+  for (const name of state.index.placedOn.get(uid) ?? []) placing.add(name);
+  for (const name of state.index.short) {
+    const task = state.tasks.get(name);
+    if (!task || placing.has(name)) continue;
+    const isOpen =
+      node && taskMatches(state, task, node) && refusalOn(state, task, node) === undefined;
+    if (isOpen || task.owed?.some((owed) => owed.uid === uid)) placing.add(name);
+  }
 }
 
 /**

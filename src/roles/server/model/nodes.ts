@@ -139,7 +139,7 @@ export function attachNode(change: Change, body: CommandBody<'attach'>): Reply {
   const came = { left: false, here: true } as const;
   const record: NodeRecord = { ...takeKey(change, node, body.spki), ...seen, ...came };
   change.state.nodes.set(node.uid, record);
-  if (!node.here) lookAgain(change);
+  if (!node.here) lookAgain(change, node.uid);
   change.event({ kind: 'node-online', text: `node ${node.name} is online`, node: node.name });
   return { ok: true, body: {} };
 }
@@ -259,6 +259,7 @@ export function forgetNode(change: Change, node: NodeRecord): void {
   state.assignments.delete(node.uid);
   state.nodes.delete(node.uid);
   state.index.nodeByName.delete(node.name);
+  lookAgain(change, node.uid);
   change.closed.push(node.spki);
   change.event({ kind: 'node-removed', text: `node ${node.name} removed`, node: node.name });
 }
