@@ -35,6 +35,11 @@ test.each([
   ['frobnicate', 'there is no command "lotc frobnicate"', 'see: lotc --help'],
   ['admin start x --on', 'option "--on" wants a value', 'see: lotc admin start --help'],
   ['admin start x --on --wait', 'option "--on" wants a value', 'see: lotc admin start --help'],
+  [
+    'admin start x --on -1s',
+    'option "--on" wants a value',
+    'one that begins with "-" is written --on=-1s; see: lotc admin start --help',
+  ],
   ['admin start x -o', 'option "-o" wants a value', 'see: lotc admin start --help'],
   ['admin start x --wait=yes', 'option "--wait" takes no value', 'see: lotc admin start --help'],
   [

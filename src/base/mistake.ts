@@ -95,7 +95,9 @@ function optionMistake(form: CommandForm, words: readonly string[]): Mistake | u
     at += 1;
     const value = words[at];
     if (value === undefined || isOption(value)) {
-      return { message: `option "${name}" wants a value`, hint };
+      const isMeant = value !== undefined && !known.has(value.split('=')[0] ?? '');
+      const way = isMeant ? `one that begins with "-" is written ${name}=${value}; ` : '';
+      return { message: `option "${name}" wants a value`, hint: `${way}${hint}` };
     }
   }
   const missing = options.find(({ definition, required }) => {
