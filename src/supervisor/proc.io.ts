@@ -104,6 +104,24 @@ export async function pidsBelow(root: number): Promise<number[]> {
   return found.slice(1);
 }
 
+/** What lives below a process, by the same lists. What has ended has no children. */
+export async function livingBelow(root: number): Promise<ProcessStat[]> {
+  const breathe = slices();
+  const found: ProcessStat[] = [];
+  const seen = new Set([root]);
+  for (let at = -1; at < found.length; at += 1) {
+    for (const child of childrenOf(found[at]?.pid ?? root)) {
+      if (seen.has(child)) continue;
+      seen.add(child);
+      const stat = readStat(child);
+      if (stat !== undefined && !hasEnded(stat)) found.push(stat);
+      const pause = breathe();
+      if (pause !== undefined) await pause;
+    }
+  }
+  return found;
+}
+
 function childrenOf(pid: number): number[] {
   let threads: string[];
   try {

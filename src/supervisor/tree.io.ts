@@ -27,6 +27,7 @@ import { holdsOf, type ResourceLimits } from './limit.ts';
 import { isAlive, pidsBelow, readLiving } from './proc.io.ts';
 import type { ProcessStat } from './tree.ts';
 import {
+  killLeft,
   signalSame,
   standsStill,
   type WalkedRun,
@@ -165,7 +166,8 @@ export class RunTrees {
       this.#fresh.delete(tree.run);
       gone = await killGroup(path, containment.hasKill);
     }
-    if (path === undefined || tree.shim !== undefined) gone = (await walkKill(tree)) && gone;
+    if (path === undefined) gone = await walkKill(tree);
+    else if (tree.shim !== undefined) gone = (await killLeft(tree)) && gone;
     step('tree: killed');
     if (!gone) throw tooLate(tree.run, 'killed');
   }
@@ -200,6 +202,14 @@ export class RunTrees {
   /** Pids of the living processes of the run, the shim excluded. */
   async members(tree: RunTree): Promise<number[]> {
     return (await this.look(tree)).map((stat) => stat.pid);
+  }
+
+  /** Whether there are any. */
+  async hasMembers(tree: RunTree): Promise<boolean> {
+    const path = this.#path(tree.run);
+    if (path === undefined) return (await walkMembers(tree)).length > 0;
+    if (groupEvent(path, 'populated') === 1) return true;
+    return (await readLiving(await outside(tree, []))).length > 0;
   }
 
   /** Its living processes as they are now, the shim excluded. */

@@ -9,7 +9,15 @@
  * certain, and a deadline ends the attempt.
  */
 import { limits } from '../base/limits.ts';
-import { isAlive, readAllStats, readStat, readText, sendSignal, threadStates } from './proc.io.ts';
+import {
+  isAlive,
+  livingBelow,
+  readAllStats,
+  readStat,
+  readText,
+  sendSignal,
+  threadStates,
+} from './proc.io.ts';
 import {
   below,
   byParent,
@@ -68,10 +76,28 @@ export async function walkThaw(target: WalkedRun): Promise<boolean> {
 
 /** True once nothing of the run lives. The shim is left to reap and to report. */
 export async function walkKill(target: WalkedRun): Promise<boolean> {
+  return killAll(target, () => walkMembers(target));
+}
+
+/**
+ * The same by the kernel's lists of children, which cost what is left of the tree and not what the
+ * machine has: after a kill by the group there is nearly never anything.
+ */
+export async function killLeft(target: WalkedRun): Promise<boolean> {
+  const { shim } = target;
+  return killAll(target, () => {
+    return shim !== undefined && isAlive(shim) ? livingBelow(shim.pid) : walkMembers(target);
+  });
+}
+
+async function killAll(
+  target: WalkedRun,
+  look: () => Promise<readonly ProcessStat[]>,
+): Promise<boolean> {
   let looks = 0;
   let quietLooks = 0;
   return until(async () => {
-    const living = await walkMembers(target);
+    const living = await look();
     for (const stat of living) signalSame(stat, 'SIGKILL');
     looks += 1;
     if (looks > CHASE_AFTER_LOOKS && target.shim !== undefined) chase(target.shim.pid);

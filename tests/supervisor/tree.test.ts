@@ -79,9 +79,11 @@ describe.each(['cgroup', 'walk'] as const)('%s', (kind) => {
     await using run = await begin(kind, mode, count);
     await sleep(20);
     expect(await run.trees.members(run.tree)).toHaveLength(living);
+    expect(await run.trees.hasMembers(run.tree)).toBe(true);
     await run.trees.killTree(run.tree);
     expect(await livingBelow(run.tree.shim.pid)).toBe(0);
     expect(await run.trees.members(run.tree)).toEqual([]);
+    expect(await run.trees.hasMembers(run.tree)).toBe(false);
   });
 
   test.each(['spin', 'double', 'storm', 'headless'])(
@@ -197,6 +199,7 @@ test('a delegated group holds a tree of its own', async () => {
     const trees = new RunTrees(inside);
     await using started = await fixture.start('double', 2, trees.createRunGroup('R1'));
     expect(await trees.members({ run: 'R1', shim: undefined })).toHaveLength(3);
+    expect(await trees.hasMembers({ run: 'R1', shim: undefined })).toBe(true);
     await trees.killTree({ run: 'R1', shim: started.shim });
     expect(await trees.removeRunGroup('R1')).toBe(true);
     // Nothing runs, and somebody tidies up: the next run gets its group all the same.

@@ -174,10 +174,9 @@ export class Hearing {
   #exited(run: string, attached: Attached, event: Exited): void {
     const { trees, emit } = this.#options;
     this.#tell(run, attached, async () => {
-      const shim = attached.shim;
-      const members = await trees.members({ run, shim }).catch(() => [0]);
+      const left = await trees.hasMembers({ run, shim: attached.shim }).catch(() => true);
       const end = endOf(event, { run, trees, trueAt: this.trueAt, said: attached });
-      emit(run, { kind: 'ended', end, left: members.length > 0 });
+      emit(run, { kind: 'ended', end, left });
     });
   }
 

@@ -177,11 +177,11 @@ export class Runner {
     this.#turns.do(run, async () => {
       const tree = this.#tree(run);
       try {
-        const killed = (await trees.members(tree).catch(() => [])).length;
-        await trees.killTree(tree);
-        const alive = this.#attached.get(run)?.handle !== undefined;
         // With its shim there the end is known; what KILL took is then no news.
-        emit(run, { kind: 'cleared', killed: alive ? 0 : killed });
+        const isKnown = this.#attached.get(run)?.handle !== undefined;
+        const killed = isKnown ? 0 : (await trees.members(tree).catch(() => [])).length;
+        await trees.killTree(tree);
+        emit(run, { kind: 'cleared', killed });
       } catch (error) {
         emit(run, { kind: 'stuck', reason: (error as Error).message });
       }
