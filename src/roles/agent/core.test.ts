@@ -525,3 +525,36 @@ test('the harness itself would notice a run that is launched twice', () => {
   const kind: RunEvent['kind'] = 'gone';
   expect(hasEnded('exited') && kind === 'gone').toBe(true);
 });
+
+test('the start of a command without a task is stored and told with its end, if that comes soon', () => {
+  const node = new FakeNode();
+  node.boot();
+  node.connect();
+  node.settle();
+  node.assign(assign(1, [order(1, 'start', 'R1', { task: undefined })]));
+  node.commit();
+  const stored = node.tables.runs.get('R1');
+  node.settle();
+  expect(node.row('R1')).toMatchObject({ processState: 'running' });
+  expect(node.tables.runs.get('R1')).toEqual(stored);
+  expect(node.journaled).toEqual([]);
+  node.run('R1', { kind: 'ended', end, left: false });
+  node.commit();
+  node.settle();
+  expect(rows(node.journaled).map(({ processState }) => processState)).toEqual(['exited']);
+  expect(answers(node.journaled)).toMatchObject([{ order: 'O1/0', ok: true }]);
+});
+
+test('the start of one that goes on is stored and told in a moment', () => {
+  const node = new FakeNode();
+  node.boot();
+  node.connect();
+  node.settle();
+  node.assign(assign(1, [order(1, 'start', 'R1', { task: undefined })]));
+  node.settle();
+  expect(node.journaled).toEqual([]);
+  node.tick(50);
+  node.settle();
+  expect(rows(node.journaled)).toMatchObject([{ run: 'R1', processState: 'running' }]);
+  expect(answers(node.journaled)).toMatchObject([{ order: 'O1/0', ok: true }]);
+});

@@ -27,8 +27,6 @@ import { Schedules, type StoredCursor } from './schedules.ts';
 import { ServerLost } from './server-lost.ts';
 import { Vitals } from './vitals.ts';
 
-/** What may travel with a later commit does so within this time. */
-const LAZY_MS = 1_000;
 const RETENTION_EVERY_MS = 3_600_000;
 const NO_BOUND: Room = { cores: Infinity, memoryBytes: Infinity };
 /** What is armed may be other than what shall fire after these. */
@@ -275,10 +273,10 @@ export class AgentCore {
   }
 
   #setDeadline(): void {
-    if (!this.#ledger.hasLazy) this.#lazyMs = undefined;
-    else if (this.#lazyMs === undefined || this.#isLazyDue()) {
-      this.#lazyMs = this.#time.nowMs + LAZY_MS;
-    }
+    const { patienceMs } = this.#ledger;
+    if (patienceMs === undefined || this.#isLazyDue()) this.#lazyMs = undefined;
+    const latestMs = this.#time.nowMs + (patienceMs ?? 0);
+    if (patienceMs !== undefined) this.#lazyMs = Math.min(this.#lazyMs ?? latestMs, latestMs);
     const parts = [
       ...[this.#runs, this.#vitals, this.#results, this.#bundles, this.#serverLost],
       ...[this.#leases, this.#schedules, this.#fires],

@@ -7,6 +7,11 @@
  */
 import type { AgentAction, TableName, Write } from './events.ts';
 
+/** What may travel with a later commit does so within this time. */
+const LAZY_MS = 1_000;
+/** A short command's end comes within this; its start is then stored and told with it. */
+const SOON_MS = 50;
+
 interface Waiting {
   readonly done: () => void;
   readonly failed?: ((reason: string) => void) | undefined;
@@ -25,11 +30,24 @@ export class Ledger {
   #last = 0;
   /** Something is worth a commit of its own; the rest may travel with the next. */
   #urgent = false;
+  /** It was put without hurry, and has its commit in a moment at the latest. */
+  #soon = false;
+  #hurries = true;
   #stalled = false;
+
+  /** What `put` and `after` are asked meanwhile may wait a moment for what comes next. */
+  unhurried(act: () => void): void {
+    this.#hurries = false;
+    try {
+      act();
+    } finally {
+      this.#hurries = true;
+    }
+  }
 
   put(table: TableName, key: string, value: unknown): void {
     this.#dirty.set(`${table} ${key}`, { table, key, value });
-    this.#urgent = true;
+    this.#ask();
   }
 
   remove(table: TableName, key: string): void {
@@ -48,11 +66,18 @@ export class Ledger {
   /** Called once everything put so far is durable. */
   after(done: () => void, failed?: (reason: string) => void): void {
     this.#waiting.push({ done, failed });
-    this.#urgent = true;
+    this.#ask();
   }
 
-  get hasLazy(): boolean {
-    return this.#dirty.size > 0 && this.#underWay === undefined;
+  #ask(): void {
+    if (this.#hurries) this.#urgent = true;
+    else this.#soon = true;
+  }
+
+  /** How long what could be committed now may wait for a later commit; undefined: nothing waits. */
+  get patienceMs(): number | undefined {
+    if (this.#dirty.size === 0 || this.#underWay !== undefined) return undefined;
+    return this.#soon && !this.#stalled ? SOON_MS : LAZY_MS;
   }
 
   get isStalled(): boolean {
@@ -71,6 +96,7 @@ export class Ledger {
     this.#dirty = new Map();
     this.#waiting = [];
     this.#urgent = false;
+    this.#soon = false;
     const writes = [...this.#underWay.writes.values()];
     return { type: 'commit', commit, writes };
   }

@@ -2,6 +2,7 @@
 import type { RunEvent, Time } from './events.ts';
 import type { Fires } from './fires.ts';
 import type { Leases } from './leases.ts';
+import type { Ledger } from './ledger.ts';
 import type { Orders } from './orders.ts';
 import type { Reports } from './reports.ts';
 import type { Results } from './results.ts';
@@ -10,6 +11,7 @@ import type { Runs } from './runs.ts';
 import type { Vitals } from './vitals.ts';
 
 export interface RunEventPorts {
+  readonly ledger: Ledger;
   readonly runs: Runs;
   readonly orders: Orders;
   readonly fires: Fires;
@@ -27,7 +29,15 @@ export class RunEvents {
     this.#ports = ports;
   }
 
+  /** Of a command without a task nobody waits for its start, and most end right after it. */
   apply(run: string, event: RunEvent): void {
+    const { ledger, runs } = this.#ports;
+    const isBrief = event.kind === 'started' && runs.get(run)?.order.task === undefined;
+    if (isBrief) ledger.unhurried(() => this.#apply(run, event));
+    else this.#apply(run, event);
+  }
+
+  #apply(run: string, event: RunEvent): void {
     const { runs, orders, fires, vitals, results } = this.#ports;
     const input = inputOf(event);
     if (input) runs.apply(run, input);
