@@ -21,6 +21,7 @@ import { idle } from './rows/idle.ts';
 import { kills } from './rows/kills.ts';
 import { loud } from './rows/loud.ts';
 import { runAll, thousand } from './rows/many.ts';
+import { notify } from './rows/notify.ts';
 import { died, firstInstruction } from './rows/orders.ts';
 import { place } from './rows/place.ts';
 import { preempt } from './rows/preempt.ts';
@@ -34,7 +35,7 @@ import { supervised } from './rows/supervised.ts';
 import { watch } from './rows/watch.ts';
 
 const rows: readonly Row[] = [
-  ...[version, ps, startWait, batch, commands, firstInstruction, gate, died, idle, watch],
+  ...[version, ps, startWait, notify, batch, commands, firstInstruction, gate, died, idle, watch],
   ...[restart, starts, supervised, tree, kills, loud, chain, preempt],
   ...[runAll, thousand, pushOne, pushTen, resultFiles],
   ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights, place, fuzzed],
