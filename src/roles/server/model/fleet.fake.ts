@@ -12,7 +12,8 @@ export class Fleet {
   act<K extends CommandKind>(kind: K, body: CommandBody<K>): Outcome {
     this.#no += 1;
     const key = Buffer.from(String(this.#no).padStart(16, '0'));
-    const command = { kind, body, key, at: this.#no * 1000, who: 'admin', origin: 'test' };
+    const who = kind === 'report' ? 'a node' : 'admin';
+    const command = { kind, body, key, at: this.#no * 1000, who, origin: 'test' };
     return apply(this.state, command as unknown as Command, this.#no);
   }
 

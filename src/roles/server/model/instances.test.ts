@@ -71,7 +71,10 @@ test('draining moves an instance: first it ends there, then it begins elsewhere'
   expect(fleet.placed()).toEqual(['n3', 'n4']);
   fleet.end('n1');
   expect(fleet.live).toEqual(['web@n2', 'web@n3', 'web@n4']);
-  expect(fleet.state.runs.get(fleet.runOn('n2'))?.given).toMatchObject({ arguments: ['more'] });
+  const moved = fleet.state.runs.get(fleet.runOn('n2'));
+  expect(moved?.given).toMatchObject({ arguments: ['more'] });
+  // Not the node's wish, whose report let it begin.
+  expect(fleet.state.operations.get(moved?.operation ?? '')?.who).toBe('admin');
   expect(fleet.operation(reply)).toBe('done');
   expect(fleet.act('taskRun', { targets: ['web@n1'] }).reply).toMatchObject({ code: 'draining' });
   // It comes back to nothing: what has moved stays.

@@ -16,6 +16,8 @@ const ENDED_KEPT = 1_000;
 export interface OperationDraft {
   readonly verb: string;
   readonly targets: readonly string[];
+  /** Whose wish it is, where that is not whoever gave the command. */
+  readonly who?: string | undefined;
 }
 
 export const operationId = (change: Change): string => makeId('O', change.command.key);
@@ -39,7 +41,7 @@ export function openOperation(change: Change, draft: OperationDraft): OperationR
     verb: draft.verb,
     targets: draft.targets.slice(0, limits.targetsPerVerb),
     at,
-    who,
+    who: draft.who ?? who,
     origin,
     state: 'accepted',
     answers: [],

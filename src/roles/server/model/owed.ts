@@ -37,7 +37,7 @@ export function startOwed(
   const { operation } =
     known?.state === 'accepted'
       ? known
-      : openOperation(change, { verb: 'start', targets: [`${task}@${node.name}`] });
+      : openOperation(change, { verb: 'start', targets: [`${task}@${node.name}`], who: owed.who });
   const { env, arguments: more, who, token } = owed;
   orderStart(change, {
     ...{ uid: node.uid, task, spec, revision, operation },
