@@ -130,25 +130,14 @@ const archives = [
 const ntpReply = new Uint8Array(48);
 ntpReply[0] = 0x24;
 
+/** Short ones: the parser of YAML takes its time. */
 const manifests = texts(
-  `kind: Task
-name: crawl
-command: [./crawl, --depth, "3"]
-on: {labels: {zone: a}}
-after: [{task: import, on: success}]
-restart: {policy: on-failure, backoff: 1s..5m, max: 10}
-limits: {memory: 512MiB, cpu: 1.5}
-results: ["out/**"]
-`,
-  `kind: Schedule
-name: nightly
-task: crawl
-action: start
-cron: "30 2 * * *"
-tz: Europe/Warsaw
----
-{"kind": "Node", "name": "n1", "labels": {"zone": "a"}}
-`,
+  'kind: Task\nname: a\ncommand: [./a, "3"]\non: {labels: {z: a}}\n',
+  'kind: Task\nname: b\ncommand: x\nafter: [{task: a, on: exit}]\n',
+  'kind: Task\nname: c\nrestart: {policy: always, backoff: 1s..5m}\n',
+  'kind: Task\nlimits: {memory: 512MiB, cpu: 1.5}\nresults: ["o/**"]\n',
+  'kind: Schedule\nname: n\ntask: a\ncron: "30 2 * * *"\ntz: UTC\n',
+  '{"kind": "Node", "name": "n1", "labels": {"z": "a"}}\n---\n- 1\n',
 );
 
 export const fuzzCases: readonly FuzzCase[] = [
