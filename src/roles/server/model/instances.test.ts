@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
+import { encodeSequence } from '../../../net/codec.ts';
+import { Change } from './change.ts';
 import { Fleet } from './fleet.fake.ts';
+import { tryManifests } from './manifests.ts';
 import { encodeEntries, freeze, loadEntries } from './snapshot.ts';
 
 function racks(): Fleet {
@@ -196,4 +199,60 @@ test('places survive a snapshot', () => {
   expect(fleet.missing()).toBe('3 of 4 placed: node n2 is draining');
   fleet.act('depDrain', { mode: 'undrain', names: ['n2'] });
   expect(fleet.live).toHaveLength(4);
+});
+
+test('a drain that is cancelled is taken back', () => {
+  const fleet = racks();
+  fleet.create({}, 'job');
+  fleet.act('taskRun', { targets: ['job@n1'] });
+  fleet.run('n1', 'job');
+  const { reply } = fleet.act('depDrain', { mode: 'drain', names: ['n1'] });
+  const operation = reply.ok ? (reply.body['operation'] as string) : '';
+  fleet.act('retCancel', { operation });
+  expect(fleet.operation(reply)).toBe('cancelled');
+  expect(fleet.state.nodes.get(fleet.uid('n1'))?.draining).toBeUndefined();
+  expect(fleet.live).toEqual(['job@n1']);
+});
+
+test('what a schedule began is let end, and its schedule moves along', () => {
+  const fleet = racks();
+  fleet.create({ instances: 1 });
+  const timing = { everyUs: 60_000_000, schedule: 'tick' };
+  expect(fleet.act('taskRun', { targets: ['web'], timing }).reply.ok).toBe(true);
+  const holders = (): readonly string[] =>
+    [...fleet.state.assignments]
+      .filter(([, { items }]) => items.has('schedule:tick'))
+      .map(([uid]) => fleet.state.nodes.get(uid)?.name ?? '');
+  expect(holders()).toEqual(['n1']);
+  const row = { task: 'web', processState: 'running', startedAt: 1, wish: 'up' };
+  const process = { run: 'R00000000001', ...row };
+  const reports = [{ seq: 1, at: 0, entry: 'process', process }];
+  fleet.act('report', { uid: fleet.uid('n1'), reports });
+  fleet.act('depDrain', { mode: 'drain', names: ['n1'] });
+  expect([...fleet.state.orders.values()]).toEqual([]);
+  expect([holders(), fleet.placed()]).toEqual([[], []]);
+  const ended = { ...process, processState: 'exited', exitedAt: 2, exitCode: 0 };
+  const more = [{ seq: 2, at: 0, entry: 'process', process: ended }];
+  fleet.act('report', { uid: fleet.uid('n1'), reports: more });
+  expect([holders(), fleet.live]).toEqual([['n2'], []]);
+});
+
+test('a dry run says where instances would be, and changes nothing', () => {
+  const fleet = racks();
+  fleet.act('depDrain', { mode: 'drain', names: ['n1'] });
+  const spec = { command: ['x'], instances: 2, spread: 'rack' };
+  const documents = encodeSequence('document', [{ entry: 'task', task: 'web', spec }]);
+  const change = new Change(fleet.state, {
+    ...{ kind: 'depApply', key: new Uint8Array(16), at: 1, who: 'admin', origin: '' },
+    body: { documents },
+  });
+  const { body } = tryManifests(change, { documents });
+  const [row] = body['changes'] as readonly { placed: string[]; places: { text: string }[] }[];
+  expect(row?.placed).toEqual(['n2', 'n3']);
+  expect(row?.places.map(({ text }) => text)).toEqual([
+    ...['chosen: rack=a, 1 instance', 'chosen: rack=b, 1 instance', 'node n1 is draining'],
+    '2 are placed already; it has rack=c, 0 instances',
+  ]);
+  expect(fleet.state.tasks.size).toBe(0);
+  expect(fleet.state.index.placedOn.size).toBe(0);
 });
