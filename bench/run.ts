@@ -9,6 +9,7 @@ import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Finding, Row } from './measure.ts';
 import { disposeAll } from './rig.ts';
+import { burst } from './rows/burst.ts';
 import { chain } from './rows/chain.ts';
 import { clock } from './rows/clock.ts';
 import { ps, startWait, version } from './rows/cold.ts';
@@ -24,6 +25,7 @@ import { runAll, thousand } from './rows/many.ts';
 import { notify } from './rows/notify.ts';
 import { died, firstInstruction } from './rows/orders.ts';
 import { place } from './rows/place.ts';
+import { planner } from './rows/planner.ts';
 import { preempt } from './rows/preempt.ts';
 import { pushOne, pushTen } from './rows/push.ts';
 import { restart } from './rows/restart.ts';
@@ -38,7 +40,18 @@ const rows: readonly Row[] = [
   ...[version, ps, startWait, notify, batch, commands, firstInstruction, gate, died, idle, watch],
   ...[restart, starts, supervised, tree, kills, loud, chain, preempt],
   ...[runAll, thousand, pushOne, pushTen, resultFiles],
-  ...[dissectorList, dissectorFlat, dissectorFuzz, clock, skew, rights, place, fuzzed],
+  ...[
+    dissectorList,
+    dissectorFlat,
+    dissectorFuzz,
+    clock,
+    skew,
+    burst,
+    planner,
+    rights,
+    place,
+    fuzzed,
+  ],
 ];
 
 const root = join(import.meta.dirname, '..');

@@ -4,18 +4,23 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Cron } from 'croner';
 import { launchShim } from '../../src/supervisor/shim.io.ts';
 import { digits, type Finding, inTurns, quantile, type Row, sleep } from '../measure.ts';
 
 const ROUNDS = 200;
 const ARM_US = 40_000;
+/** A process of its own has to start, arm and be gone by then. */
+const AWAY_US = 1_000_000;
+const SETTLE_MS = 100;
 const root = resolve(import.meta.dirname, '../..');
 
+const preciseMs = (): number => performance.timeOrigin + performance.now();
 const nowUs = (): number => Number(process.hrtime.bigint() / 1000n);
 
 export const gate: Row = {
   name: 'gate',
-  limitMs: 120_000,
+  limitMs: 175_000,
   async run() {
     const directory = mkdtempSync(join(tmpdir(), 'lotc-gate-'));
     try {
@@ -44,10 +49,33 @@ export const gate: Row = {
           await once(spawn(stamp, [stamps], { stdio: 'ignore' }), 'exit');
           return lateMs(plannedUs);
         },
+        async () => {
+          const { promise, resolve: begun } = Promise.withResolvers<number>();
+          const wallMs = Date.now() + ARM_US / 1_000;
+          const plannedUs = nowUs() + Math.round((wallMs - preciseMs()) * 1_000);
+          new Cron(new Date(wallMs), async () => {
+            await once(spawn(stamp, [stamps], { stdio: 'ignore' }), 'exit');
+            begun(plannedUs);
+          });
+          return lateMs(await promise);
+        },
       ];
-      const [idle = [], c = [], node = []] = await inTurns(ROUNDS, sides);
+      const [idle = [], c = [], node = [], croner = []] = await inTurns(ROUNDS, sides);
       const [busy = []] = await inTurns(ROUNDS / 4, [() => whileBusy(sides[0] ?? unarmed)]);
-      return findings(idle, busy, c, node);
+      const without = (signal: NodeJS.Signals) => async () => {
+        const plannedUs = nowUs() + AWAY_US;
+        await fireWithout(signal, [directory, String(plannedUs), stamp, stamps]);
+        await sleep((plannedUs - nowUs()) / 1_000 + SETTLE_MS);
+        return lateMs(plannedUs);
+      };
+      const [stopped = [], dead = []] = await inTurns(ROUNDS / 8, [
+        ...[without('SIGSTOP'), without('SIGKILL')],
+      ]);
+      return [
+        ...findings(idle, busy, c, node),
+        cronerFinding(idle, croner),
+        ...awayFindings(idle, stopped, dead),
+      ];
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }
@@ -73,6 +101,44 @@ function fire(directory: string, argv: [string, ...string[]], gateAtUs: number):
     },
   );
   return promise;
+}
+
+function cronerFinding(idle: readonly number[], croner: readonly number[]): Finding {
+  const times = quantile(idle, 0.5) / quantile(croner, 0.5);
+  return {
+    what: 'the same against croner and spawn',
+    figure: `${digits(quantile(idle, 0.5))} ms`,
+    against: `croner: ${digits(quantile(croner, 0.5))} ms (p99 ${digits(quantile(croner, 0.99))})`,
+    result: `${times.toFixed(2)}× p50`,
+    ...{ goal: '≤ 0.2×', met: times <= 0.2 },
+  };
+}
+
+/** Armed by a process that gets the signal before the instant. */
+async function fireWithout(signal: NodeJS.Signals, words: readonly string[]): Promise<void> {
+  const armer = spawn(process.execPath, [join(root, 'bench/arm.ts'), ...words], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  await once(armer.stdout, 'data');
+  armer.kill(signal);
+  const plannedUs = Number(words[1]);
+  if (signal === 'SIGKILL') return;
+  // Frozen until it has fired, then no longer wanted.
+  setTimeout(() => armer.kill('SIGKILL'), (plannedUs - nowUs()) / 1_000 + SETTLE_MS / 2);
+}
+
+function awayFindings(idle: readonly number[], ...away: readonly (readonly number[])[]): Finding[] {
+  return ['stopped', 'dead'].map((what, n) => {
+    const own = away[n] ?? [];
+    const times = quantile(own, 0.99) / quantile(idle, 0.99);
+    return {
+      what: `the same with the process that armed it ${what}`,
+      figure: `${digits(quantile(own, 0.5))} ms (p99 ${digits(quantile(own, 0.99))})`,
+      against: `idle: p99 ${digits(quantile(idle, 0.99))} ms`,
+      result: `${times.toFixed(2)}× p99`,
+      ...{ goal: '≤ 1.2×', met: times <= 1.2 },
+    };
+  });
 }
 
 function unarmed(): Promise<number> {
