@@ -387,7 +387,7 @@ export class FakeNode {
     const directory: Directory = { order, main: 'none', shim: 'none', frozen: false, launch };
     this.#owe(() => {
       const last = this.directories.get(run);
-      if (launch > 0 && last?.shim === 'done' && last.launch === launch - 1) {
+      if (launch > 0 && last && last.shim !== 'alive' && last.launch === launch - 1) {
         this.directories.delete(run);
         this.programs.splice(this.programs.indexOf(run), 1);
       }

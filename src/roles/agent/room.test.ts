@@ -321,6 +321,29 @@ test.each([
   }
 });
 
+test('after a reboot what starts again does so in the same order', () => {
+  const node = new Node().begin(1);
+  node.start('R1', { restart: 'on-failure' });
+  node.settle();
+  node.start('R2', { restart: 'on-failure', priority: 9, preempt: 'suspend' });
+  node.settle();
+  expect(node.states('R1', 'R2')).toBe('suspended running');
+  for (const directory of node.directories.values()) {
+    Object.assign(directory, { shim: 'dead', main: 'none', frozen: false });
+  }
+  node.again();
+  node.settle();
+  node.tick(2_000);
+  node.settle();
+  expect(node.states('R1', 'R2')).toBe('pending running');
+  expect(node.row('R1')).toMatchObject({ preemptedBy: 'R2', pid: undefined });
+  node.tick(60_000);
+  node.settle();
+  expect(node.states('R1', 'R2')).toBe('pending running');
+  node.end('R2');
+  expect(node.states('R1', 'R2')).toBe('running exited');
+});
+
 // ---- models ----
 
 const level = (priority: number, preempt: boolean): Level => {
