@@ -11,7 +11,7 @@ export interface Around {
   readonly bundles: Bundles;
   /** The run it replaces. */
   readonly previous: StoredRun | undefined;
-  lease(): string | undefined;
+  readonly lease: () => string | undefined;
 }
 
 /** In words; or what it ends with; undefined: it waits for nothing of this. */

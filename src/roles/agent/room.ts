@@ -81,7 +81,7 @@ export interface Situation {
   /** In order. */
   readonly queue: readonly Waiting[];
   /** Asked only where somebody is in want. */
-  holdings(): readonly Holding[];
+  readonly holdings: () => readonly Holding[];
 }
 
 /** Behind the first who is blocked so many are looked at; the others wait until these have gone. */
