@@ -1,6 +1,6 @@
 import { Cli, Command, type CommandClass, UsageError } from 'clipanion';
 import { expect, test } from 'vitest';
-import { groupHelp, helpPath } from './help.ts';
+import { groupHelp, helpPath, named } from './help.ts';
 
 function commandAt(path: string, description: string, example: string): CommandClass {
   return class extends Command {
@@ -47,4 +47,15 @@ test('a command with others below it shows both', () => {
 test('a single command, and what does not exist, is no level', () => {
   expect(groupHelp(cli, ['admin', 'ps'])).toBeUndefined();
   expect(groupHelp(cli, ['admin', 'nothing'])).toBeUndefined();
+});
+
+test('what follows an option stands in one column, with a value or without', () => {
+  const text =
+    '  --data #0       the directory\n  --plaintext     no TLS\n  -a,--all        all of it\n';
+  const columns = named(text)
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.search(/(the directory|no TLS|all of it)$/u));
+  expect(columns).toEqual([21, 21, 21]);
+  expect(named(text)).toContain('--data VALUE');
 });

@@ -28,10 +28,20 @@ function examplesOf(definitions: readonly Definition[]): readonly string[] {
   });
 }
 
-/** Clipanion numbers the values of options; a person reads a word. */
+/** Clipanion numbers the values of options; a person reads a word, and its column straight. */
 export function named(text: string): string {
-  return text.replaceAll(/(?<= )#\d+/gu, 'VALUE');
+  const widened = text.replaceAll(
+    /^( +)(-\S+(?:,-\S+)*)(?= {2,}\S)/gmu,
+    (_, indent: string, option: string) => `${indent}${option}${' '.repeat(NAMED_WIDER)}`,
+  );
+  return widened.replaceAll(/(?<= )#\d+/gu, 'VALUE');
 }
+
+const NAMED_WIDER = 'VALUE'.length - '#0'.length;
+
+const shortForms: ReadonlySet<string> = new Set(['lotc', 'lotc admin']);
+const SHORT_FORMS = `Short forms: load, unload (bundle push, rm); ps, nodes (process ls, node ls);
+  start, suspend, resume, stop, kill, restart, apply, diff (task …)`;
 
 /** Help for the level `path`; undefined where nothing is below it, so it is no level. */
 export function groupHelp(cli: Cli, path: readonly string[]): string | undefined {
@@ -54,6 +64,7 @@ export function groupHelp(cli: Cli, path: readonly string[]): string | undefined
     'Commands:',
     ...below.map(describe),
     ...(examples.length === 0 ? [] : ['', 'Examples:', ...examples]),
+    ...(shortForms.has(level) ? ['', SHORT_FORMS] : []),
     '',
     `More on one of them: ${level} <command> --help`,
     '',

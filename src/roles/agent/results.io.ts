@@ -24,7 +24,6 @@ export interface ResultFilesOptions {
 type Delivery = AgentAction & { readonly type: 'deliver' };
 
 const DELIVERIES_AT_ONCE = 2;
-const BUSY_MS = 500;
 const READ_BYTES = 1024 * 1024;
 /** Collections happen one after the other: they are the disk's business, not the programs'. */
 const COLLECTING = '';
@@ -144,9 +143,6 @@ export class ResultFiles {
     } catch (error) {
       // Without a line it waits for the next one.
       if (link.end || this.#over.signal.aborted) return;
-      // Its turn comes soon: the server takes so many at once, and the same content once.
-      if (error instanceof RefusedError && error.code === 'busy')
-        return await rest(BUSY_MS, this.#over.signal);
       this.#wanted.delete(run);
       const reason = (error as Error).message;
       log('warn', 'result files were not delivered', { run, reason });

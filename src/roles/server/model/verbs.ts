@@ -22,7 +22,7 @@ import { makeSchedules } from './schedules.ts';
 import { orderStart } from './start.ts';
 import type { Answer, Ordered, Reply, RunRecord, State, TaskRecord } from './state.ts';
 import type { Timing } from './timing.ts';
-import { hints, ofNone, outsideText, sentence, startFault } from './verdict.ts';
+import { hintOf, ofNone, outsideText, sentence, startFault } from './verdict.ts';
 
 export interface VerbRequest {
   readonly verb: Verb;
@@ -81,7 +81,7 @@ function placedTask(
   if (task?.spec.instances === undefined) return undefined;
   if (verb !== 'start' && verb !== 'restart') return task;
   const fault = startFault(change.state, task);
-  if (fault) throw new Refusal(fault.code, fault.text, hints[fault.code]);
+  if (fault) throw new Refusal(fault.code, fault.text, hintOf(fault.code, target));
   settleTask(change, target, { fresh: true });
   return task;
 }
@@ -144,7 +144,7 @@ function judge({ state }: Change, aim: Aim, { verb, signal }: VerbRequest): Answ
   const { node, run, task } = aim;
   const place = { node: node.name, task: task?.task, run: run?.run };
   const no = (code: ErrorCode, text: string): Answer => {
-    return { ...place, ok: false, code, text, hint: hints[code] };
+    return { ...place, ok: false, code, text, hint: hintOf(code, aim.target) };
   };
   const name = task ? `task "${task.task}"` : `run ${run?.run ?? aim.target}`;
   const judged = judgedOf(run);

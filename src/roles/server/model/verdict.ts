@@ -1,27 +1,41 @@
 /** What is said of a verb that does nothing, or may not: reasons and remedies in words. */
 import type { ErrorCode } from '../../../base/errors.ts';
+import { isRunId } from '../../../base/ids.ts';
 import { type Judged, type Verb, verdicts } from '../../../base/verbs.ts';
 import { LIMIT_HINT } from './limits.ts';
 import { taskMatches } from './resolve.ts';
 import type { Answer, NodeRecord, State, TaskRecord } from './state.ts';
 
-export const hints: Partial<Record<ErrorCode, string>> = {
-  'already-suspended': 'to let it go on: lotc admin resume',
-  preempted: 'see what has its room: lotc admin why; to keep it suspended: lotc admin suspend',
-  'is-stopping': 'wait until it has ended: lotc admin wait --for gone',
-  'is-pending': 'it has not started yet; wait until it runs: lotc admin wait --for running',
-  'not-running': 'to start it: lotc admin start',
-  disabled: 'to allow it: lotc admin task enable',
-  unsupported: LIMIT_HINT,
-  'not-selected': 'see: lotc admin task show, lotc admin bundle show',
-};
+/** What to do about it; `target` as whoever asked named it. */
+export function hintOf(code: ErrorCode, target: string): string | undefined {
+  switch (code) {
+    case 'already-suspended':
+      return `to let it go on: lotc admin resume ${target}`;
+    case 'preempted':
+      return `see what has its room: lotc admin why ${target}; to keep it suspended: lotc admin suspend ${target}`;
+    case 'is-stopping':
+      return `wait until it has ended: lotc admin wait ${target} --for gone`;
+    case 'is-pending':
+      return `it has not started yet; wait until it runs: lotc admin wait ${target} --for running`;
+    case 'not-running':
+      return isRunId(target) ? undefined : `to start it: lotc admin start ${target}`;
+    case 'disabled':
+      return `to allow it: lotc admin task enable ${target.split('@', 1)[0] ?? ''}`;
+    case 'unsupported':
+      return LIMIT_HINT;
+    case 'not-selected':
+      return 'see: lotc admin task show, lotc admin bundle show';
+    default:
+      return undefined;
+  }
+}
 
 /** No instance of it has a node: what there is to say to other verbs than a start. */
 export function ofNone(task: string, verb: Verb): Answer {
   const verdict = verdicts[verb].none;
   const text = `no instance of task "${task}" runs`;
   if (verdict === 'done' || verdict === 'act') return { task, ok: true, unchanged: true, text };
-  return { task, ok: false, code: verdict, text, hint: hints[verdict] };
+  return { task, ok: false, code: verdict, text, hint: hintOf(verdict, task) };
 }
 
 /** Why a task starts nowhere. */
