@@ -10,8 +10,8 @@ import { digits, type Finding, inTurns, quantile, type Row, sleep } from '../mea
 
 const ROUNDS = 200;
 const ARM_US = 40_000;
-/** A process of its own has to start, arm and be gone by then. */
-const AWAY_US = 1_000_000;
+/** A process of its own has to hear that it is armed, and be gone by then. */
+const AWAY_US = 500_000;
 const SETTLE_MS = 100;
 const root = resolve(import.meta.dirname, '../..');
 
@@ -63,12 +63,11 @@ export const gate: Row = {
       const [idle = [], c = [], node = [], croner = []] = await inTurns(ROUNDS, sides);
       const [busy = []] = await inTurns(ROUNDS / 4, [() => whileBusy(sides[0] ?? unarmed)]);
       const without = (signal: NodeJS.Signals) => async () => {
-        const plannedUs = nowUs() + AWAY_US;
-        await fireWithout(signal, [directory, String(plannedUs), stamp, stamps]);
+        const plannedUs = await fireWithout(signal, [directory, String(AWAY_US), stamp, stamps]);
         await sleep((plannedUs - nowUs()) / 1_000 + SETTLE_MS);
         return lateMs(plannedUs);
       };
-      const [stopped = [], dead = []] = await inTurns(ROUNDS / 8, [
+      const [stopped = [], dead = []] = await inTurns(ROUNDS / 10, [
         ...[without('SIGSTOP'), without('SIGKILL')],
       ]);
       return [
@@ -114,17 +113,17 @@ function cronerFinding(idle: readonly number[], croner: readonly number[]): Find
   };
 }
 
-/** Armed by a process that gets the signal before the instant. */
-async function fireWithout(signal: NodeJS.Signals, words: readonly string[]): Promise<void> {
+/** Armed by a process that gets the signal before the instant, which is the answer. */
+async function fireWithout(signal: NodeJS.Signals, words: readonly string[]): Promise<number> {
   const armer = spawn(process.execPath, [join(root, 'bench/arm.ts'), ...words], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  await once(armer.stdout, 'data');
+  const [said] = (await once(armer.stdout, 'data')) as [Buffer];
   armer.kill(signal);
-  const plannedUs = Number(words[1]);
-  if (signal === 'SIGKILL') return;
-  // Frozen until it has fired, then no longer wanted.
+  const plannedUs = Number(said.toString());
+  // What was frozen until it had fired is no longer wanted then.
   setTimeout(() => armer.kill('SIGKILL'), (plannedUs - nowUs()) / 1_000 + SETTLE_MS / 2);
+  return plannedUs;
 }
 
 function awayFindings(idle: readonly number[], ...away: readonly (readonly number[])[]): Finding[] {
