@@ -165,6 +165,19 @@ export const taskFields: readonly TaskField[] = [
     about: 'SIZE of the newest output that is kept of a run (default 64MiB)',
   },
   {
+    ...{ option: '--on-agent-lost', path: 'onAgentLost', form: forms.word('keep', 'move') },
+    ...{ keys: ['onAgentLost'], otherwise: ['keep'] },
+    about:
+      'keep (default), or move: an instance whose node is lost begins elsewhere, under a lease',
+  },
+  {
+    ...{ option: '--lease', path: 'lease', form: forms.duration, keys: ['leaseMs'] },
+    ...{
+      otherwise: [limits.leaseMs],
+      about: 'How long one that may move is a node’s (default 15s)',
+    },
+  },
+  {
     ...{ option: '--on-server-lost', path: 'onServerLost', form: forms.onServerLost },
     ...{ keys: ['serverLostMs'], otherwise: [0] },
     about: 'keep, or stop:DUR: stops a run when its node has not heard the server for so long',

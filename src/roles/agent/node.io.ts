@@ -116,8 +116,7 @@ export class Node implements AsyncDisposable {
         ...{ inputs: this.#inputs, output: this.#output },
       },
       containment: trees.containment.kind,
-      holds: trees.holds,
-      room,
+      ...{ room, holds: { ...trees.holds, lease: 'shim' } },
       standing: () => this.#core.standing,
       feed: (event) => this.feed(event),
     });

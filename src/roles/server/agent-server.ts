@@ -6,7 +6,6 @@
  * brings the difference between the generation it has and today's.
  */
 import { LotcError } from '../../base/errors.ts';
-import { limits } from '../../base/limits.ts';
 import type { AnyBody, Req, Shape } from '../../net/layout.ts';
 import type { Controller } from './controller.ts';
 import { failureOf } from './controller.ts';
@@ -23,9 +22,7 @@ import type {
   SessionPort,
 } from './ports.ts';
 import { withOpened } from './sealing.ts';
-
-/** Bytes of items in one assignment message, well below the body limit. */
-const ITEM_BYTES_PER_MESSAGE = 512 * 1024;
+import { cut } from './shares.ts';
 
 /** So many seconds a node has to come back after a start, before it counts as away. */
 const RETURN_TICKS = 20;
@@ -178,6 +175,15 @@ export class AgentServer {
     for (const listener of this.#sampleListeners) listener(uid);
   }
 
+  clockOf(uid: string): Shape<'clock'> | undefined {
+    return this.#soft.get(uid)?.clock;
+  }
+
+  /** Its line is open, and it is dead all the same. */
+  hang(uid: string, why: string): void {
+    this.#sessions.get(uid)?.port.close(why);
+  }
+
   onSample(listener: (uid: string) => void): () => void {
     this.#sampleListeners.add(listener);
     return () => this.#sampleListeners.delete(listener);
@@ -283,18 +289,4 @@ export class AgentServer {
       this.#controller.submit('detach', detach, { who, origin: '' }, () => undefined);
     }
   }
-}
-
-/** As many items as one message carries. */
-function cut(items: readonly Shape<'item'>[]): {
-  readonly items: readonly Shape<'item'>[];
-  readonly rest: boolean;
-} {
-  let bytes = 0;
-  for (const [index, item] of items.entries()) {
-    bytes += item.spec || item.env || item.arguments ? JSON.stringify(item).length : 256;
-    const full = index >= limits.assignmentItemsPerMessage || bytes > ITEM_BYTES_PER_MESSAGE;
-    if (full && index > 0) return { items: items.slice(0, index), rest: true };
-  }
-  return { items, rest: false };
 }

@@ -9,6 +9,7 @@ import type { AnyBody, Failure, MessageKind, Req } from '../../net/layout.ts';
 import { AdminServer, failureFrom } from './admin-server.ts';
 import { AgentServer } from './agent-server.ts';
 import { Controller, failureOf } from './controller.ts';
+import { Leases } from './leases.ts';
 import { type Authority, authorityOf, identityFault, judge } from './model/authority.ts';
 import { hasExpired } from './model/results.ts';
 import { emptyState, type Reply, type State } from './model/state.ts';
@@ -29,6 +30,7 @@ export interface CoreOptions {
 export class ServerCore {
   readonly controller: Controller;
   readonly agents: AgentServer;
+  readonly leases: Leases;
   readonly admins: AdminServer;
   readonly trusting: Trusting;
   readonly #ports: ServerPorts;
@@ -43,6 +45,7 @@ export class ServerCore {
     this.controller = new Controller(options.state ?? emptyState(), ports);
     this.#refusals = new Refusals(this.controller);
     this.agents = new AgentServer(this.controller, ports, options.facts);
+    this.leases = new Leases(this.controller, this.agents, ports);
     this.trusting = new Trusting(this.controller, ports);
     this.admins = new AdminServer(this.controller, this.agents, ports, this.#sessions);
     this.controller.onChange((change) => {
@@ -107,6 +110,8 @@ export class ServerCore {
         return this.agents.sample(port, body as Req<'hostSample'>);
       case 'synReport':
         return this.agents.report(port, body as Req<'synReport'>, replier);
+      case 'synLease':
+        return this.leases.request(port, body as Req<'synLease'>, replier);
       case 'synDef':
         return this.#syn(body as Req<'synDef'>, replier);
       case 'retQuery':
@@ -189,6 +194,7 @@ export class ServerCore {
   /** Once a second: orders that expired, nodes whose assignment is due again, own instants. */
   tick(): void {
     this.agents.tick();
+    this.leases.tick();
     this.trusting.tick();
     const now = this.#ports.now();
     const { atUs } = now;

@@ -39,6 +39,8 @@ import { Transfers } from './transfers.io.ts';
 
 /** A push that was broken off may be gone on with for so long. */
 const STALE_UPLOAD_MS = 24 * 3_600_000;
+/** A lease that is over is seen within this. */
+const LEASES_EVERY_MS = 100;
 
 export interface ServerOptions {
   readonly data: string;
@@ -110,6 +112,8 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   await keepAuthorities(authorities, { core, listener, fail });
   const timer = setInterval(() => core.tick(), 1_000);
   stack.defer(() => clearInterval(timer));
+  const leases = setInterval(() => core.leases.tick(), LEASES_EVERY_MS);
+  stack.defer(() => clearInterval(leases));
   const pruning = { retention, keepAuditMs, nowUs: () => core.state.at, log };
   stack.defer(keepPruning(journal, { ...pruning, anchor: (end) => anchorAudit(core, end) }));
   if (options.syslog) stack.defer(await openSyslog(options.syslog, { core, log }));

@@ -22,6 +22,7 @@ import { lookAtHeld } from './held.ts';
 import { changeIdentities, recordAdmin } from './identities.ts';
 import { settlePlaces } from './instances.ts';
 import { renewKey } from './keys.ts';
+import { endLease, noteClock } from './leases.ts';
 import { applyManifests } from './manifests.ts';
 import { attachNode, detachNode, enrolNode, labelNode, removeNodes } from './nodes.ts';
 import { settle } from './operations.ts';
@@ -44,7 +45,16 @@ export interface Outcome {
 
 /** Commands of the server itself are never repeated, so their ids need no memory. */
 const unrepeated: ReadonlySet<string> = new Set([
-  ...['report', 'attach', 'detach', 'tick', 'scheduleDue', 'scheduleSpent'],
+  ...[
+    'report',
+    'attach',
+    'detach',
+    'tick',
+    'scheduleDue',
+    'scheduleSpent',
+    'leaseOver',
+    'nodeClock',
+  ],
   ...['refused', 'auditAnchor', 'told', 'trusts'],
 ]);
 
@@ -165,7 +175,8 @@ type Own = Extract<
   {
     kind:
       | ('found' | 'identify' | 'enrol' | 'renew' | 'attach' | 'detach' | 'report' | 'refused')
-      | ('auditAnchor' | 'trusts' | 'told' | 'tick' | 'scheduleDue' | 'scheduleSpent');
+      | ('auditAnchor' | 'trusts' | 'told' | 'tick' | 'scheduleDue' | 'scheduleSpent')
+      | ('leaseOver' | 'nodeClock');
   }
 >;
 
@@ -189,6 +200,10 @@ function dispatchOwn(change: Change, command: Own): Reply {
       return forgetSpent(change, command.body.names);
     case 'report':
       return applyReports(change, command.body);
+    case 'leaseOver':
+      return endLease(change, command.body);
+    case 'nodeClock':
+      return noteClock(change, command.body);
     case 'refused':
       return alarm(change, command.body);
     case 'auditAnchor':

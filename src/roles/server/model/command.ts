@@ -37,6 +37,10 @@ const own = {
   /** `lastSeen`: it was not seen to go, only found to be gone. */
   detach: { must: ['uid', 'orderly'], may: ['reason', 'lastSeen'] },
   report: { must: ['uid', 'reports'], may: [] },
+  /** Nobody holds the lease of that run any more. */
+  leaseOver: { must: ['run'], may: [] },
+  /** How wrong a node's clock may be, where that decides on leases; absent: it has no bound. */
+  nodeClock: { must: ['uid'], may: ['clockErrorUs'] },
   /** An instant of a load or unload has come: the server's own records change. */
   scheduleDue: { must: ['schedule', 'plannedUs'], may: [] },
   /** These have fired for the last time, a while ago. */

@@ -166,6 +166,10 @@ function placesOf(
 export function checkFirings(state: State, record: TaskRecord, plan: ScheduleRecord['plan']): void {
   const { task, spec } = record;
   if (plan.action !== 'start' && plan.action !== 'restart') return;
+  if (spec.onAgentLost === 'move') {
+    const text = `task "${task}" may move, and a schedule would start it without its lease`;
+    throw new Refusal('unsupported', text, `start it now: lotc admin start ${task}`);
+  }
   for (const node of state.nodes.values()) {
     if (!taskSelects(state, record, node)) continue;
     if (plan.on !== undefined && !selects(plan.on, node)) continue;

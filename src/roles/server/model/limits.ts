@@ -7,16 +7,20 @@ import type { Shape } from '../../../net/layout.ts';
 import { heldFault, limitValueFault } from '../../../supervisor/limit.ts';
 import { askOf, askValueFault, roomFault } from '../../../supervisor/room.ts';
 import { Refusal } from './change.ts';
+import { nodeFault } from './leases.ts';
 import { taskMatches } from './resolve.ts';
 import type { NodeRecord, State, TaskRecord } from './state.ts';
 
 /** Why a node cannot hold a task's limits, or a run of it at all; undefined when it can, or has not said. */
 export function limitRefusal(
   { task, spec }: Pick<TaskRecord, 'task' | 'spec'>,
-  { name, holds, room }: NodeRecord,
+  node: NodeRecord,
 ): string | undefined {
+  const { name, holds, room } = node;
   const fault =
-    (holds && heldFault(spec, holds, spec.user)) ?? (room && roomFault(askOf(spec), room));
+    nodeFault(spec, node) ??
+    (holds && heldFault(spec, holds, spec.user)) ??
+    (room && roomFault(askOf(spec), room));
   return fault === undefined ? undefined : `task "${task}" cannot run on node ${name}: ${fault}`;
 }
 

@@ -117,3 +117,20 @@ export interface Assignment {
   /** Below this generation removals have been forgotten: such a node gets a full list. */
   floor: number;
 }
+
+/** Of a run under a lease: its number, and how long a lease lasts. */
+export interface Leased {
+  readonly lease?: { readonly term: number; readonly leaseMs: number } | undefined;
+  /** Its lease ended before anybody saw how it did: only its end is still listened to. */
+  readonly givenUp?: true | undefined;
+}
+
+/** How wrong a node's clock may be, as it said when that was last of interest; absent: it did not. */
+export interface NodeClock {
+  readonly clock?: { readonly errorUs?: number | undefined } | undefined;
+}
+
+export interface NodeMore extends NodeClock {
+  /** All its schedules rest, also those to come: a maintenance window. */
+  readonly paused?: true | undefined;
+}

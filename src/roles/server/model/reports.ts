@@ -10,6 +10,7 @@ import type { Shape } from '../../../net/layout.ts';
 import { reportBundle } from './bundles.ts';
 import type { Change } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { takesRow } from './leases.ts';
 import { finishNodeRemoval } from './nodes.ts';
 import { answerOperation, closeOrder, dropIfHistory } from './operations.ts';
 import { keepResult } from './results.ts';
@@ -58,7 +59,7 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
 
 /** What a node may put into the journal in its own words. */
 const kindsFromNodes: ReadonlySet<EventKind> = new Set([
-  'node-warned',
+  ...(['node-warned', 'lease-lapsed'] as const),
   ...(['process-warned', 'process-hung', 'process-alive'] as const),
   ...(['process-stopped', 'process-continued', 'process-preempted'] as const),
 ]);
@@ -88,6 +89,7 @@ function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): 
     addRun(change, record);
   }
   if (record.uid !== node.uid) return;
+  if (!takesRow(change, record, row)) return;
   const before = record.row.processState;
   setRow(change, record, { ...row, command: record.row.command ?? row.command });
   if (before !== row.processState) announce(change, node, row, record.task);

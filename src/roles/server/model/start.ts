@@ -3,6 +3,7 @@ import type { Change } from './change.ts';
 import { waitsOf } from './dependencies.ts';
 import { holdBack } from './held.ts';
 import { makeId } from './ids.ts';
+import { leaseOf } from './leases.ts';
 import { giveOrder, type OrderDraft, operationId } from './operations.ts';
 import { addRun } from './runs.ts';
 import type { RunRecord } from './state.ts';
@@ -28,8 +29,10 @@ export function orderStart(change: Change, draft: StartDraft): RunRecord {
   const run = makeId('R', command.key, uid, task ?? '');
   const operation = draft.operation ?? operationId(change);
   const { env, arguments: more } = draft.order;
+  const lease = task === undefined ? undefined : leaseOf(change.state, spec);
   const record: RunRecord = {
     ...{ run, task, uid, bundle, digest, operation, createdAt: command.at, ended: false },
+    ...(lease ? { lease } : {}),
     ...(env || more ? { given: { env, arguments: more } } : {}),
     row: { run, processState: 'pending', restarts: 0, reason: draft.reason, command: spec.command },
   };
@@ -39,6 +42,7 @@ export function orderStart(change: Change, draft: StartDraft): RunRecord {
   const order: OrderDraft = {
     ...draft.order,
     ...{ run, task, spec, revision, bundle, digest },
+    ...(lease ? { term: lease.term } : {}),
     ...(spec.afterTasks === undefined ? {} : { afterTasks: here }),
   };
   if (away.length === 0) {

@@ -15,7 +15,9 @@ import type {
   AuditState,
   Given,
   Held,
+  Leased,
   Leaving,
+  NodeMore,
   OperationRecord,
   Owed,
   ReplyRecord,
@@ -30,7 +32,7 @@ export const consoleRoles = ['viewer', 'operator', 'admin'] as const;
 export type ConsoleRole = (typeof consoleRoles)[number];
 export type Role = ConsoleRole | 'agent';
 
-export interface NodeRecord {
+export interface NodeRecord extends NodeMore {
   /** Never re-used, unlike the name: rights hang on it. */
   readonly uid: string;
   readonly name: string;
@@ -55,8 +57,6 @@ export interface NodeRecord {
   readonly left: boolean;
   /** The operation that removes it as soon as its last process has ended. */
   readonly removing?: string | undefined;
-  /** All its schedules rest, also those to come: a maintenance window. */
-  readonly paused?: true | undefined;
   /** It came and has not been seen to go: where it was last known to be, after a restart. */
   readonly here?: true | undefined;
   /** The operation that drains it: nothing is placed there, nothing starts there. */
@@ -166,7 +166,7 @@ export interface ScheduleRecord {
 /** What an unanswered order will make of a run; verbs that follow are judged by it. */
 export type Ordered = 'down' | 'suspended' | 'running';
 
-export interface RunRecord {
+export interface RunRecord extends Leased {
   readonly run: string;
   readonly task?: string | undefined;
   readonly uid: string;

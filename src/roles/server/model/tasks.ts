@@ -16,6 +16,7 @@ import {
 } from './dependencies.ts';
 import { endHeld, failHeldFor } from './held.ts';
 import { settleTask } from './instances.ts';
+import { checkLease } from './leases.ts';
 import { checkLimits } from './limits.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
 import { cancelOwed } from './owed.ts';
@@ -72,6 +73,7 @@ export function addTask(change: Change, body: CommandBody<'taskAdd'>): Reply {
     ...{ within: change.within, wished: old?.wished },
     ...{ placed: old?.placed, leaving: old?.leaving, owed: old?.owed },
   };
+  checkLease(command, task, spec);
   checkLimits(state, record);
   // Manifests bring tasks in any order; they are judged together.
   if (mode !== 'apply') checkPredecessors(state, task, spec);

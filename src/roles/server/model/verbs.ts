@@ -10,6 +10,7 @@ import { type Judged, type Verb, verdictOf } from '../../../base/verbs.ts';
 import { type Change, Refusal } from './change.ts';
 import { endHeld } from './held.ts';
 import { settleTask } from './instances.ts';
+import { clockFault } from './leases.ts';
 import { limitRefusal } from './limits.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
 import { oweMissing, oweOn } from './owed.ts';
@@ -80,7 +81,7 @@ function placedTask(
   const task = on === undefined ? change.state.tasks.get(target) : undefined;
   if (task?.spec.instances === undefined) return undefined;
   if (verb !== 'start' && verb !== 'restart') return task;
-  const fault = startFault(change.state, task);
+  const fault = startFault(change.state, task) ?? leaseFault(change, task);
   if (fault) throw new Refusal(fault.code, fault.text, hintOf(fault.code, target));
   settleTask(change, target, { fresh: true });
   return task;
@@ -139,8 +140,19 @@ function judgedOf(run: RunRecord | undefined): Judged {
   return state === 'armed' ? 'pending' : (state as Judged);
 }
 
+function leaseFault(
+  { command }: Change,
+  { task, spec }: TaskRecord,
+): ReturnType<typeof startFault> {
+  const fault = clockFault(command, spec);
+  return fault === undefined
+    ? undefined
+    : { code: 'unsupported', text: `task "${task}": ${fault}` };
+}
+
 /** The answer where there is nothing to do; undefined where an order must be given. */
-function judge({ state }: Change, aim: Aim, { verb, signal }: VerbRequest): Answer | undefined {
+function judge(change: Change, aim: Aim, { verb, signal }: VerbRequest): Answer | undefined {
+  const { state } = change;
   const { node, run, task } = aim;
   const place = { node: node.name, task: task?.task, run: run?.run };
   const no = (code: ErrorCode, text: string): Answer => {
@@ -150,7 +162,7 @@ function judge({ state }: Change, aim: Aim, { verb, signal }: VerbRequest): Answ
   const judged = judgedOf(run);
   if (verb === 'start' || verb === 'restart') {
     if (!task) return no('unsupported', `${name} belongs to no task and cannot be started again`);
-    const fault = startFault(state, task, ` on node ${node.name}`);
+    const fault = startFault(state, task, ` on node ${node.name}`) ?? leaseFault(change, task);
     if (fault) return no(fault.code, fault.text);
     if (node.removing !== undefined) return no('in-use', `node ${node.name} is being removed`);
     // That is why it is not placed there.
