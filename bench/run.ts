@@ -14,6 +14,7 @@ import { chain } from './rows/chain.ts';
 import { clock } from './rows/clock.ts';
 import { ps, startWait, version } from './rows/cold.ts';
 import { dissectorFlat, dissectorFuzz, dissectorList } from './rows/dissector.ts';
+import { handshakes } from './rows/door.ts';
 import { batch, commands } from './rows/durable.ts';
 import { fuzzed } from './rows/fuzz.ts';
 import { gate } from './rows/gate.ts';
@@ -51,6 +52,7 @@ const rows: readonly Row[] = [
     rights,
     place,
     fuzzed,
+    handshakes,
   ],
 ];
 
