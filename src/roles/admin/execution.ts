@@ -34,6 +34,7 @@ export class Execution {
   readonly #settings: ExecutionSettings;
   /** Final rows, each told as its run ends. */
   readonly #ended: Shape<'process'>[] = [];
+  #begunOn: readonly string[] = [];
   #operation: string | undefined;
   #output: Output | undefined;
   #json: LogPrinter | undefined;
@@ -47,6 +48,12 @@ export class Execution {
 
   constructor(settings: ExecutionSettings) {
     this.#settings = settings;
+  }
+
+  /** Where it has begun, and not ended as far as is known here. */
+  get open(): readonly string[] {
+    const ended = new Set(this.#ended.map(({ node }) => node));
+    return this.#begunOn.filter((node) => !ended.has(node)).sort();
   }
 
   async run(spec: Shape<'spec'>, on: string): Promise<Ok<'retExec'>> {
@@ -77,6 +84,7 @@ export class Execution {
   #begun(operation: string, processes: readonly Shape<'process'>[]): void {
     const { json, prefixed, stdin, streams, terminal } = this.#settings;
     this.#operation = operation;
+    this.#begunOn = processes.map(({ node }) => node ?? '');
     const { stdout } = streams;
     const write = (text: string | Uint8Array): Promise<void> => written(stdout, text);
     if (json) {

@@ -3,6 +3,7 @@
  * printed, Ctrl-C goes to the program, and this command ends with the program's own exit code.
  */
 import { Command, Option } from 'clipanion';
+import { formatDurationMs } from '../../../base/duration.ts';
 import { LotcError } from '../../../base/errors.ts';
 import type { Ok, Shape } from '../../../net/layout.ts';
 import { AdminCommand, checkName, checkOn, countOf, usage } from '../command.ts';
@@ -14,6 +15,8 @@ import { readWords } from '../words.ts';
 
 /** As a shell ends whose command was interrupted: 128 + SIGINT. */
 const INTERRUPTED = 130;
+/** Nodes that are named where many have not ended. */
+const NAMED = 10;
 
 export class Run extends AdminCommand {
   static override paths = [['admin', 'run']];
@@ -46,6 +49,7 @@ export class Run extends AdminCommand {
   command = readWords();
 
   protected override defaultTimeoutMs: number | undefined = undefined;
+  #execution: Execution | undefined;
 
   protected override async perform(): Promise<number> {
     const spec = this.#spec();
@@ -70,6 +74,7 @@ export class Run extends AdminCommand {
         stdin: this.stdin,
         failFast: this.failFast,
       });
+      this.#execution = execution;
       const ended: Ok<'retExec'> = await execution.run(spec, group);
       processes.push(...(ended.processes ?? []));
       answers.push(...(ended.answers ?? []));
@@ -81,6 +86,18 @@ export class Run extends AdminCommand {
     this.complain(complaints);
     if (reached < groups.length) this.note(`not started on ${groups.slice(reached).join(',')}`);
     return exitCode;
+  }
+
+  protected override timedOut(timeoutMs: number): Promise<LotcError> {
+    const open = this.#execution?.open ?? [];
+    if (open.length === 0) return super.timedOut(timeoutMs);
+    const few =
+      open.length > NAMED ? [...open.slice(0, NAMED), `${open.length - NAMED} more`] : open;
+    const text = `the command has not ended within ${formatDurationMs(timeoutMs)} on ${few.join(', ')}`;
+    const node = open.length === 1 ? open[0] : undefined;
+    return Promise.resolve(
+      new LotcError('timeout', text, { node, hint: 'it is stopped there; see --timeout' }),
+    );
   }
 
   protected override failed(error: unknown): number {

@@ -181,6 +181,25 @@ test('run: Ctrl-C goes to the program; the third time the console leaves', async
   expect([exitCode, ask.dropped]).toEqual([130, ['retExec']]);
 });
 
+test('run: the time is up, and it says where the command has not ended', async () => {
+  const { exitCode, stderr } = await run(
+    ['run', '--on', '@all', '--timeout', '5s', '--', 'x'],
+    {
+      retExec: { ack: began('n1', 'n2', 'n3'), more: [{ process: process('n2') }], silent: true },
+    },
+    {
+      during: async (console) => {
+        await settle();
+        console.pass(5_000);
+      },
+    },
+  );
+  expect([exitCode, stderr]).toEqual([
+    124,
+    'error: the command has not ended within 5s on n1, n3\nhint: it is stopped there; see --timeout\n',
+  ]);
+});
+
 test('run -t: raw terminal, its size, and the size when it changes', async () => {
   const raw: boolean[] = [];
   let resize = (): void => undefined;
