@@ -78,10 +78,11 @@ export const burst: Row = {
         stamps.of(HUNDRED, async ({ atUs }) => {
           await once(spawn(forks, [String(atUs), String(HUNDRED), ...argv]), 'exit');
         });
+      const jobs: Cron[] = [];
       const croner = () =>
         stamps.of(TEN, async ({ wallMs }) => {
           const start = (): void => void spawn(stamp, [path], { stdio: 'ignore' });
-          for (let n = 0; n < TEN; n += 1) new Cron(new Date(wallMs), start);
+          for (let n = 0; n < TEN; n += 1) jobs.push(new Cron(new Date(wallMs), start));
         });
       const apart = (some: number[]): number => Math.max(...some) - Math.min(...some);
       const last = (some: number[]): number => Math.max(...some);

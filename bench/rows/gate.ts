@@ -53,11 +53,13 @@ export const gate: Row = {
           const { promise, resolve: begun } = Promise.withResolvers<number>();
           const wallMs = Date.now() + ARM_US / 1_000;
           const plannedUs = nowUs() + Math.round((wallMs - preciseMs()) * 1_000);
-          new Cron(new Date(wallMs), async () => {
+          const job = new Cron(new Date(wallMs), async () => {
             await once(spawn(stamp, [stamps], { stdio: 'ignore' }), 'exit');
             begun(plannedUs);
           });
-          return lateMs(await promise);
+          const ms = lateMs(await promise);
+          job.stop();
+          return ms;
         },
       ];
       const [idle = [], c = [], node = [], croner = []] = await inTurns(ROUNDS, sides);

@@ -351,6 +351,10 @@ export class FakeNode {
       case 'ask-server':
         this.asked += 1;
         break;
+      // Leases have a simulation of their own (tests/sim/lease.ts).
+      case 'ask-lease':
+      case 'fence':
+        break;
       case 'count':
         this.vitalActs.push(`count ${action.us / 1_000}${action.anew ? ' anew' : ''}`);
         break;

@@ -27,9 +27,9 @@ async function deliver(answers: readonly (Failure | undefined)[]): Promise<reado
   const { promise, resolve } = Promise.withResolvers<RunEvent>();
   const link = {
     end: undefined,
-    ask: (_: string, __: object, { ok, fail }: { ok(): void; fail(failure: Failure): void }) => {
+    ask: (_: string, __: object, asker: { ok(): void; fail(failure: Failure): void }) => {
       const failure = left.shift();
-      queueMicrotask(() => (failure ? fail(failure) : ok()));
+      queueMicrotask(() => (failure ? asker.fail(failure) : asker.ok()));
       return {};
     },
   };

@@ -189,10 +189,13 @@ export class Runner {
   }
 
   signal(run: string, signal: string, order: string): void {
-    void this.#deeds.hasDone(run, 'signal').then((isDone) => {
-      const reason = isDone ? undefined : this.#send(run, signal);
-      this.#options.emit(run, { kind: 'signalled', order, reason });
-    });
+    void this.#signal(run, signal, order);
+  }
+
+  async #signal(run: string, signal: string, order: string): Promise<void> {
+    const isDone = await this.#deeds.hasDone(run, 'signal');
+    const reason = isDone ? undefined : this.#send(run, signal);
+    this.#options.emit(run, { kind: 'signalled', order, reason });
   }
 
   /** Why it cannot be sent; undefined: it was. */

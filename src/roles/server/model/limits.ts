@@ -7,7 +7,7 @@ import type { Shape } from '../../../net/layout.ts';
 import { heldFault, limitValueFault } from '../../../supervisor/limit.ts';
 import { askOf, askValueFault, roomFault } from '../../../supervisor/room.ts';
 import { Refusal } from './change.ts';
-import { nodeFault } from './leases.ts';
+import { nodeFault } from './lease-rules.ts';
 import { taskMatches } from './resolve.ts';
 import type { NodeRecord, State, TaskRecord } from './state.ts';
 

@@ -3,7 +3,7 @@ import type { Change } from './change.ts';
 import { waitsOf } from './dependencies.ts';
 import { holdBack } from './held.ts';
 import { makeId } from './ids.ts';
-import { leaseOf } from './leases.ts';
+import { leaseOf } from './lease-rules.ts';
 import { giveOrder, type OrderDraft, operationId } from './operations.ts';
 import { addRun } from './runs.ts';
 import type { RunRecord } from './state.ts';

@@ -16,7 +16,7 @@ import {
 } from './dependencies.ts';
 import { endHeld, failHeldFor } from './held.ts';
 import { settleTask } from './instances.ts';
-import { checkLease } from './leases.ts';
+import { checkLease } from './lease-rules.ts';
 import { checkLimits } from './limits.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
 import { cancelOwed } from './owed.ts';

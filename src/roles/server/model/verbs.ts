@@ -10,7 +10,7 @@ import { type Judged, type Verb, verdictOf } from '../../../base/verbs.ts';
 import { type Change, Refusal } from './change.ts';
 import { endHeld } from './held.ts';
 import { settleTask } from './instances.ts';
-import { clockFault } from './leases.ts';
+import { clockFault } from './lease-rules.ts';
 import { limitRefusal } from './limits.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
 import { oweMissing, oweOn } from './owed.ts';
