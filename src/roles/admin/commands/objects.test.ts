@@ -121,6 +121,8 @@ test('task ls, show, history, rm, enable, disable', async () => {
       runTimeout: null,
       onHang: 'restart',
       onServerLost: 'keep',
+      onAgentLost: 'keep',
+      lease: '15s',
       heldBy: [],
     },
     health: {
