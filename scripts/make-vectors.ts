@@ -159,7 +159,7 @@ function refused(): BadVector[] {
     return { name, fault, frame };
   });
   const unknown = Buffer.from(good);
-  sealFrame(unknown, { code: 0b010_111_00, flags: 0, id: 7 });
+  sealFrame(unknown, { code: 0b110_111_00, flags: 0, id: 7 });
   const codes = [{ name: 'a code nobody has', fault: 'bad-code' as const, frame: unknown }];
   return [...headers, ...codes, ...bodies].map(({ name, fault, frame }) => {
     const id = fault === 'bad-code' ? 7 : 0;

@@ -458,7 +458,7 @@ test('values that nobody could mean are refused by name, with 2', async () => {
     [['--watchdog', '1'], /--watchdog/],
     [['--watchdog', '-1s'], /--watchdog/],
     [['--watchdog', '10ms'], /watchdog: .* is not between/],
-    [['--watchdog', '99999999d'], /watchdog: .* is not between/],
+    [['--watchdog', '99999999d'], /watchdog: .* is longer than/],
     [['--on-hang', 'pray'], /--on-hang/],
     [['--health-every', '1s'], /there is no health check/],
     [['--health-exec', 'true', '--health-tcp', '80'], /only one of/],

@@ -312,7 +312,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
   });
 
   test('a hundred orphans that end are no zombies', async () => {
-    const script = 'i=0; while [ $i -lt 100 ]; do (sleep 0.1 &) ; i=$((i+1)); done; sleep 60';
+    const script = 'i=0; while [ $i -lt 100 ]; do (sleep 1 &) ; i=$((i+1)); done; sleep 60';
     run.start(shim, ['sh', '-c', script]);
     const { pid } = await run.event('started');
     await eventually(() => children(run.shimPid ?? 0).length > 20, 'orphans');
