@@ -47,10 +47,12 @@ test('memory: the kill is named; a restart counts anew', async () => {
   const once = `import os
 if os.environ.get('LOTC_RESTARTS'): os.kill(os.getpid(), 9)
 b = bytearray(200 << 20)`;
-  await start(2, once, {
-    ...{ memoryMaxBytes: 64 * MiB, restart: 'on-failure', maxRestarts: 1 },
-    ...{ backoffMinMs: 1, backoffMaxMs: 1 },
-  });
+  const spec = {
+    ...{ command: ['python3', '-c', once], memoryMaxBytes: 64 * MiB, restart: 'on-failure' },
+    ...{ maxRestarts: 1, backoffMinMs: 1, backoffMaxMs: 1 },
+  };
+  // Of a task, so that each of its states is told: those of a brief command may come together.
+  await server.order(2, 'start', 'R2', { spec, task: 'once' });
   const failed = await server.state('R2', 'failed');
   const waited = server.rows('R2').find((row) => row.reason?.startsWith('restarts in'));
   expect(waited?.reason).toContain('out of memory');
