@@ -179,9 +179,17 @@ export class AgentServer {
     return this.#soft.get(uid)?.clock;
   }
 
-  /** Its line is open, and it is dead all the same. */
-  hang(uid: string, why: string): void {
-    this.#sessions.get(uid)?.port.close(why);
+  /** A node that is as good as away: its line is closed, or it is said to be gone without one. */
+  lose(uid: string, reason: string): void {
+    const session = this.#sessions.get(uid);
+    if (session) {
+      session.port.close(reason);
+      return;
+    }
+    const { name: who, here, lastSeen } = this.#controller.state.nodes.get(uid) ?? {};
+    if (!here || who === undefined) return;
+    const detach = { uid, orderly: false, reason, lastSeen };
+    this.#controller.submit('detach', detach, { who, origin: '' }, () => undefined);
   }
 
   onSample(listener: (uid: string) => void): () => void {
@@ -283,10 +291,7 @@ export class AgentServer {
   /** Nodes that were here when the server ended, and have not come since. */
   #miss(): void {
     const reason = 'it has not come since the server started';
-    for (const { uid, name: who, here, lastSeen } of this.#controller.state.nodes.values()) {
-      if (!here || this.#sessions.has(uid)) continue;
-      const detach = { uid, orderly: false, reason, lastSeen };
-      this.#controller.submit('detach', detach, { who, origin: '' }, () => undefined);
-    }
+    for (const uid of this.#controller.state.nodes.keys())
+      if (!this.#sessions.has(uid)) this.lose(uid, reason);
   }
 }

@@ -4,6 +4,7 @@ import type { Req, Shape } from '../../net/layout.ts';
 import type { Controller } from './controller.ts';
 import { historyPage } from './history-page.ts';
 import type { Replier, ServerPorts } from './ports.ts';
+import { thenLive } from './then-live.ts';
 
 const PAGE = 200;
 
@@ -22,30 +23,30 @@ export class AuditWatch {
 
   /** Each entry once, in the order of the chain. */
   watch({ since }: Req<'retWatch'>, replier: Replier): void {
-    let waiting: Entry[] | undefined = [];
-    let told = 0;
-    const watcher = (entry: Entry): void => {
-      if (waiting) waiting.push(entry);
-      else replier.more({ audits: [entry] });
-    };
-    this.#watchers.add(watcher);
-    replier.onDrop(() => this.#watchers.delete(watcher));
-    const goLive = (): void => {
-      const missed = (waiting ?? []).filter(({ number }) => number > told);
-      waiting = undefined;
-      for (const entry of missed) replier.more({ audits: [entry] });
-    };
-    if (since === undefined) return goLive();
-    const page = (afterSeq: number | undefined): void => {
-      const query = { kind: 'audit', afterSeq, sinceUs: since, limit: PAGE } as const;
-      historyPage(this.#ports, query, (rows, behind) => {
-        const audits = rows.map((row) => decodeShape('audit', row.body));
-        told = Math.max(told, audits.at(-1)?.number ?? 0);
-        if (audits.length > 0) replier.more({ audits });
-        if (behind === undefined) goLive();
-        else page(behind);
-      });
-    };
-    return page(undefined);
+    thenLive<Entry>({
+      listen: (watcher) => {
+        const one = (entry: Entry): void => watcher([entry]);
+        this.#watchers.add(one);
+        return () => this.#watchers.delete(one);
+      },
+      onDrop: (stop) => replier.onDrop(stop),
+      tell: (entries) => {
+        for (let at = 0; at < entries.length; at += PAGE)
+          replier.more({ audits: entries.slice(at, at + PAGE) });
+      },
+      numberOf: ({ number }) => number,
+      page:
+        since === undefined
+          ? undefined
+          : (afterSeq, then) => {
+              const query = { kind: 'audit', afterSeq, sinceUs: since, limit: PAGE } as const;
+              historyPage(this.#ports, query, (rows, behind) =>
+                then(
+                  rows.map((row) => decodeShape('audit', row.body)),
+                  behind,
+                ),
+              );
+            },
+    });
   }
 }

@@ -29,6 +29,9 @@ export interface Entry {
   readonly rec: Uint8Array;
 }
 
+/** Commands of the server's own making. */
+export const SERVER: Asker = { who: 'server', origin: '' };
+
 export interface Asker {
   readonly who: string;
   readonly origin: string;

@@ -8,7 +8,7 @@ import { limits } from '../../base/limits.ts';
 import type { AnyBody, Failure, MessageKind, Req } from '../../net/layout.ts';
 import { AdminServer, failureFrom } from './admin-server.ts';
 import { AgentServer } from './agent-server.ts';
-import { Controller, failureOf } from './controller.ts';
+import { Controller, failureOf, SERVER } from './controller.ts';
 import { Leases } from './leases.ts';
 import { type Authority, authorityOf, identityFault, judge } from './model/authority.ts';
 import { hasExpired } from './model/results.ts';
@@ -202,23 +202,22 @@ export class ServerCore {
     this.#endLapsed(now);
     for (const order of this.state.orders.values()) {
       if (order.expiresAt === undefined || order.expiresAt > atUs) continue;
-      this.controller.submit('tick', {}, { who: 'server', origin: '' }, () => undefined);
+      this.controller.submit('tick', {}, SERVER, () => undefined);
       return;
     }
   }
 
   /** What the server itself does of schedules, each instant once. */
   #ownPart(atUs: number): void {
-    const server = { who: 'server', origin: '' };
     for (const due of dueOf(this.state, atUs)) {
-      this.controller.submit('scheduleDue', due, server, () => undefined);
+      this.controller.submit('scheduleDue', due, SERVER, () => undefined);
     }
     if (atUs < this.#spentLookUs) return;
     this.#spentLookUs = atUs + SPENT_LOOK_US;
-    if (hasExpired(this.state, atUs)) this.controller.submit('tick', {}, server, () => undefined);
+    if (hasExpired(this.state, atUs)) this.controller.submit('tick', {}, SERVER, () => undefined);
     const names = spentOf(this.state, atUs);
     if (names.length > 0) {
-      this.controller.submit('scheduleSpent', { names }, server, () => undefined);
+      this.controller.submit('scheduleSpent', { names }, SERVER, () => undefined);
     }
   }
 

@@ -21,6 +21,7 @@ import type { Log } from '../../base/log.io.ts';
 import { eventFields } from '../../net/event.ts';
 import { writeFileDurably } from '../../store/durable.io.ts';
 import type { HistoryRow, ServerJournal } from '../../store/journal.ts';
+import { SERVER } from './controller.ts';
 import type { ServerCore } from './core.ts';
 import { cursorAt, type HookEvent, HookPump, knownCursor } from './hook-pump.ts';
 import type { HookRule } from './hook-rule.ts';
@@ -106,7 +107,6 @@ class Hook {
     this.#path = join(directory, fileOf(rule));
     const { seq } = core.state;
     const cursor = readCursor(this.#path, seq) ?? cursorAt(seq);
-    const server = { who: 'server', origin: '' };
     this.pump = new HookPump(
       { rule, cursor, giveUpMs },
       {
@@ -118,7 +118,7 @@ class Hook {
         deliver: (event, done) => this.#deliver(event, done),
         save: () => this.mark(),
         tell: (eventKind, text) => {
-          core.controller.submit('told', { eventKind, text }, server, () => undefined);
+          core.controller.submit('told', { eventKind, text }, SERVER, () => undefined);
         },
         log: (text, facts) => log('warn', text, facts),
       },

@@ -6,11 +6,10 @@
 import type { Req } from '../../net/layout.ts';
 import { type BookReading, LeaseBook } from '../../scheduler/lease-book.ts';
 import type { AgentServer } from './agent-server.ts';
-import type { Controller } from './controller.ts';
+import { type Controller, SERVER } from './controller.ts';
 import type { RunRecord } from './model/state.ts';
 import type { Replier, ServerPorts, SessionPort } from './ports.ts';
 
-const SERVER = { who: 'server', origin: '' };
 /** A give-up that could not be written down is tried again after this. */
 const AGAIN_MS = 1_000;
 /** What is journaled of a node's clock is so much more than its error, and holds for a while. */
@@ -59,19 +58,9 @@ export class Leases {
       if (!this.#book.isOver(run, record.lease.leaseMs, now)) continue;
       // From here on nothing of it is granted any more.
       this.#runs.set(run, now.monotonicMs);
-      this.#leave(record.uid);
+      this.#agents.lose(record.uid, 'it did not renew a lease');
       this.#controller.submit('leaseOver', { run }, SERVER, () => undefined);
     }
-  }
-
-  /** A node that is silent, or has not come since a start: nothing is placed there for now. */
-  #leave(uid: string): void {
-    const reason = 'it did not renew a lease';
-    this.#agents.hang(uid, reason);
-    const node = this.#controller.state.nodes.get(uid);
-    if (!node?.here || this.#agents.isPresent(uid)) return;
-    const detach = { uid, orderly: false, reason, lastSeen: node.lastSeen };
-    this.#controller.submit('detach', detach, { who: node.name, origin: '' }, () => undefined);
   }
 
   #note(run: string, record: RunRecord | undefined): void {

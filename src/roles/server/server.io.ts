@@ -20,6 +20,7 @@ import { lockDirectory } from '../../store/lock.io.ts';
 import { openJournal } from '../../store/open-journal.io.ts';
 import { parseKeepAudit } from './audit-retention.ts';
 import { Authorities } from './authorities.io.ts';
+import { SERVER } from './controller.ts';
 import { ServerCore } from './core.ts';
 import { type Credentials, openCredentials, openVault, serverFiles } from './data.io.ts';
 import { Doors } from './door.io.ts';
@@ -239,9 +240,8 @@ async function found(
   const { fleet, adminSpki } = credentials;
   if (core.state.fleet === '' && journal.head.seq === 0) {
     const body = { fleet, spki: adminSpki, identity: 'admin' };
-    const asker = { who: 'server', origin: '' };
     await new Promise<void>((resolve, reject) => {
-      core.controller.submit('found', body, asker, (reply) => {
+      core.controller.submit('found', body, SERVER, (reply) => {
         if (reply.ok) resolve();
         else reject(new LotcError(reply.code, reply.text, { hint: reply.hint }));
       });
@@ -260,7 +260,7 @@ async function found(
 
 function anchorAudit(core: ServerCore, end: ChainEnd): Promise<void> {
   return new Promise((resolve, reject) => {
-    core.controller.submit('auditAnchor', end, { who: 'server', origin: '' }, (reply) => {
+    core.controller.submit('auditAnchor', end, SERVER, (reply) => {
       if (reply.ok) resolve();
       else reject(new LotcError(reply.code, reply.text));
     });

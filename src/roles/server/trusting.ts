@@ -6,7 +6,7 @@
 import type { AnyBody } from '../../net/layout.ts';
 import { pinOf } from '../../net/trust.ts';
 import { trustOf } from '../../net/trust-word.ts';
-import type { Controller } from './controller.ts';
+import { type Controller, SERVER } from './controller.ts';
 import { lacking } from './model/certificates.ts';
 import type { IdentityRecord } from './model/state.ts';
 import type { ServerPorts, SessionPort } from './ports.ts';
@@ -89,7 +89,6 @@ export class Trusting {
 
   #note(spki: string, trusts: string): void {
     if (this.#controller.state.identities.get(spki)?.trusts === trusts) return;
-    const server = { who: 'server', origin: '' };
-    this.#controller.submit('trusts', { spki, trusts }, server, () => undefined);
+    this.#controller.submit('trusts', { spki, trusts }, SERVER, () => undefined);
   }
 }

@@ -8,6 +8,7 @@ import { Refusal } from './model/change.ts';
 import { selectNodes } from './model/resolve.ts';
 import type { Replier, ServerPorts } from './ports.ts';
 import { answerQuery, samples } from './queries.ts';
+import { thenLive } from './then-live.ts';
 
 type WatchRequest = Req<'retWatch'>;
 
@@ -44,35 +45,25 @@ export class Watches {
     const nodes = on === undefined ? undefined : new Set(selectNodes(state, on).map((n) => n.name));
     const mine = (event: Shape<'event'>): boolean =>
       !nodes || (event.node !== undefined && nodes.has(event.node));
-    let live: Shape<'event'>[] | undefined = [];
-    let told = after ?? 0;
-    const watcher = (events: readonly Shape<'event'>[]): void => {
-      const fresh = events.filter(mine);
-      if (live) live.push(...fresh);
-      else if (fresh.length > 0) replier.more({ events: fresh });
-    };
-    this.#eventWatchers.add(watcher);
-    replier.onDrop(() => this.#eventWatchers.delete(watcher));
-    const goLive = (): void => {
-      const waiting = (live ?? []).filter((event) => event.seq > told);
-      live = undefined;
-      if (waiting.length > 0) replier.more({ events: waiting });
-    };
-    if (since === undefined && after === undefined) return goLive();
     const from = { state, agents: this.#agents, ports: this.#ports };
-    const page = (cursor: number | undefined): void => {
-      answerQuery(
-        from,
-        { query: 'events', since, after: cursor, on },
-        ({ events = [], after: next }) => {
-          told = Math.max(told, events.at(-1)?.seq ?? 0);
-          if (events.length > 0) replier.more({ events });
-          if (next === undefined) goLive();
-          else page(next);
-        },
-      );
-    };
-    return page(after);
+    const isPast = since !== undefined || after !== undefined;
+    thenLive<Shape<'event'>>({
+      listen: (watcher) => {
+        const fresh = (events: readonly Shape<'event'>[]): void => watcher(events.filter(mine));
+        this.#eventWatchers.add(fresh);
+        return () => this.#eventWatchers.delete(fresh);
+      },
+      onDrop: (stop) => replier.onDrop(stop),
+      tell: (events) => replier.more({ events }),
+      numberOf: ({ seq }) => seq,
+      ...{ told: after, cursor: after },
+      page: !isPast
+        ? undefined
+        : (cursor, then) => {
+            const query = { query: 'events', since, after: cursor, on };
+            answerQuery(from, query, ({ events = [], after: next }) => then(events, next));
+          },
+    });
   }
 
   /** The rows of a node each time it has sent new ones. */
