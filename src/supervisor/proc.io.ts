@@ -87,8 +87,12 @@ export function threadStates(pid: number): string[] {
 /**
  * Pids below a process, by the kernel's own lists of children: costs what the tree is large, not
  * the machine. A child that ends while its list is read may hide another: for looks that repeat.
+ * What `counts` refuses is left out, with all below it.
  */
-export async function pidsBelow(root: number): Promise<number[]> {
+export async function pidsBelow(
+  root: number,
+  counts: (pid: number) => boolean = () => true,
+): Promise<number[]> {
   const breathe = slices();
   const found = [root];
   const seen = new Set(found);
@@ -96,30 +100,24 @@ export async function pidsBelow(root: number): Promise<number[]> {
     for (const child of childrenOf(found[at] ?? root)) {
       if (seen.has(child)) continue;
       seen.add(child);
-      found.push(child);
-    }
-    const pause = breathe();
-    if (pause !== undefined) await pause;
-  }
-  return found.slice(1);
-}
-
-/** What lives below a process, by the same lists. What has ended has no children. */
-export async function livingBelow(root: number): Promise<ProcessStat[]> {
-  const breathe = slices();
-  const found: ProcessStat[] = [];
-  const seen = new Set([root]);
-  for (let at = -1; at < found.length; at += 1) {
-    for (const child of childrenOf(found[at]?.pid ?? root)) {
-      if (seen.has(child)) continue;
-      seen.add(child);
-      const stat = readStat(child);
-      if (stat !== undefined && !hasEnded(stat)) found.push(stat);
+      if (counts(child)) found.push(child);
       const pause = breathe();
       if (pause !== undefined) await pause;
     }
   }
-  return found;
+  return found.slice(1);
+}
+
+/** What lives below a process; what has ended has no children. */
+export async function livingBelow(root: number): Promise<ProcessStat[]> {
+  const living: ProcessStat[] = [];
+  await pidsBelow(root, (pid) => {
+    const stat = readStat(pid);
+    if (stat === undefined || hasEnded(stat)) return false;
+    living.push(stat);
+    return true;
+  });
+  return living;
 }
 
 function childrenOf(pid: number): number[] {
