@@ -1,9 +1,8 @@
 /** `node drain`: nothing starts on a node any more, and what serves there is stopped. */
-import { Command, Option } from 'clipanion';
-import { ActingCommand } from '../../acting.ts';
-import { checkName } from '../../command.ts';
+import { Command } from 'clipanion';
+import { DrainingCommand } from '../../draining.ts';
 
-export class NodeDrain extends ActingCommand {
+export class NodeDrain extends DrainingCommand {
   static override paths = [['admin', 'node', 'drain']];
   static override usage = Command.Usage({
     category: 'Nodes',
@@ -16,11 +15,6 @@ export class NodeDrain extends ActingCommand {
     examples: [['Before a reboot', '$0 admin node drain n4 --wait --timeout 10m']],
   });
 
-  names = Option.Rest({ name: 'NODE', required: 1 });
-
-  protected override async perform(): Promise<number> {
-    const names = await this.targets(this.names, 'NODE');
-    for (const name of names) checkName(name, 'node');
-    return this.tell(await this.act('depDrain', { mode: 'drain', names }), 'drained');
-  }
+  protected readonly mode = 'drain';
+  protected readonly done = 'drained';
 }

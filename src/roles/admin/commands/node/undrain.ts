@@ -1,9 +1,8 @@
 /** `node undrain`: a node is used again; what was taken from it by draining begins there. */
-import { Command, Option } from 'clipanion';
-import { ActingCommand } from '../../acting.ts';
-import { checkName } from '../../command.ts';
+import { Command } from 'clipanion';
+import { DrainingCommand } from '../../draining.ts';
 
-export class NodeUndrain extends ActingCommand {
+export class NodeUndrain extends DrainingCommand {
   static override paths = [['admin', 'node', 'undrain']];
   static override usage = Command.Usage({
     category: 'Nodes',
@@ -14,11 +13,6 @@ export class NodeUndrain extends ActingCommand {
     examples: [['After the reboot', '$0 admin node undrain n4']],
   });
 
-  names = Option.Rest({ name: 'NODE', required: 1 });
-
-  protected override async perform(): Promise<number> {
-    const names = await this.targets(this.names, 'NODE');
-    for (const name of names) checkName(name, 'node');
-    return this.tell(await this.act('depDrain', { mode: 'undrain', names }), 'in use again');
-  }
+  protected readonly mode = 'undrain';
+  protected readonly done = 'in use again';
 }
