@@ -16,6 +16,8 @@ export const limits = {
   durationMsMax: 36_500 * 86_400_000,
   /** The end of the year 2149, in µs since 1970. */
   instantUsMax: Date.UTC(2150, 0) * 1000,
+  /** A program starts within some hundred µs of its instant: less is not worth moving it. */
+  movedUs: 50,
 
   // --- frames and bodies (PROTOCOL, "Limits") ---
   headerBytes: 20,

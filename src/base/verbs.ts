@@ -11,6 +11,11 @@ export type Judged = 'running' | 'suspended' | 'pending' | 'stopping' | 'none';
 /** `act`: to be carried out; `done`: already so; else the reason it cannot be. */
 export type Verdict = 'act' | 'done' | ErrorCode;
 
+/** What is done: a kill with a signal of its own ends nothing by itself. */
+export function verbWith(verb: string | undefined, signal: string | undefined): Verb {
+  return verb === 'kill' && signal !== undefined ? 'signal' : (verb as Verb);
+}
+
 /** The same, where the process may be suspended for nothing but want of room. */
 export function verdictOf(verb: Verb, judged: Judged, isPreempted: boolean): Verdict {
   if (!isPreempted || judged !== 'suspended') return verdicts[verb][judged];

@@ -6,6 +6,7 @@
  * Pure. Who is granted what is `LeaseBook`'s (the server), what is held `LeaseHold`'s (the node).
  */
 import type { Instant } from '../base/clock.ts';
+import { limits } from '../base/limits.ts';
 
 /** Until `endsAt`, in true time, the run of this term is its node's. */
 export interface Grant {
@@ -26,6 +27,13 @@ const KILL_US = 200_000;
 const RENEWED = 1 / 3;
 /** Clocks that are worse by more would end the lease before it can be renewed. */
 const WORST = 1 / 16;
+
+/** Of a task. */
+export const leaseMsOf = ({
+  leaseMs = limits.leaseMs,
+}: {
+  readonly leaseMs?: number | undefined;
+}) => leaseMs;
 
 /** Whether a clock is good enough for a lease of that length. */
 export function bears({ errorUs }: Pick<Instant, 'errorUs'>, leaseMs: number): boolean {

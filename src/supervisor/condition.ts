@@ -6,6 +6,7 @@
  */
 
 import { unreachable } from '../base/assert.ts';
+import { few } from '../base/few.ts';
 
 export const conditions = ['success', 'exit', 'running', 'ready'] as const;
 export type Condition = (typeof conditions)[number];
@@ -81,9 +82,8 @@ export const placeOf = (task: string, node: string): string =>
   node === '' ? `task "${task}"` : `task "${task}" on ${node}`;
 
 export const waitsFor = (task: string, on: string, nodes: readonly string[]): string => {
-  const few = nodes.slice(0, NODES_NAMED).join(', ');
-  const more = nodes.length > NODES_NAMED ? ` and ${nodes.length - NODES_NAMED} more` : '';
-  return `waits for ${task} (${on})${few === '' ? '' : ` on ${few}${more}`}`;
+  const named = few(nodes, NODES_NAMED);
+  return `waits for ${task} (${on})${named === '' ? '' : ` on ${named}`}`;
 };
 
 const NODES_NAMED = 3;

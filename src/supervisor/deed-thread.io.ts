@@ -3,6 +3,7 @@
  * taken back, told. The thread is started with the first; one of each kind for a run at a time.
  */
 import type { Worker } from 'node:worker_threads';
+import { limits } from '../base/limits.ts';
 import type { Log } from '../base/log.io.ts';
 import { startThread } from '../base/thread.io.ts';
 import type { Containment } from './containment.io.ts';
@@ -29,9 +30,6 @@ interface Planned {
 
 /** So late nobody asks any more whether it was done: what is asked then is another deed. */
 const FORGOTTEN_MS = 60_000;
-
-/** The clock has to move by more before an instant is worth moving (clock/moved.ts). */
-const MOVED_US = 50;
 
 export class DeedThread {
   readonly #options: DeedThreadOptions;
@@ -65,7 +63,7 @@ export class DeedThread {
   moved(): void {
     for (const { deed, trueUs, atUs } of [...this.#planned.values()]) {
       const nowAtUs = this.#options.monotonicOf(trueUs);
-      if (Math.abs(nowAtUs - atUs) > MOVED_US) this.plan(deed, trueUs);
+      if (Math.abs(nowAtUs - atUs) > limits.movedUs) this.plan(deed, trueUs);
     }
   }
 

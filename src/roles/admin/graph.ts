@@ -1,4 +1,5 @@
 /** Tasks by what they start after, with the states of their processes, drawn. Pure. */
+import { few } from '../../base/few.ts';
 import type { Shape } from '../../net/layout.ts';
 
 export interface Vertex {
@@ -75,8 +76,7 @@ export function standing({ missing, processes }: Vertex): string {
   const parts = [...byState].sort(([a], [b]) => (a < b ? -1 : 1));
   const texts = parts.map(([state, rows]) => {
     const nodes = [...new Set(rows.map(({ node = '' }) => node))].sort();
-    const more = nodes.length > NODES_NAMED ? ` and ${nodes.length - NODES_NAMED} more` : '';
-    return `${state} on ${nodes.slice(0, NODES_NAMED).join(', ')}${more}`;
+    return `${state} on ${few(nodes, NODES_NAMED)}`;
   });
   return texts.join('; ') || 'not started';
 }

@@ -1,4 +1,5 @@
 /** Who holds the room of a node that somebody waits for. Pure. */
+import { few } from '../../base/few.ts';
 import type { Shape } from '../../net/layout.ts';
 import { askOf, askText } from '../../supervisor/room.ts';
 
@@ -36,7 +37,6 @@ export function heldBy(rivals: readonly Rival[], node: string | undefined): read
     })
     .sort((a, b) => b.priority - a.priority);
   if (holders.length === 0) return [];
-  const named = holders.slice(0, NAMED).map(({ what }) => what);
-  const more = holders.length > NAMED ? ` and ${holders.length - NAMED} more` : '';
-  return [`the room of ${node} is held by ${named.join(', ')}${more}`];
+  const named = holders.map(({ what }) => what);
+  return [`the room of ${node} is held by ${few(named, NAMED)}`];
 }

@@ -6,7 +6,7 @@
 
 import type { Instant } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
-import { type Verb, verdictOf, verdicts } from '../../base/verbs.ts';
+import { type Verb, verbWith, verdictOf, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
 import { isPreempted } from '../../supervisor/preemption.ts';
 import { judgedState } from '../../supervisor/process.ts';
@@ -113,9 +113,7 @@ export function seenDeed(
   return undefined;
 }
 
-export function verbOf({ action, signal }: Plan): Verb {
-  return action === 'kill' && signal !== undefined ? 'signal' : (action as Verb);
-}
+export const verbOf = ({ action, signal }: Plan): Verb => verbWith(action, signal);
 
 // ---- start and restart ----
 

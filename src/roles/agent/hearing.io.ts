@@ -3,6 +3,7 @@
  * is the run's present one. Where the channel closes without a last word, what became of the run is
  * looked for.
  */
+import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import type { SystemClock } from '../../scheduler/system-clock.ts';
 import { paths } from '../../supervisor/paths.ts';
@@ -33,9 +34,6 @@ export interface HearingOptions {
   /** Whether that is the launch the run is at. */
   isPresent(run: string, attached: Attached): boolean;
 }
-
-/** The clock has to move by more before an instant is worth moving (clock/moved.ts). */
-const MOVED_US = 50;
 
 export class Hearing {
   readonly #options: HearingOptions;
@@ -132,7 +130,7 @@ export class Hearing {
     if (plannedUs === undefined) for (const [act, atUs] of acts) this.plan(attached, act, atUs);
     if (gateUs === undefined) return;
     const atUs = this.#options.clock.monotonicOf(gateUs);
-    if (plannedUs !== undefined && Math.abs(atUs - plannedUs) <= MOVED_US) return;
+    if (plannedUs !== undefined && Math.abs(atUs - plannedUs) <= limits.movedUs) return;
     handle?.send({ kind: 'gate', atUs });
   }
 

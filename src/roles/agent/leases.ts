@@ -7,12 +7,11 @@
  * to lose: it asks again.
  */
 
-import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/bodies.ts';
-import { bears } from '../../scheduler/lease.ts';
+import { bears, leaseMsOf } from '../../scheduler/lease.ts';
 import { type HoldReading, LeaseHold } from '../../scheduler/lease-hold.ts';
 import { hasEnded } from '../../supervisor/states.ts';
-import type { AgentAction, Item, StoredRun, Time } from './events.ts';
+import type { AgentAction, StoredRun, Time } from './events.ts';
 import type { Reports } from './reports.ts';
 import type { Runs } from './runs.ts';
 
@@ -40,7 +39,7 @@ export class Leases {
     const stored = this.#ports.runs().get(run);
     const term = stored?.order.term;
     if (stored && term !== undefined && !hasEnded(stored.process.state)) {
-      this.#hold.add(run, term, leaseMsOf(stored.order));
+      this.#hold.add(run, term, leaseMsOf(stored.order.spec ?? {}));
     } else this.#hold.remove(run);
   }
 
@@ -59,7 +58,7 @@ export class Leases {
     if (this.fenceOf(process.run) !== undefined) return undefined;
     const { errorUs } = this.#ports.time();
     if (errorUs === undefined) return 'waits for its lease: the clock of this node has no bound';
-    if (bears({ errorUs }, leaseMsOf(order))) return 'waits for its lease';
+    if (bears({ errorUs }, leaseMsOf(order.spec ?? {}))) return 'waits for its lease';
     return `waits for its lease: the clock of this node may be wrong by ${errorUs} µs`;
   }
 
@@ -122,8 +121,4 @@ export class Leases {
     const { atUs, errorUs, nowMs, bootUs = nowMs * MICROSECONDS } = this.#ports.time();
     return { atUs, errorUs, bootUs };
   }
-}
-
-function leaseMsOf({ spec }: Item): number {
-  return spec?.leaseMs ?? limits.leaseMs;
 }

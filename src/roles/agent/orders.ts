@@ -10,7 +10,7 @@
  */
 
 import { type ErrorCode, errorCodeOf, errorCodes } from '../../base/errors.ts';
-import { type Verb, verdictOf, verdicts } from '../../base/verbs.ts';
+import { type Verb, verbWith, verdictOf, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
 import { isPreempted } from '../../supervisor/preemption.ts';
 import { judgedState, mayComeBack } from '../../supervisor/process.ts';
@@ -20,7 +20,7 @@ import type { AgentAction, Item, StoredItem, StoredRun, Time } from './events.ts
 import type { Ledger } from './ledger.ts';
 import type { Reports } from './reports.ts';
 import type { Runs } from './runs.ts';
-import { alreadySo, interrupted, refusal, settle, verbOf } from './verdict.ts';
+import { alreadySo, interrupted, refusal, settle } from './verdict.ts';
 
 export interface OrderPorts {
   readonly ledger: Ledger;
@@ -81,7 +81,7 @@ export class Orders {
       if (known.item.generation !== item.generation) this.#store({ ...known, item });
       return;
     }
-    const begun = verbOf(item) === 'signal' ? true : undefined;
+    const begun = verbWith(item.verb, item.signal) === 'signal' ? true : undefined;
     const stored: StoredItem = { item, begun };
     this.#store(stored);
     const open: Open = { stored, durable: false, again: false, state: 'queued' };
@@ -101,7 +101,7 @@ export class Orders {
     this.#ports.ledger.remove('items', key);
     const run = stored.item.run ?? '';
     this.#close(run, key);
-    const verb = verbOf(stored.item);
+    const verb = verbWith(stored.item.verb, stored.item.signal);
     const isStart = verb === 'start' || verb === 'restart';
     if (isStart && this.#ports.runs().get(run)?.process.state === 'pending') {
       this.#ports.runs().apply(run, { event: 'want-stop' });
@@ -128,11 +128,13 @@ export class Orders {
     this.pump(run);
   }
 
+  /** Carries out what is next for a run, as far as that goes now. */
   pump(run: string): void {
     if (!this.#begun) return;
     for (const open of [...(this.#open.get(run) ?? [])]) {
       if (open.state !== 'queued') continue;
-      const verb = verbOf(open.stored.item);
+      const { verb: asked, signal } = open.stored.item;
+      const verb = verbWith(asked, signal);
       if (!open.durable && !atOnce.has(verb)) return;
       const state = this.#ports.runs().get(run)?.process.state;
       const moving = state === 'freezing' || state === 'thawing';

@@ -1,4 +1,5 @@
 /** Deeds that are done at an instant by a shim, or by a thread that does nothing else. */
+
 /** The first three a shim can do by itself; `stop` is the stop signal, `signal` any other. */
 export type TimedAct = 'freeze' | 'thaw' | 'kill' | 'stop' | 'signal';
 

@@ -4,7 +4,6 @@
  */
 
 import { type ErrorCode, errorCodes } from '../../base/errors.ts';
-import type { Verb } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
 import { isPreempted } from '../../supervisor/preemption.ts';
 import { judgedState, type Process } from '../../supervisor/process.ts';
@@ -85,12 +84,6 @@ const words: Partial<Record<ErrorCode, string>> = {
   'not-running': 'is not running',
   running: 'runs already',
 };
-
-/** What is done: a kill with a signal of its own ends nothing by itself. */
-export function verbOf(item: Item): Verb {
-  if (item.verb === 'kill' && item.signal !== undefined) return 'signal';
-  return item.verb as Verb;
-}
 
 function subject(item: Item): string {
   return item.task === undefined ? `run ${item.run ?? ''}` : `task "${item.task}"`;

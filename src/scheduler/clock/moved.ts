@@ -5,6 +5,7 @@
  * nothing has moved yet, while what sleeps until some instant after it would wake at the wrong
  * one. The two are compared now and where the way to the new estimate is all but done.
  */
+import { limits } from '../../base/limits.ts';
 import { type Published, readAt } from './reading.ts';
 
 /** What true time is said by: a line, or what is published, over a clock beside CLOCK_MONOTONIC. */
@@ -16,15 +17,13 @@ export interface Standing {
   readonly suspendedUs?: number | undefined;
 }
 
-/** A process starts within some hundred µs of its instant: less is not worth moving it. */
-const MOVED_US = 50;
 /** What is armed was armed that long before its instant at least, and is looked at till then. */
 const AHEAD_US = 2_000_000;
 
 /** Of what was said by `told`, at that instant of CLOCK_MONOTONIC. */
 export function hasMoved(told: Standing, now: Standing, monotonicUs: number): boolean {
   return [monotonicUs, monotonicUs + AHEAD_US].some((atUs) => {
-    return Math.abs(trueTime(now, atUs) - trueTime(told, atUs)) > MOVED_US;
+    return Math.abs(trueTime(now, atUs) - trueTime(told, atUs)) > limits.movedUs;
   });
 }
 

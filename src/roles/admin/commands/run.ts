@@ -5,6 +5,7 @@
 import { Command, Option } from 'clipanion';
 import { formatDurationMs } from '../../../base/duration.ts';
 import { LotcError } from '../../../base/errors.ts';
+import { few } from '../../../base/few.ts';
 import type { Ok, Shape } from '../../../net/layout.ts';
 import { AdminCommand, checkName, checkOn, countOf, usage } from '../command.ts';
 import { Execution } from '../execution.ts';
@@ -91,9 +92,7 @@ export class Run extends AdminCommand {
   protected override timedOut(timeoutMs: number): Promise<LotcError> {
     const open = this.#execution?.open ?? [];
     if (open.length === 0) return super.timedOut(timeoutMs);
-    const few =
-      open.length > NAMED ? [...open.slice(0, NAMED), `${open.length - NAMED} more`] : open;
-    const text = `the command has not ended within ${formatDurationMs(timeoutMs)} on ${few.join(', ')}`;
+    const text = `the command has not ended within ${formatDurationMs(timeoutMs)} on ${few(open, NAMED)}`;
     const node = open.length === 1 ? open[0] : undefined;
     return Promise.resolve(
       new LotcError('timeout', text, { node, hint: 'it is stopped there; see --timeout' }),

@@ -6,6 +6,7 @@
  *
  * A request that leaves the scope is refused whole and told what is outside; it is never narrowed.
  */
+import { few } from '../../../base/few.ts';
 import type { AnyBody, MessageKind } from '../../../net/layout.ts';
 import { type PeerRole, rightOf } from '../may.ts';
 import { Refusal } from './change.ts';
@@ -88,9 +89,8 @@ function scopeRefusal(
   for (const node of reachOf(state, kind, body))
     if (!isWithin(scope, node)) outside.push(node.name);
   if (outside.length > 0) {
-    const named = outside.sort().slice(0, NODES_NAMED).join(', ');
-    const more = outside.length > NODES_NAMED ? ` and ${outside.length - NODES_NAMED} more` : '';
-    const text = `${role} "${name}" may act on "${scope}" only, and this is also about ${named}${more}`;
+    const named = few(outside.sort(), NODES_NAMED);
+    const text = `${role} "${name}" may act on "${scope}" only, and this is also about ${named}`;
     return refusal(text, `name nodes inside it, for instance: --on '${scope}'`);
   }
   if (kind !== 'hostState') return undefined;

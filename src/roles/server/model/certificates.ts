@@ -4,6 +4,7 @@
  * ends by a second command, refused while somebody does not have the new one: so nobody is lost.
  * The state says where it stands; the files of the server follow it (authorities.io.ts).
  */
+import { few } from '../../../base/few.ts';
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
 import type { IdentityRecord, Reply, State } from './state.ts';
@@ -51,11 +52,13 @@ function finish(change: Change, body: CommandBody<'depAuthority'>): Reply {
   if (trusts === undefined) throw new Refusal('unsupported', 'this server has no CA of its own');
   const lack = lacking(state);
   if (lack.length > 0 && force !== true) {
-    const names = lack.slice(0, NAMED).map(({ name }) => name);
-    const more = lack.length > NAMED ? ` and ${lack.length - NAMED} more` : '';
+    const names = few(
+      lack.map(({ name }) => name),
+      NAMED,
+    );
     throw new Refusal(
       'in-use',
-      `they do not have the new CA yet: ${names.join(', ')}${more}`,
+      `they do not have the new CA yet: ${names}`,
       'wait for them, or revoke or remove them (lotc admin ca status); with --force they have to join anew',
     );
   }

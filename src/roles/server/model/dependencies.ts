@@ -2,6 +2,7 @@
  * What the start of a task waits for (docs/DEPENDENCIES.md): which tasks may depend on which, and
  * for each start what its node judges by itself and what only the server can (held.ts).
  */
+import { few } from '../../../base/few.ts';
 import { limits } from '../../../base/limits.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { conditions, isCondition } from '../../../supervisor/condition.ts';
@@ -110,9 +111,8 @@ export function successorsOf(
 
 /** Why a task that others start after cannot go. */
 export function neededText(task: string, successors: readonly string[]): string {
-  const named = successors.slice(0, SUCCESSORS_NAMED).map((name) => `"${name}"`);
-  const more = successors.length - named.length;
-  return `task "${task}" is a predecessor of ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const named = successors.map((name) => `"${name}"`);
+  return `task "${task}" is a predecessor of ${few(named, SUCCESSORS_NAMED)}`;
 }
 
 const SUCCESSORS_NAMED = 10;

@@ -6,13 +6,14 @@
 
 import { type Change, Refusal } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { ends } from './eligible.ts';
 import { lookAgain, settleTask, stopRun } from './instances.ts';
 import { answerOperation, awaitAnswer, openOperation } from './operations.ts';
 import { oweOn } from './owed.ts';
 import { placeSchedulesOn } from './placement.ts';
 import { answerRow } from './rows.ts';
 import { isArmed, liveRuns } from './runs.ts';
-import type { Answer, NodeRecord, Reply, RunRecord, State, TaskRecord } from './state.ts';
+import type { Answer, NodeRecord, Reply, RunRecord, State } from './state.ts';
 import { refusalOf } from './verbs.ts';
 import { startWished } from './wishes.ts';
 
@@ -76,9 +77,6 @@ function stopThere(change: Change, run: RunRecord, name: string): void {
   oweOn(change, task, run.uid, run.given ?? {});
   stopRun(change, task, run, `node ${name} is draining`);
 }
-
-/** It is on its way to an end that its policy will not undo. */
-const ends = ({ spec }: TaskRecord): boolean => spec.restart === undefined || spec.restart === 'no';
 
 function isEmpty({ state }: Change, uid: string): boolean {
   for (const run of liveRuns(state, { uid })) if (!isArmed(run)) return false;

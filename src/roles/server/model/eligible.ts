@@ -2,6 +2,7 @@
  * Which nodes may have an instance of a task, and why the others may not; and what stands there
  * already, by which they are chosen among (place.ts). A function of the state.
  */
+import { milli } from '../../../supervisor/room.ts';
 import type { Change } from './change.ts';
 import { limitRefusal } from './limits.ts';
 import { type Candidate, type Load, noLoad, type Space, shareOf, sumOf } from './place.ts';
@@ -108,7 +109,7 @@ const NO_SPACE: Space = {};
 function spaceOf({ room }: NodeRecord): Space {
   if (!room) return NO_SPACE;
   const { slots, cores, memoryBytes } = room;
-  return { slots, memoryBytes, milliCores: Math.round(cores * 1000) };
+  return { slots, memoryBytes, milliCores: milli(cores) };
 }
 
 /** The loose load of a command's change, once. */
@@ -132,10 +133,12 @@ export function placeText(state: State, task: TaskRecord, node: NodeRecord, loos
 export const isWanted = ({ ordered, row }: RunRecord): boolean =>
   ordered !== 'down' && row.wish !== 'down' && row.processState !== 'stopping';
 
+/** It is on its way to an end that its policy will not undo. */
+export const ends = ({ spec: { restart = 'no' } }: TaskRecord): boolean => restart === 'no';
+
 /** What a schedule began, and no policy begins again, is let end where it is. */
-export function isLeft({ spec }: TaskRecord, run: RunRecord): boolean {
-  const ends = spec.restart === undefined || spec.restart === 'no';
-  return isArmed(run) || (ends && run.operation === '' && run.row.startedAt !== undefined);
+export function isLeft(task: TaskRecord, run: RunRecord): boolean {
+  return isArmed(run) || (ends(task) && run.operation === '' && run.row.startedAt !== undefined);
 }
 
 /** Of too many the one that is missed least: what does not run, what is away, what is in excess. */

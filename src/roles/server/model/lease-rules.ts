@@ -5,7 +5,7 @@
 import { formatDurationMs } from '../../../base/duration.ts';
 import { limits } from '../../../base/limits.ts';
 import type { Shape } from '../../../net/layout.ts';
-import { bears, worstErrorUs } from '../../../scheduler/lease.ts';
+import { bears, leaseMsOf, worstErrorUs } from '../../../scheduler/lease.ts';
 import { Refusal } from './change.ts';
 import type { Command } from './command.ts';
 import type { Leased, NodeClock } from './records.ts';
@@ -13,7 +13,6 @@ import type { State } from './state.ts';
 
 type Spec = Shape<'spec'>;
 
-export const leaseMsOf = ({ leaseMs = limits.leaseMs }: Spec): number => leaseMs;
 export const mayMove = ({ onAgentLost }: Spec): boolean => onAgentLost === 'move';
 
 /** The lease of a run that begins with this command. */

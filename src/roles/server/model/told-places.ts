@@ -1,4 +1,5 @@
 /** Placement in words: of each node why an instance is there, or is not; and what is missing. */
+import { few } from '../../../base/few.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { type Judged, judged, type Loose, looseOf, placeText } from './eligible.ts';
 import { missingOf, occupiedBy } from './places.ts';
@@ -72,7 +73,6 @@ function missingText(
     ),
     ...others.flatMap(({ refused }) => refused ?? []).sort(),
   ];
-  const more = why.length > NODES_NAMED ? ` and ${why.length - NODES_NAMED} more` : '';
-  const reasons = why.length === 0 ? 'no other node matches' : why.slice(0, NODES_NAMED).join(', ');
-  return `${placed.length} of ${spec.instances} placed: ${reasons}${more}`;
+  const reasons = why.length === 0 ? 'no other node matches' : few(why, NODES_NAMED);
+  return `${placed.length} of ${spec.instances} placed: ${reasons}`;
 }

@@ -6,7 +6,7 @@
  */
 import type { ErrorCode } from '../../../base/errors.ts';
 import { limits } from '../../../base/limits.ts';
-import { type Judged, type Verb, verdictOf } from '../../../base/verbs.ts';
+import { type Judged, type Verb, verbWith, verdictOf } from '../../../base/verbs.ts';
 import { type Change, Refusal } from './change.ts';
 import { endHeld } from './held.ts';
 import { settleTask } from './instances.ts';
@@ -173,8 +173,7 @@ function judge(change: Change, aim: Aim, { verb, signal }: VerbRequest): Answer 
     const limit = limitRefusal(task, node);
     if (limit !== undefined) return no('unsupported', limit);
   }
-  const asked = verb === 'kill' && signal !== undefined ? 'signal' : verb;
-  let verdict = verdictOf(asked, judged, isPreempted(run));
+  let verdict = verdictOf(verbWith(verb, signal), judged, isPreempted(run));
   // It starts anew as soon as it can, whatever was asked for first.
   if (verb === 'restart' && judged === 'pending') verdict = 'done';
   // It ends by itself, and its policy may bring it back: the node has to know that it shall not.
