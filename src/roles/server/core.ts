@@ -194,7 +194,6 @@ export class ServerCore {
   /** Once a second: orders that expired, nodes whose assignment is due again, own instants. */
   tick(): void {
     this.agents.tick();
-    this.leases.tick();
     this.trusting.tick();
     const now = this.#ports.now();
     const { atUs } = now;
