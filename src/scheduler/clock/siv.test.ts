@@ -75,7 +75,8 @@ test('what is sealed opens; not with a bit of anything changed', () => {
 });
 
 // The oracle is an OpenSSL that has AES-SIV (3.0 and later), as the pinned Node does.
-test.runIf(getCiphers().includes('aes-128-siv'))('OpenSSL seals the same', () => {
+test('OpenSSL seals the same', ({ skip }) => {
+  skip(!getCiphers().includes('aes-128-siv'), 'this OpenSSL has no AES-SIV');
   fc.assert(
     fc.property(keys, lists, some(90), (key, associated, plaintext) => {
       // OpenSSL leaves out what is associated and empty, which S2V does not.
