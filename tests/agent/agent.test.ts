@@ -144,10 +144,11 @@ test('suspend, resume, stop and kill act on the whole tree, setsid and double fo
 
 test('a program that ignores TERM gets KILL after its grace; what is left behind gets TERM', async () => {
   const { server, agent } = await joined();
-  const deaf = 'trap "" TERM; while :; do sleep 0.01; done';
+  const deaf = 'trap "" TERM; : >deaf; while :; do sleep 0.01; done';
   await server.start(1, 'R1', ['/bin/sh', '-c', deaf]);
   await server.answer(1);
   agent.saw((await server.state('R1', 'running')).pid);
+  await until('it is deaf', () => existsSync(join(agent.data, 'runs/R1/work/deaf')));
   await server.order(2, 'stop', 'R1', { stopGraceMs: 200 });
   expect(await server.answer(2)).toMatchObject({ ok: true });
   expect(await server.state('R1', 'exited')).toMatchObject({
@@ -155,7 +156,8 @@ test('a program that ignores TERM gets KILL after its grace; what is left behind
     reason: expect.stringContaining('did not end within 0.2 s') as string,
   });
   const left =
-    'sh -c "trap \'echo bye; exit 0\' TERM; while :; do sleep 0.01; done" & sleep 0.1; exit 4';
+    'sh -c "trap \'echo bye; exit 0\' TERM; : >heeds; while :; do sleep 0.01; done" & ' +
+    'while [ ! -e heeds ]; do sleep 0.01; done; exit 4';
   await server.order(3, 'start', 'R2', { task: 'b', spec: { command: ['/bin/sh', '-c', left] } });
   expect(await server.state('R2', 'exited')).toMatchObject({ exitCode: 4 });
   expect(await server.logs('R2', { streams: ['stdout'] })).toBe('bye\n');
