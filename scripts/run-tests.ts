@@ -17,6 +17,26 @@ interface Count {
   skipped: number;
 }
 
+/** What is read of vitest's JSON. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: readonly File[];
+}
+
+interface File {
+  readonly name: string;
+  readonly message: string;
+  readonly status: string;
+  readonly assertionResults: readonly {
+    readonly fullName: string;
+    readonly status: string;
+    readonly failureMessages: readonly string[];
+  }[];
+}
+
 interface Ring {
   readonly name: string;
   /** A make target, or the words for one run of a vitest project. */
@@ -44,33 +64,47 @@ async function run(program: string, words: readonly string[]): Promise<boolean> 
   return (await promise) === 0;
 }
 
-function read(report: string): Count | undefined {
+function read(path: string): Report | undefined {
   try {
-    const json = JSON.parse(readFileSync(report, 'utf8')) as Record<string, number>;
-    return {
-      passed: json['numPassedTests'] ?? 0,
-      failed: json['numFailedTests'] ?? 0,
-      skipped: (json['numPendingTests'] ?? 0) + (json['numTodoTests'] ?? 0),
-    };
+    return JSON.parse(readFileSync(path, 'utf8')) as Report;
   } catch {
     return undefined;
   }
 }
 
+/** Each failure in a few lines: a log of half an hour is cut, its end is not. */
+function failuresOf(files: readonly File[]): string[] {
+  const short = (text: string): string => text.split('\n').slice(0, 6).join('\n    ');
+  return files.flatMap(({ name, message, status, assertionResults }) => {
+    const failed = assertionResults.filter((result) => result.status === 'failed');
+    const file = name.slice(root.length + 1);
+    if (failed.length === 0 && status === 'failed') return [`${file}\n    ${short(message)}`];
+    return failed.map(({ fullName, failureMessages }) => {
+      return `${file}: ${fullName}\n    ${short(failureMessages.join('\n'))}`;
+    });
+  });
+}
+
 async function runVitest(name: string, words: readonly string[]): Promise<Count> {
-  const report = join(reports, `${name}.json`);
-  rmSync(report, { force: true });
+  const path = join(reports, `${name}.json`);
+  rmSync(path, { force: true });
   const ok = await run(join(root, 'node_modules/.bin/vitest'), [
     'run',
     ...words,
     '--reporter=default',
     '--reporter=json',
-    `--outputFile.json=${report}`,
+    `--outputFile.json=${path}`,
   ]);
-  const count = read(report);
-  if (count === undefined || count.passed + count.failed === 0) {
+  const report = read(path);
+  const count = {
+    passed: report?.numPassedTests ?? 0,
+    failed: report?.numFailedTests ?? 0,
+    skipped: (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0),
+  };
+  failures.push(...failuresOf(report?.testResults ?? []));
+  if (count.passed + count.failed === 0) {
     console.log(`ring ${name}: no test ran, which counts as a failure`);
-    return { passed: 0, failed: 1, skipped: count?.skipped ?? 0 };
+    return { ...count, failed: 1 };
   }
   // A file that does not load, an error outside of any test: vitest fails, its counts do not.
   if (!ok && count.failed === 0) count.failed = 1;
@@ -87,6 +121,7 @@ async function runRing(ring: Ring): Promise<Count> {
 mkdirSync(reports, { recursive: true });
 const total: Count = { passed: 0, failed: 0, skipped: 0 };
 const lines: string[] = [];
+const failures: string[] = [];
 for (const ring of rings) {
   const startedAt = performance.now();
   const { passed, failed, skipped } = await runRing(ring);
@@ -96,6 +131,7 @@ for (const ring of rings) {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   lines.push(`${ring.name.padEnd(6)} ${passed} passed, ${failed} failed (${seconds} s)`);
 }
+for (const failure of failures) console.log(`\nFAILED ${failure}`);
 console.log(`\n${lines.join('\n')}\n`);
 const skips = total.skipped === 0 ? '' : `, ${total.skipped} skipped`;
 console.log(`${total.passed} passed, ${total.failed} failed${skips}`);

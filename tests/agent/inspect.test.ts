@@ -1,5 +1,5 @@
 /** What a new agent finds of a launch that an earlier one may or may not have finished. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -9,12 +9,13 @@ import { writeOrder } from '../../src/roles/agent/order-file.io.ts';
 import { paths } from '../../src/supervisor/paths.ts';
 import { claimRun, prepareRuns } from '../../src/supervisor/run-directory.io.ts';
 import { RunTrees } from '../../src/supervisor/tree.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { buildShim, Run } from '../shim/rig.ts';
 
 const directories: string[] = [];
 
 afterEach(() => {
-  for (const one of directories.splice(0)) rmSync(one, { recursive: true, force: true });
+  for (const one of directories.splice(0)) removeTree(one);
 });
 
 const trees = new RunTrees({ kind: 'walk', reason: 'asked for' });

@@ -12,7 +12,6 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorCodes } from '../../src/base/errors.ts';
@@ -28,6 +27,7 @@ import { Link } from '../../src/net/link.io.ts';
 import { type Caller, type Listener, listen } from '../../src/net/listen.io.ts';
 import { formatToken, spkiOf } from '../../src/net/token.ts';
 import type { Item } from '../../src/roles/agent/events.ts';
+import { removeTree } from '../fixtures/remove.ts';
 
 type Report = Shape<'report'>;
 export type Row = Shape<'process'>;
@@ -313,7 +313,7 @@ export class AgentProcess implements AsyncDisposable {
       }
     }
     await this.#dropGroups();
-    await rm(this.root, { recursive: true, force: true });
+    removeTree(this.root);
   }
 
   /** What an agent that was killed leaves of its control groups. */

@@ -1,5 +1,5 @@
 /** Authentic time: a server of the test's own, honest and not, over loopback. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,10 +7,11 @@ import { afterAll, expect, test } from 'vitest';
 import type { SourceRow } from '../../src/scheduler/clock/rows.ts';
 import { openClock } from '../../src/scheduler/clock.io.ts';
 import type { SystemClock } from '../../src/scheduler/system-clock.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { certify, type Mood, serveNts } from './nts-server.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lotc-nts-'));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+afterAll(() => removeTree(directory));
 
 const good = certify(directory, 'good', 'IP:127.0.0.1');
 const old = certify(directory, 'old', 'IP:127.0.0.1', '-30d');

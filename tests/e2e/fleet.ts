@@ -20,6 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { removeTree } from '../fixtures/remove.ts';
 
 /** `LOTC_EXECUTABLE` names another build than the one `make` leaves. */
 export const executable =
@@ -282,7 +283,7 @@ export class Fleet implements AsyncDisposable {
     for (const path of this.#mounts.splice(0)) sh(`umount -l ${path}`);
     for (const { netns } of this.#places.values()) sh(`ip netns del ${netns} 2>/dev/null || true`);
     sh(`ip netns del ${this.#switch} 2>/dev/null || true`);
-    rmSync(this.directory, { recursive: true, force: true });
+    removeTree(this.directory);
   }
 }
 

@@ -1,10 +1,11 @@
 /** The files of a CA's rotation, with the server killed at every step of it. */
 import { spawnSync } from 'node:child_process';
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { removeTree } from '../fixtures/remove.ts';
 
 interface Stands {
   readonly pin: string;
@@ -17,7 +18,7 @@ interface Stands {
 
 const directories: string[] = [];
 afterEach(() => {
-  for (const path of directories.splice(0)) rmSync(path, { recursive: true, force: true });
+  for (const path of directories.splice(0)) removeTree(path);
 });
 
 function fresh(): string {

@@ -18,6 +18,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Launch } from '../../src/supervisor/launch.ts';
 import { readShimRecord } from '../../src/supervisor/shim.io.ts';
 import type { Sign } from '../../src/supervisor/shim.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { type Built, below, buildShim, eventually, isShim, proc, Run } from './rig.ts';
 
 const { SIGKILL } = constants.signals;
@@ -49,7 +50,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('care, $build', ({
     }
     chmodSync(built.directory, 0o777);
   });
-  afterAll(() => rmSync(built.directory, { recursive: true, force: true }));
+  afterAll(() => removeTree(built.directory));
   beforeEach(() => {
     run = new Run();
     chmodSync(run.directory, 0o711);

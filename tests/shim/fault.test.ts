@@ -3,19 +3,12 @@
  * no process is left, no sanitizer finds anything.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readExitRecord } from '../../src/supervisor/shim.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { below, eventually, isShim, kill, Run, root } from './rig.ts';
 
 const calls = [
@@ -54,7 +47,7 @@ beforeAll(() => {
     env: { ...process.env, CFLAGS: flags },
   });
 });
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+afterAll(() => removeTree(directory));
 
 /** A shim that is told what fails. */
 function shimWith(name: string, variable: string): string {

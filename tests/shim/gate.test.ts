@@ -1,12 +1,13 @@
 /** The gate: a child that is ready before its instant, and what becomes of it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readExitRecord, readShimRecord } from '../../src/supervisor/shim.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { type Built, buildShim, eventually, isShim, kill, proc, Run } from './rig.ts';
 
 const { ENOENT, EINTR, ECANCELED } = constants.errno;
@@ -23,7 +24,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('gate, $build', ({
   beforeAll(() => {
     built = buildShim(build === 'sanitized');
   });
-  afterAll(() => rmSync(built.directory, { recursive: true, force: true }));
+  afterAll(() => removeTree(built.directory));
   beforeEach(() => {
     run = new Run();
   });

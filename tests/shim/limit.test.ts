@@ -1,10 +1,11 @@
 /** Limits of a run as this machine can hold them: each is met by a program that wants more. */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { detectContainment, leaveContainment } from '../../src/supervisor/containment.io.ts';
 import { Limiter } from '../../src/supervisor/limit.io.ts';
 import type { ResourceLimits } from '../../src/supervisor/limit.ts';
 import { RunTrees } from '../../src/supervisor/tree.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { type Built, buildShim, Run } from './rig.ts';
 
 const instance = `limit-${process.pid}`;
@@ -24,7 +25,7 @@ describe('limits', () => {
   afterAll(() => {
     limiter.leave();
     leaveContainment(trees.containment);
-    rmSync(built.directory, { recursive: true, force: true });
+    removeTree(built.directory);
   });
   beforeEach(() => {
     run = new Run();

@@ -1,8 +1,9 @@
 /** `lotc notify` and `lotc-notify` against a shim, from a shell as a task would have them. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { linkSync, mkdirSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { removeTree } from '../fixtures/remove.ts';
 import { type Built, buildShim, Run, root } from './rig.ts';
 
 const executable = process.env['LOTC_EXECUTABLE'] ?? join(root, 'dist/lotc');
@@ -14,7 +15,7 @@ beforeAll(() => {
   mkdirSync(join(built.directory, 'bin'));
   linkSync(built.path, join(built.directory, 'bin/lotc-notify'));
 });
-afterAll(() => rmSync(built.directory, { recursive: true, force: true }));
+afterAll(() => removeTree(built.directory));
 beforeEach(() => {
   run = new Run();
 });

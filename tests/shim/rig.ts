@@ -4,13 +4,14 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Launch } from '../../src/supervisor/launch.ts';
 import { attachShim, launchShim, type ShimHandle } from '../../src/supervisor/shim.io.ts';
 import type { ShimEvent } from '../../src/supervisor/shim.ts';
+import { removeTree } from '../fixtures/remove.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 const WAIT_MS = 10_000;
@@ -99,7 +100,7 @@ export class Run {
       }, 'the end of the shim');
     }
     this.handle?.close();
-    rmSync(this.directory, { recursive: true, force: true });
+    removeTree(this.directory);
   }
 }
 

@@ -23,6 +23,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { installShim, installTools } from '../../src/supervisor/install.io.ts';
 import type { Launch } from '../../src/supervisor/launch.ts';
 import { readExitRecord } from '../../src/supervisor/shim.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import {
   type Built,
   buildShim,
@@ -48,7 +49,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('$build', ({ build
     built = buildShim(build === 'sanitized');
     shim = built.path;
   });
-  afterAll(() => rmSync(built.directory, { recursive: true, force: true }));
+  afterAll(() => removeTree(built.directory));
   beforeEach(() => {
     run = new Run();
   });

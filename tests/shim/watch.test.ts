@@ -1,10 +1,11 @@
 /** What the shim watches for the agent: silence, the main process, who stops it. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Launch } from '../../src/supervisor/launch.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { type Built, below, buildShim, eventually, isShim, kill, proc, Run } from './rig.ts';
 
 const MS = 1_000;
@@ -21,7 +22,7 @@ describe.each([{ build: 'shipped' }, { build: 'sanitized' }])('watch, $build', (
     const sender = build === 'sanitized' ? `${built.path}-sanitized` : built.path;
     linkSync(sender, join(tools, 'lotc-notify'));
   });
-  afterAll(() => rmSync(built.directory, { recursive: true, force: true }));
+  afterAll(() => removeTree(built.directory));
   beforeEach(() => {
     run = new Run();
     execFileSync('mkfifo', [run.path('go')]);

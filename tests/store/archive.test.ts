@@ -32,6 +32,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { materialize } from '../../src/store/materialize.io.ts';
 import { type PackedBundle, packBundle } from '../../src/store/pack.io.ts';
 import { sweepUnfinished, Unpacker } from '../../src/store/unpack.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { type RawEntry, rawEntry, rawTar } from './raw-tar.ts';
 import { unpackFile } from './unpack-file.ts';
 
@@ -44,7 +45,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  rmSync(dir, { recursive: true, force: true });
+  removeTree(dir);
 });
 
 const pack = (path: string, more: object = {}) =>

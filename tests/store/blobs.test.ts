@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Prng } from '../../src/base/prng.ts';
 import { type BlobStore, openBlobs } from '../../src/store/blobs.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { mountMemory } from './mounted.ts';
 
 let directory = '';
@@ -15,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   await blobs[Symbol.asyncDispose]();
-  rmSync(directory, { recursive: true, force: true });
+  removeTree(directory);
 });
 
 function content(bytes: number, seed = 1): Buffer {

@@ -12,7 +12,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -26,6 +25,7 @@ import { collectFiles } from '../../src/store/collect.io.ts';
 import { LooseUnpacker } from '../../src/store/loose.io.ts';
 import { encodeHeader } from '../../src/store/tar-layout.ts';
 import { padding } from '../../src/store/tar-reader.ts';
+import { removeTree } from '../fixtures/remove.ts';
 
 let root: string;
 let work: string;
@@ -36,7 +36,7 @@ beforeEach(() => {
   mkdirSync(work, { recursive: true });
 });
 
-afterEach(() => rmSync(root, { recursive: true, force: true }));
+afterEach(() => removeTree(root));
 
 function put(path: string, text: string | Buffer = path): void {
   mkdirSync(dirname(join(work, path)), { recursive: true });

@@ -6,7 +6,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,6 +16,7 @@ import { JournalError } from '../../src/store/journal.ts';
 import { openJournal } from '../../src/store/open-journal.io.ts';
 import type { SqliteJournal } from '../../src/store/sqlite.io.ts';
 import { openTables } from '../../src/store/tables.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { makeImage, mountImage } from './mounted.ts';
 
 const kills = 50;
@@ -27,7 +28,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'lotc-crash-'));
 });
 afterEach(() => {
-  rmSync(directory, { recursive: true, force: true });
+  removeTree(directory);
 });
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -13,6 +13,7 @@ import { Prng } from '../../src/base/prng.ts';
 import { checkJournal } from '../../src/store/backup.io.ts';
 import { JournalError } from '../../src/store/journal.ts';
 import { openJournal } from '../../src/store/open-journal.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { bytesOf, flag, valueOf } from './conformance.ts';
 
 let base = '';
@@ -35,7 +36,7 @@ beforeAll(async () => {
   await journal[Symbol.asyncDispose]();
 }, 30_000);
 afterAll(() => {
-  rmSync(base, { recursive: true, force: true });
+  removeTree(base);
 });
 
 const at = (name: string): string => join(base, name, 'journal.db');

@@ -1,26 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  chownSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { removeFileDurably, writeFileDurably } from '../../src/store/durable.io.ts';
 import { lockDirectory } from '../../src/store/lock.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 
 let base = '';
 beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), 'lotc-lock-'));
 });
 afterEach(() => {
-  rmSync(base, { recursive: true, force: true });
+  removeTree(base);
 });
 
 const modeOf = (path: string): number => statSync(path).mode & 0o777;

@@ -1,9 +1,10 @@
 /** File systems of a test's own, gone when it ends: a small one in memory, one in a file. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { removeTree } from '../fixtures/remove.ts';
 
 export interface Mounted extends Disposable {
   readonly path: string;
@@ -32,7 +33,7 @@ export function mountMemory(mebibytes: number): Mounted {
     path,
     [Symbol.dispose](): void {
       unmount(path);
-      rmSync(base, { recursive: true, force: true });
+      removeTree(base);
     },
   };
 }
@@ -52,7 +53,7 @@ export function mountImage(image: string): Mounted {
     [Symbol.dispose](): void {
       unmount(path);
       run('losetup', '-d', device);
-      rmSync(path, { recursive: true, force: true });
+      removeTree(path);
     },
   };
 }

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openTables } from '../../src/store/tables.io.ts';
 import type { TableStore } from '../../src/store/tables.ts';
+import { removeTree } from '../fixtures/remove.ts';
 import { mountMemory } from './mounted.ts';
 
 let directory = '';
@@ -20,7 +21,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'lotc-tables-'));
 });
 afterEach(() => {
-  rmSync(directory, { recursive: true, force: true });
+  removeTree(directory);
 });
 
 const open = (): Promise<TableStore> =>

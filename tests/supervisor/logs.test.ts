@@ -6,7 +6,6 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
-  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -18,6 +17,7 @@ import { LogIndexers } from '../../src/supervisor/log-indexer.io.ts';
 import { type ReadLogsOptions, readLogs } from '../../src/supervisor/log-reader.io.ts';
 import { decodeRecords, encodeRecord, type LogChunk } from '../../src/supervisor/logs.ts';
 import { sleep } from '../../src/supervisor/until.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 
 let directory: string;
 const nowUs = (): number => Math.round((performance.timeOrigin + performance.now()) * 1000);
@@ -25,7 +25,7 @@ const nowUs = (): number => Math.round((performance.timeOrigin + performance.now
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'lotc-logs-'));
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => removeTree(directory));
 
 const text = (data: Uint8Array): string => Buffer.from(data).toString();
 const put = (stream: string, data: string): void => appendFileSync(join(directory, stream), data);

@@ -26,6 +26,7 @@ import {
   removeRun,
 } from '../../src/supervisor/run-directory.io.ts';
 import { resolveUser } from '../../src/supervisor/user.io.ts';
+import { removeTree } from '../fixtures/remove.ts';
 
 let dir: string;
 
@@ -35,7 +36,7 @@ beforeEach(() => {
   prepareRuns(dir, dir);
 });
 
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
+afterEach(() => removeTree(dir));
 
 function modeOf(path: string): string {
   const { mode, uid } = lstatSync(path);

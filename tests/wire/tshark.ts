@@ -3,9 +3,10 @@
  * Lua module ends neither tshark nor its exit code: it is looked for in what was printed.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { removeTree } from '../fixtures/remove.ts';
 
 export const dissector = join(import.meta.dirname, '../../dissector.lua');
 
@@ -65,7 +66,7 @@ export class Tshark implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.directory, { recursive: true, force: true });
+    removeTree(this.directory);
   }
 }
 
