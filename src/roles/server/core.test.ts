@@ -323,6 +323,16 @@ test('a node that does not come back after a start of the server is away, as lon
   expect(nodes[1]?.lastSeen).toBe(second?.lastSeen);
 });
 
+test('what an agent says of times that are none is refused at the door', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  const clock = { synchronized: true, offsetUs: -Number.MAX_SAFE_INTEGER, errorUs: 1 };
+  const told = ask(core, agent, 'hostSample', { samples: [], clock });
+  expect(told.failed?.text).toMatch(/^offsetUs: -\d+ is more than/);
+  expect(core.agents.clockOf(agent.peer.uid ?? '')).toBeUndefined();
+});
+
 test('an agent that was away gets exactly what it missed', () => {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');

@@ -13,6 +13,7 @@ import { Leases } from './leases.ts';
 import { type Authority, authorityOf, identityFault, judge } from './model/authority.ts';
 import { hasExpired } from './model/results.ts';
 import { emptyState, type Reply, type State } from './model/state.ts';
+import { checkTimes } from './model/times.ts';
 import type { JournalFacts, Peer, Replier, ServerPorts, SessionPort } from './ports.ts';
 import { Refusals } from './refusals.ts';
 import { dueOf, spentOf } from './scheduling.ts';
@@ -128,8 +129,10 @@ export class ServerCore {
   refusal({ peer }: SessionPort, kind: MessageKind, body: AnyBody): Failure | undefined {
     try {
       const refusal = judge(this.state, this.#authorityOf(peer), kind, body);
-      if (!refusal) return undefined;
-      throw refusal;
+      if (refusal) throw refusal;
+      // Each report is judged by itself, and commands by `apply`.
+      if (peer.role === 'agent' && kind !== 'synReport') checkTimes(body);
+      return undefined;
     } catch (error) {
       const failure = failureFrom(error);
       this.#ports.log('warn', failure.text, { from: peer.address, kind });

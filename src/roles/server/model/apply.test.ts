@@ -207,6 +207,27 @@ test('a repeated report is applied once', () => {
   expect(machine.stateOf('web')).toBe('running');
 });
 
+test('a report with a time that is none is left out, with a word; what follows it counts', () => {
+  const { machine, uid } = fleet();
+  machine.ok('taskRun', { targets: ['web'] });
+  const [run = ''] = machine.state.runs.keys();
+  const bad = { run, processState: 'running', startedAt: Number.MAX_SAFE_INTEGER };
+  const fire = { schedule: 's', action: 'start', plannedUs: Number.MAX_SAFE_INTEGER };
+  const good = { run, processState: 'running', startedAt: 5 };
+  const reports = [{ process: bad }, { fire }, { process: good }].map((report, index) => {
+    return { seq: index + 1, at: 1, entry: 'x', ...report };
+  });
+  const { reply, change } = machine.do('report', { uid, reports });
+  expect(reply).toMatchObject({ ok: true, body: { seq: 3 } });
+  expect(machine.state.runs.get(run)?.row.startedAt).toBe(5);
+  expect(change.history.filter(({ kind }) => kind === 'fire')).toEqual([]);
+  const told = change.events.filter(({ kind }) => kind === 'node-warned');
+  expect(told.map(({ text }) => text)).toEqual([
+    expect.stringMatching(/a report of node n1 is left out: startedAt: \d+ is more than \d+/),
+    expect.stringMatching(/a report of node n1 is left out: plannedUs: \d+ is more than \d+/),
+  ]);
+});
+
 test('suspend and resume without waiting are judged by the orders on their way', () => {
   const { machine, uid } = fleet();
   bring(machine, uid, 'running');

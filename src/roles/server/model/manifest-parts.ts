@@ -8,13 +8,15 @@ import { decodeSequence } from '../../../net/codec.ts';
 import type { AnyBody, MessageKind, Shape } from '../../../net/layout.ts';
 import { Refusal } from './change.ts';
 import type { ScheduleRecord, State } from './state.ts';
+import { checkTimes } from './times.ts';
 
 type Document = Shape<'document'>;
 
-/** Throws `Refusal` where the bytes are no documents. */
+/** Throws `Refusal` where the bytes are no documents, or say times that are none. */
 export function documentsOf({ documents }: AnyBody): readonly Document[] {
   try {
     const list = decodeSequence('document', documents ?? new Uint8Array());
+    for (const document of list) checkTimes(document);
     if (list.every(({ spec }) => !spec?.secretEnv && !spec?.secretFiles)) return list;
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;

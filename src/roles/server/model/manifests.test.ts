@@ -10,6 +10,8 @@ import { tryManifests } from './manifests.ts';
 import { encodeEntries, freeze } from './snapshot.ts';
 import { emptyState, type Reply } from './state.ts';
 
+const MAX = Number.MAX_SAFE_INTEGER;
+
 type Document = Shape<'document'>;
 type Options = Partial<CommandBody<'depApply'>>;
 
@@ -129,6 +131,8 @@ test('one refusal, and nothing has happened', () => {
     [task('a'), 'usage: task "a" stands there twice'],
     [{ entry: 'fleet' }, 'usage'],
     [{ entry: 'task' }, 'usage'],
+    [task('c', { keepForMs: MAX }), `usage: keepForMs: ${MAX} is more than`],
+    [schedule('s2', 'a', { splayUs: MAX }), `usage: splayUs: ${MAX} is more than`],
   ] as const) {
     const documents = [...changing, bad as Document];
     expect(machine.try(documents)).toContain(why);

@@ -17,6 +17,7 @@ import { keepResult } from './results.ts';
 import { addRun, dropRun, rowOf, setRow } from './runs.ts';
 import { endedStates, type NodeRecord, type Reply, type RunRecord } from './state.ts';
 import { finishRemoval } from './tasks.ts';
+import { timeFault } from './times.ts';
 
 export function applyReports(change: Change, body: CommandBody<'report'>): Reply {
   const { state } = change;
@@ -26,7 +27,9 @@ export function applyReports(change: Change, body: CommandBody<'report'>): Reply
   for (const report of body.reports) {
     if (report.seq <= reportSeq) continue;
     reportSeq = report.seq;
-    applyReport(change, node, report);
+    const fault = timeFault(report);
+    if (fault === undefined) applyReport(change, node, report);
+    else leaveOut(change, node, fault);
   }
   const current = state.nodes.get(body.uid) ?? node;
   state.nodes.set(body.uid, { ...current, reportSeq, lastSeen: change.command.at });
@@ -55,6 +58,15 @@ function applyReport(change: Change, node: NodeRecord, report: Shape<'report'>):
   if (bundle !== undefined && digest !== undefined && bundleState !== undefined) {
     reportBundle(change, node, { bundle, digest, state: bundleState, reason });
   }
+}
+
+/** It counts as told, so that what comes after it is heard; whoever looks is told why it is not. */
+function leaveOut(change: Change, { name: node }: NodeRecord, fault: string): void {
+  change.event({
+    kind: 'node-warned',
+    text: `a report of node ${node} is left out: ${fault}`,
+    node,
+  });
 }
 
 /** What a node may put into the journal in its own words. */
