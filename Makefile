@@ -76,7 +76,8 @@ clean: ## remove what make made (not node_modules)
 	@rm -rf dist build
 
 dist/lotc: $(modules) $(sources) dissector.lua scripts/build.ts scripts/bundle.ts \
-  scripts/papers.ts scripts/code-cache.ts scripts/clipanion.cjs build/shim build/commit
+  scripts/papers.ts scripts/code-cache.ts scripts/warm-roles.ts scripts/clipanion.cjs \
+  build/shim build/commit
 	@node scripts/build.ts
 
 build/shim: $(addprefix src/supervisor/,shim.c launch.c launch.h kernel.c kernel.h) scripts/build-shim

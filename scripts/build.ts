@@ -55,7 +55,8 @@ async function compile(directory: string): Promise<string> {
   writeFileSync(start, startSource(`lotc ${version} (${commit}`));
   const inside = (name: string): string => join(directory, name);
   const [console, main] = [inside('console.cjs'), inside('main.cjs')];
-  const caches = await makeCodeCaches(node, { console, main }, directory);
+  const shim = join(root, 'build/shim');
+  const caches = await makeCodeCaches(node, { console, main, shim }, directory);
   const seaConfig = {
     // The blob records this path as it is written; pkg works in a directory of its own below
     // TMPDIR, so that this one is the same wherever LOTC is built.
@@ -71,7 +72,7 @@ async function compile(directory: string): Promise<string> {
       ...{ 'console.cjs': console, 'console.cache': caches.console },
       'notify.cjs': inside('notify.cjs'),
       'dissector.lua': makeDissector(),
-      shim: join(root, 'build/shim'),
+      shim,
     },
   };
   process.env['TMPDIR'] = directory;

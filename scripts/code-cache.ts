@@ -1,12 +1,12 @@
 /**
- * V8's code caches of the bundles, made after a warm-up: a console command that ran to its end has
- * compiled what such commands need, so the executable need not compile it again at each start
- * (Node's own cache of a SEA holds only what is compiled eagerly). The warm-up is a few lines of
- * the console against a server of the build's own, on loopback, over TLS, with the protocol and
- * the certificates of the sources.
+ * V8's code caches of the bundles, made after a warm-up: what ran has compiled what it needs, so
+ * the executable need not compile it again at each start (Node's own cache of a SEA holds only
+ * what is compiled eagerly). The console's warm-up is a few of its lines against a server of the
+ * build's own, on loopback, over TLS, with the protocol and the certificates of the sources; that
+ * of the roles is in warm-roles.ts.
  */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { issueKeyPair, makeAuthority } from '../src/net/certificate.io.ts';
 import type { AnyBody, MessageKind } from '../src/net/layout.ts';
 import { Link } from '../src/net/link.io.ts';
 import { type Listener, listen } from '../src/net/listen.io.ts';
+import { driveRoles, rolesSource } from './warm-roles.ts';
 
 /** What Node is started with, here and in the executable: V8 refuses a cache of other flags. */
 export const nodeFlags: readonly string[] = [
@@ -56,27 +57,34 @@ if (words.length === 1 && words[0] === '--version') {
 }
 `;
 
-/** Runs one line after the other in one process, each as if it were alone. */
-const warmSource = `const vm = require('node:vm');
+/** A bundle as the executable would run it, and what to do with its cache once it is warm. */
+const warmSource = (play: string): string => `const vm = require('node:vm');
 const fs = require('node:fs');
 const source = fs.readFileSync(process.env.LOTC_WARM_SOURCE, 'latin1');
 const script = ${script('')};
-const lines = JSON.parse(process.env.LOTC_WARM_LINES);
 const exit = process.exit;
+const run = (words) => {
+  process.argv.splice(2, Infinity, ...words);
+  script${call}
+};
+const finish = () => {
+  fs.writeFileSync(process.env.LOTC_WARM_CACHE, script.createCachedData());
+  exit(0);
+};
+${play}`;
+
+/** Runs one line after the other in one process, each as if it were alone. */
+const consoleSource = warmSource(`const lines = JSON.parse(process.env.LOTC_WARM_LINES);
 const next = () => {
   if ((process.exitCode ?? 0) !== 0) exit();
   const words = lines.shift();
-  if (words === undefined) {
-    fs.writeFileSync(process.env.LOTC_WARM_CACHE, script.createCachedData());
-    exit(0);
-  }
-  process.argv.splice(2, Infinity, ...words);
-  script${call}
+  if (words === undefined) finish();
+  else run(words);
 };
 process.exit = () => void setImmediate(next);
 process.on('beforeExit', next);
 next();
-`;
+`);
 
 const lines: readonly (readonly string[])[] = [
   ['admin', 'ps'],
@@ -87,29 +95,38 @@ const answers: Partial<Record<MessageKind, AnyBody>> = {
   taskRun: { operation: 'O1', answers: [{ task: 'warm', node: 'n1', run: 'R1', ok: true }] },
 };
 
-/** Writes the cache of each bundle beside it, made by the Node binary that will use it. */
-export async function makeCodeCaches<Name extends string>(
+export interface Bundles {
+  readonly console: string;
+  readonly main: string;
+  readonly shim: string;
+}
+
+/** Writes the caches of both bundles, made by the Node binary that will use them. */
+export async function makeCodeCaches(
   node: string,
-  bundles: Readonly<Record<Name, string>>,
+  bundles: Bundles,
   directory: string,
-): Promise<Record<Name, string>> {
-  const warm = join(directory, 'warm.cjs');
-  writeFileSync(warm, warmSource);
-  const identity = join(directory, 'warm.json');
+): Promise<Record<'console' | 'main', string>> {
+  const inside = (name: string): string => join(directory, name);
+  const caches = { console: inside('console.cache'), main: inside('main.cache') };
+  const identity = inside('warm.json');
   const listener = await warmServer(identity);
-  const caches: Partial<Record<Name, string>> = {};
-  for (const name of Object.keys(bundles) as Name[]) {
-    const cache = join(directory, `${name}.cache`);
-    await warmUp([node, warm], {
-      LOTC_WARM_SOURCE: bundles[name],
-      LOTC_WARM_CACHE: cache,
-      LOTC_WARM_LINES: JSON.stringify(lines),
-      LOTC_IDENTITY: identity,
-    });
-    caches[name] = cache;
-  }
+  writeFileSync(inside('warm-console.cjs'), consoleSource);
+  await warmUp([node, ...nodeFlags, inside('warm-console.cjs')], caches.console, {
+    LOTC_WARM_SOURCE: bundles.console,
+    LOTC_WARM_LINES: JSON.stringify(lines),
+    LOTC_IDENTITY: identity,
+  });
   await listener.close();
-  return caches as Record<Name, string>;
+  writeFileSync(inside('warm-roles.cjs'), warmSource(rolesSource(bundles)));
+  const console = [node, ...nodeFlags, bundles.console];
+  await warmUp(
+    [node, ...nodeFlags, inside('warm-roles.cjs')],
+    caches.main,
+    { LOTC_WARM_SOURCE: bundles.main },
+    (roles) => driveRoles(roles, { console, directory: inside('warm') }),
+  );
+  return caches;
 }
 
 /** Says yes to everything; an identity it knows goes to a file. */
@@ -143,16 +160,28 @@ async function warmServer(identity: string): Promise<Listener> {
   return listener;
 }
 
-type Env = Readonly<
-  Record<'LOTC_WARM_SOURCE' | 'LOTC_WARM_CACHE' | 'LOTC_WARM_LINES' | 'LOTC_IDENTITY', string>
->;
-
-async function warmUp([node, ...words]: readonly [string, string], env: Env): Promise<void> {
-  const child = spawn(node, [...nodeFlags, ...words], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
+/** Runs a warm-up to its end, with somebody who tells it what to do where it needs one. */
+async function warmUp(
+  [program = '', ...words]: readonly string[],
+  cache: string,
+  env: Readonly<Record<string, string>>,
+  drive: (child: ChildProcess) => Promise<void> = async () => undefined,
+): Promise<void> {
+  const child = spawn(program, words, {
+    env: { ...env, LOTC_WARM_CACHE: cache },
+    stdio: ['pipe', 'ignore', 'pipe'],
   });
-  const [code] = (await once(child, 'close')) as [number | null];
-  if (code !== 0) throw new Error(`the warm-up for the code cache ended with ${code}`);
-  if (readFileSync(env.LOTC_WARM_CACHE).length === 0) throw new Error('the code cache is empty');
+  const said: Buffer[] = [];
+  child.stderr.on('data', (bytes: Buffer) => said.push(bytes));
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  try {
+    await drive(child);
+    const [code] = await closed;
+    if (code !== 0) throw new Error(`the warm-up for the code cache ended with ${code}`);
+    if (readFileSync(cache).length === 0) throw new Error('the code cache is empty');
+  } catch (error) {
+    child.kill('SIGKILL');
+    console.error(Buffer.concat(said).toString());
+    throw error;
+  }
 }
