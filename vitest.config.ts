@@ -29,7 +29,13 @@ export default defineConfig({
         test: { name: 'sim', include: ['tests/sim/**/*.test.ts'], testTimeout: 300_000 },
       },
       {
-        test: { name: 'wire', include: ['tests/wire/**/*.test.ts'], testTimeout: 60_000 },
+        test: {
+          name: 'wire',
+          include: ['tests/wire/**/*.test.ts'],
+          testTimeout: 60_000,
+          // Wireshark's WASM build takes seconds to load, many on a busy machine.
+          hookTimeout: 120_000,
+        },
       },
       {
         test: {

@@ -1,7 +1,8 @@
 /**
  * Adds golden vectors (tests/wire/vectors) for messages and states that have none: one with what
- * the body must hold, one with everything it may. Never changes one that is there: what is on the
- * wire of one version is read by the next. Run: node scripts/make-vectors.ts
+ * the body must hold, one with everything it may; and for keys that came to a message or a shape
+ * later. Never changes one that is there: what is on the wire of one version is read by the next.
+ * Run: node scripts/make-vectors.ts
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,18 +13,17 @@ import { codeOf, layoutOfCode } from '../src/net/codes.ts';
 import { encodeErrorFrame } from '../src/net/error-frame.ts';
 import { sealFrame } from '../src/net/frame.ts';
 import { type KeyType } from '../src/net/key-types.ts';
-import {
-  type Category,
-  categories,
-  type Fields,
-  failure,
-  layouts,
-  type MessageKind,
-  type State,
-} from '../src/net/layout.ts';
+import { type Category, categories, type Fields, failure, layouts } from '../src/net/layout.ts';
 import { type KeyName, keys } from '../src/net/registry.ts';
 import { shapes } from '../src/net/shapes.ts';
-import { type BadVector, directory, toJson, type Vector } from '../tests/wire/vector.ts';
+import { type Lack, lacksOf } from '../tests/wire/lacks.ts';
+import {
+  type BadVector,
+  directory,
+  readVectors,
+  toJson,
+  type Vector,
+} from '../tests/wire/vector.ts';
 
 const at = 1_795_478_400_000_123;
 const hex64 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
@@ -90,28 +90,17 @@ function vectorsOf(code: number): Vector[] {
   });
 }
 
-/** What came to a message after its first vectors were made, by the keys it has beside the must. */
-const later: readonly (readonly [MessageKind, State, readonly KeyName[]])[] = [
-  ['taskRun', 'REQ', ['timing']],
-  ['taskRun', 'OK', ['schedules', 'unchanged']],
-  ['fileDef', 'REQ', ['timing']],
-  ['fileRm', 'REQ', ['timing']],
-  ['retQuery', 'OK', ['schedules', 'fires', 'summaries']],
-  ['synAssign', 'REQ', ['items']],
-  ['synReport', 'REQ', ['reports']],
-  ['hostSample', 'REQ', ['clock']],
-  ['pingNode', 'OK', ['nodes']],
-];
-
-function laterVectors(category: Category): Vector[] {
-  return later.flatMap(([kind, state, names]): Vector[] => {
+/** One vector for what came to a message, or to a shape in it, after its first were made. */
+function laterVectors(category: Category, lacks: readonly Lack[]): Vector[] {
+  return lacks.flatMap(({ kind, state, holders, names }): Vector[] => {
     if (layouts[kind].category !== category) return [];
     const { code, layout } = codeOf(kind, state);
-    const body = bodyOf({ must: [...new Set([...layout.must, ...names])], may: [] }, true);
+    const body = bodyOf({ must: [...new Set([...layout.must, ...holders])], may: [] }, true);
     const id = 4_001;
     const hex = Buffer.from(encodeFrame({ kind, state, id, body })).toString('hex');
     const facts = { kind, state, code, id, more: false, again: false };
-    const name = `${kind} ${state}, with ${names.join(', ')} in full`;
+    const more = names.length > 4 ? ` and ${names.length - 4} more` : '';
+    const name = `${kind} ${state}, with ${names.slice(0, 4).join(', ')}${more}`;
     return [{ name, ...facts, body: toJson(body), hex }];
   });
 }
@@ -178,9 +167,13 @@ function add(file: string, made: readonly { readonly name: string }[]): number {
   return all.length;
 }
 
+const firsts = categories.map((_, number) =>
+  Array.from({ length: 32 }, (__, n) => vectorsOf((number << 5) | n)).flat(),
+);
+const known = new Set(readVectors().map(({ name }) => name));
+const lacks = lacksOf([...readVectors(), ...firsts.flat().filter(({ name }) => !known.has(name))]);
 for (const [number, category] of categories.entries()) {
-  const first = Array.from({ length: 32 }, (_, n) => vectorsOf((number << 5) | n)).flat();
-  const made = [...first, ...laterVectors(category)];
+  const made = [...(firsts[number] ?? []), ...laterVectors(category, lacks)];
   if (made.length === 0) continue;
   console.log(category, add(`${category.toLowerCase()}.json`, made));
 }

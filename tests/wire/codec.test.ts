@@ -6,6 +6,7 @@ import { decodeFrame, encodeFrame } from '../../src/net/codec.ts';
 import { layoutOfCode } from '../../src/net/codes.ts';
 import { decodeErrorFrame, encodeErrorFrame } from '../../src/net/error-frame.ts';
 import { type Frame, FrameReader } from '../../src/net/frame.ts';
+import { lacksOf } from './lacks.ts';
 import { fromJson, readBadVectors, readVectors, toJson } from './vector.ts';
 
 const vectors = readVectors();
@@ -24,6 +25,23 @@ test('every message has a vector in each of its states', () => {
     .filter((coded) => coded !== undefined && !shown.has(coded.code))
     .map((coded) => `${coded?.kind} ${coded?.state}`);
   expect(missing, 'run: node scripts/make-vectors.ts').toEqual([]);
+});
+
+test('every key of every message and shape is in one', () => {
+  const missing = lacksOf(vectors).map(
+    ({ kind, state, names }) => `${kind} ${state}: ${names.join(' ')}`,
+  );
+  expect(missing, 'run: node scripts/make-vectors.ts').toEqual([]);
+});
+
+test('a key that no vector has is missed, in a body and in a shape', () => {
+  const without = (name: string): string[] =>
+    lacksOf(vectors.filter(({ body }) => !JSON.stringify(body).includes(`"${name}":`))).flatMap(
+      ({ kind, state, names }) => names.map((one) => `${kind} ${state} ${one}`),
+    );
+  expect(without('credit')).toContain('fileCredit REQ credit');
+  // Of the shape of a spec, and told of by the first message that holds one.
+  expect(without('slots')).toContain('taskAdd REQ slots');
 });
 
 test.each(vectors)('$name reads as it says', ({ hex, name, ...vector }) => {
