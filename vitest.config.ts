@@ -7,7 +7,7 @@
 
 import { defineConfig } from 'vitest/config';
 
-const tidy = ['tests/tidy.test.ts', 'tests/generated.test.ts'];
+const tidy = ['tidy', 'generated', 'lint-keys'].map((name) => `tests/${name}.test.ts`);
 const elsewhere = [...tidy, 'tests/sim/**', 'tests/wire/**'];
 
 export default defineConfig({
