@@ -1,24 +1,24 @@
 /**
- * Keys of identities under a passphrase: PKCS #8, encrypted (RFC 5958) by node:crypto. The
- * passphrase comes from a file ($LOTC_PASSPHRASE_FILE), else it is asked for at the terminal,
- * without an echo; it is never a word of a command line.
+ * Keys of identities under a passphrase (sealed-key.ts says how). It comes from a file
+ * ($LOTC_PASSPHRASE_FILE), else it is asked for at the terminal, without an echo; it is never a
+ * word of a command line.
  */
 import { execFileSync } from 'node:child_process';
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { LotcError } from '../../base/errors.ts';
 import type { Identity } from './identity.ts';
+import { sealKey } from './sealed-key.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const CIPHER = 'aes-256-cbc';
+const SALT_BYTES = 16;
 const LINE_BYTES = 4_096;
 const TERMINAL = '/dev/tty';
 
 export function lock(key: string, passphrase: string): string {
   if (passphrase === '') throw new LotcError('usage', 'an empty passphrase protects nothing');
-  const options = { format: 'pem', type: 'pkcs8', cipher: CIPHER, passphrase } as const;
-  return createPrivateKey(key).export(options);
+  return sealKey(key, passphrase, { salt: randomBytes(SALT_BYTES), iv: randomBytes(SALT_BYTES) });
 }
 
 /** The identity with its key as it is used; it is never written so. */
