@@ -12,16 +12,21 @@ const keys = {
 };
 
 test.each(Object.entries(keys))('%s is opened by its passphrase and no other', (_, key) => {
-  const plain = key.export({ format: 'pem', type: 'pkcs8' }) as string;
+  const plain = key.export({ format: 'pem', type: 'pkcs8' }).toString();
   const sealed = sealKey(plain, 'correct hörse', { salt, iv });
-  const open = (passphrase: string) => createPrivateKey({ key: sealed, passphrase });
-  expect(open('correct hörse').equals(key)).toBe(true);
-  expect(() => open('correct horse')).toThrow();
+  const opens = (passphrase: string): boolean => {
+    try {
+      return createPrivateKey({ key: sealed, passphrase }).equals(key);
+    } catch {
+      return false;
+    }
+  };
+  expect([opens('correct hörse'), opens('correct horse')]).toEqual([true, false]);
   expect(sealed).not.toContain(plain.split('\n')[1]);
 });
 
 test('OpenSSL reads it too, and says how often it was turned: as often as OWASP asks', () => {
-  const plain = keys['P-256'].export({ format: 'pem', type: 'pkcs8' }) as string;
+  const plain = keys['P-256'].export({ format: 'pem', type: 'pkcs8' }).toString();
   const input = sealKey(plain, 'x', { salt, iv });
   const openssl = (...words: string[]): string =>
     execFileSync('openssl', words, { input, encoding: 'utf8' });
