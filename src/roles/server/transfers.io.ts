@@ -14,6 +14,7 @@ import type { Reply } from '../../net/exchange.ts';
 import type { Failure, Req } from '../../net/layout.ts';
 import type { BlobStore } from '../../store/blobs.io.ts';
 import type { AgentServer } from './agent-server.ts';
+import { isMeantFor } from './model/assignment.ts';
 import { selectorOf } from './model/resolve.ts';
 import type { NodeRecord, State } from './model/state.ts';
 import type { Peer } from './ports.ts';
@@ -168,12 +169,10 @@ export class Transfers {
   }
 
   #isAssigned(uid: string, digest: string): boolean {
-    const { assignments, runs, index } = this.#fleet.state;
-    for (const item of assignments.get(uid)?.items.values() ?? []) {
-      if (item.digest === digest || item.plan?.digest === digest) return true;
-    }
-    for (const run of index.runsOn.get(uid) ?? [])
-      if (runs.get(run)?.digest === digest) return true;
+    const { state } = this.#fleet;
+    if (isMeantFor(state, uid, digest)) return true;
+    for (const run of state.index.runsOn.get(uid) ?? [])
+      if (state.runs.get(run)?.digest === digest) return true;
     return false;
   }
 }

@@ -34,6 +34,13 @@ export function assign(change: Change, uid: string, draft: ItemDraft): void {
   change.nodes.add(uid);
 }
 
+/** Whether the node has been told to have this content. */
+export function isMeantFor(state: State, uid: string, digest: string): boolean {
+  for (const item of state.assignments.get(uid)?.items.values() ?? [])
+    if (item.digest === digest || item.plan?.digest === digest) return true;
+  return false;
+}
+
 /** `soon`: the node need not be told at once, since nothing there waits for it. */
 export function withdraw(change: Change, uid: string, item: string, when?: 'soon'): void {
   const assignment = change.state.assignments.get(uid);

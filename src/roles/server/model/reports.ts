@@ -7,6 +7,7 @@ import { errorCodeOf } from '../../../base/errors.ts';
 import { limits } from '../../../base/limits.ts';
 import { type EventKind, isEventKind } from '../../../net/event-kinds.ts';
 import type { Shape } from '../../../net/layout.ts';
+import { isMeantFor } from './assignment.ts';
 import { reportBundle } from './bundles.ts';
 import type { Change } from './change.ts';
 import type { CommandBody } from './command.ts';
@@ -85,7 +86,8 @@ function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): 
   }
   if (!record) {
     const { run, task, operation = '' } = row;
-    const digest = row.bundle?.startsWith('sha256:') === true ? row.bundle : undefined;
+    // What a run stands on may be fetched: a node must not come by content by naming it.
+    const digest = isMeantFor(state, node.uid, row.bundle ?? '') ? row.bundle : undefined;
     const bundle = task === undefined ? undefined : state.tasks.get(task)?.spec.bundle;
     record = {
       ...{ run, task, uid: node.uid, operation, bundle, digest },

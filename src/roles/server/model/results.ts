@@ -14,8 +14,8 @@ import type { NodeRecord, State } from './state.ts';
 export function keepResult(change: Change, node: NodeRecord, told: Shape<'kept'>): void {
   const { state, command } = change;
   const { run, task = state.runs.get(told.run)?.task } = told;
-  const old = state.results.get(run);
-  if (old && old.uid !== node.uid) return;
+  const owner = state.results.get(run) ?? state.runs.get(run);
+  if (owner && owner.uid !== node.uid) return;
   const spec = task === undefined ? undefined : state.tasks.get(task)?.spec;
   const { keepForMs = limits.keepForMs } = spec ?? {};
   const kept = { ...told, task, node: node.name, at: told.at ?? command.at };
