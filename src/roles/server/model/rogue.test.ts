@@ -49,7 +49,11 @@ function tell(fleet: Fleet, name: string, report: Omit<Shape<'report'>, 'seq' | 
 test('it ends nobody else’s run, answers nobody else’s order, keeps nobody else’s results', () => {
   const { fleet: all, run, order } = fleet();
   const before = recordOf(all, all.uid('good'));
-  expect(before).toMatchObject({ runs: [{ run }], orders: [{ order }, {}], operations: [{}, {}, {}] });
+  expect(before).toMatchObject({
+    runs: [{ run }],
+    orders: [{ order }, {}],
+    operations: [{}, {}, {}],
+  });
   tell(all, 'bad', {
     entry: 'process',
     process: { run, task: 'web', processState: 'exited', exitCode: 0, exitedAt: 1 },
