@@ -3,27 +3,36 @@
  * catches it, by whoever asks for the tasks; `apply`, by what is applied of a task named "boom".
  */
 import { AdminServer } from '../../src/roles/server/admin-server.ts';
-import { Controller } from '../../src/roles/server/controller.ts';
+import { Controller, type Entry } from '../../src/roles/server/controller.ts';
 import { decodeCommand } from '../../src/roles/server/model/command.ts';
+
+type Method = (...words: never[]) => unknown;
 
 const fault = (): never => {
   throw new Error('a bug of ours');
 };
-const { request } = AdminServer.prototype;
-const { entries } = Controller.prototype;
+
+/** `isMet` is told of each call before it happens. */
+function watch(prototype: object, name: string, isMet: (...words: unknown[]) => boolean): void {
+  const of = Object.getOwnPropertyDescriptor(prototype, name)?.value as Method;
+  const value = new Proxy(of, {
+    apply: (method, self, words: unknown[]) =>
+      isMet(...words) ? undefined : Reflect.apply(method, self, words),
+  });
+  Object.defineProperty(prototype, name, { value });
+}
 
 if (process.env['LOTC_FAULT'] === 'timer') {
-  AdminServer.prototype.request = function faulty(this: AdminServer, ...words): void {
-    if (words[2]['query'] === 'tasks') setImmediate(fault);
-    else Reflect.apply(request, this, words);
-  };
+  watch(AdminServer.prototype, 'request', (_session, _kind, body) => {
+    if ((body as { query?: string }).query !== 'tasks') return false;
+    setImmediate(fault);
+    return true;
+  });
 } else {
-  Controller.prototype.entries = function faulty(this: Controller, all): void {
-    const isMet = all.some(({ rec }) => {
+  watch(Controller.prototype, 'entries', (entries) =>
+    (entries as readonly Entry[]).some(({ rec }) => {
       const { kind, body } = decodeCommand(rec);
-      return kind === 'taskAdd' && body.task === 'boom';
-    });
-    if (isMet) fault();
-    else Reflect.apply(entries, this, [all]);
-  };
+      return kind === 'taskAdd' && body.task === 'boom' && fault();
+    }),
+  );
 }
