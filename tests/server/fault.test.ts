@@ -1,4 +1,4 @@
-/** A bug inside the server: it ends, with its stack and 1, whoever is connected; nothing is lost. */
+/** A bug inside the server: it ends, with its stack and 1, whoever is there; nothing is lost. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
