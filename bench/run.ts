@@ -81,7 +81,6 @@ const left: readonly string[] = [
   'NATS, Slurm, clush and ssh themselves: they are no part of the build. `run --on @all` is held ' +
     'against forks by xargs, of which NATS with responders that spawn took 5.3 times as many, and ' +
     'ssh over kept connections 7.2 times, on a quiet machine of this kind.',
-  '`scp` in parallel, beside the push to ten agents.',
   'Anything over a real network: all of it is loopback, so the CPU of both ends is in each figure.',
 ];
 

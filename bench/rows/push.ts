@@ -14,6 +14,7 @@ import {
   timeProcess,
 } from '../measure.ts';
 import { Bare, executable, floor, key, node, Rig } from '../rig.ts';
+import { openScp } from './scp.ts';
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;
@@ -140,27 +141,31 @@ async function killRoundTrip(link: Link): Promise<number> {
 
 export const pushTen: Row = {
   name: 'push-ten',
-  limitMs: 150_000,
+  limitMs: 240_000,
   async run() {
     await using rig = await Rig.open(10);
     await using bare = await Bare.open();
     const path = rig.path('noise');
     noise(path, 100_000_000);
     const ports = await receivers(bare, 11);
+    const scp = await openScp(bare, 10);
     const before = peakMiB(rig.pid);
     let turn = 0;
-    const [ours = [], hops = []] = await inTurns(3, [
+    const [ours = [], hops = [], copied = []] = await inTurns(3, [
       () => {
         turn += 1;
         renew(path);
         return push(rig, path, `ten${turn}`);
       },
       () => twoHops(bare, path, ports),
+      ...(scp ? [() => scp(path)] : []),
     ]);
     rmSync(path);
+    const beside = { most: 0.7, against: '`scp` to ten in parallel, nothing synced' };
     const against = 'bare TLS, to the server and on to ten, durable';
     return [
       ratio('push of 100 MB to ten agents', [ours, hops], { most: 1.3, against }),
+      ...(scp ? [ratio('the same beside `scp`', [ours, copied], beside)] : []),
       {
         what: 'the same, peak memory of the server',
         figure: `${digits(peakMiB(rig.pid))} MiB`,
