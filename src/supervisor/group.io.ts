@@ -12,8 +12,8 @@ import { readText, sendSignal } from './proc.io.ts';
 import { keyedValue, parsePids } from './tree.ts';
 import { until } from './until.io.ts';
 
-/** Thousands take the kernel a while to bury: to tell each again at every look would hinder it. */
-const ONE_BY_ONE_MS = 5;
+/** How long as many live on as before until each is told by itself. */
+const ONE_BY_ONE_MS = 10;
 
 /**
  * True once every process in the group is frozen, and `isWhole` says that all are in it; false: the
@@ -41,12 +41,16 @@ export async function killGroup(path: string, hasKill: boolean): Promise<boolean
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return true;
     throw cause;
   }
+  // Thousands take the kernel a while to bury: to tell each again meanwhile would hinder it.
+  let left = hasKill ? Number.POSITIVE_INFINITY : 0;
   let nextMs = hasKill ? performance.now() + ONE_BY_ONE_MS : 0;
   return until(() => {
     if (groupEvent(path, 'populated') !== 1) return true;
     if (performance.now() < nextMs) return false;
+    const members = groupMembers(path);
     // cgroup.kill passes over a process whose first thread has ended (seen on Linux 6.18).
-    for (const pid of groupMembers(path)) sendSignal(pid, 'SIGKILL');
+    if (members.length >= left) for (const pid of members) sendSignal(pid, 'SIGKILL');
+    left = members.length;
     nextMs = performance.now() + ONE_BY_ONE_MS;
     return false;
   }, limits.killTreeMs);
@@ -120,7 +124,7 @@ function groupsBelow(path: string): string[] {
 /** One file instead of a listing of 40: nearly no run makes groups of its own. */
 function hasNoGroups(path: string): boolean {
   try {
-    return keyedValue(readFileSync(join(path, 'cgroup.stat'), 'latin1'), 'nr_descendants') === 0;
+    return keyedValue(readFileSync(join(path, 'cgroup.stat'), 'utf8'), 'nr_descendants') === 0;
   } catch {
     return true;
   }

@@ -2,11 +2,12 @@
  * Reading /proc: one process, all processes, and who a pid is.
  *
  * Files of /proc are made on reading and never wait for a disk, so synchronous reads are both
- * faster (15 µs, a tenth of the asynchronous way) and safe; long listings are cut into slices so
+ * faster (15 µs as UTF-8, which is one call into Node and half of what any other encoding takes;
+ * a tenth of the asynchronous way) and safe; long listings are cut into slices so
  * that the loop is never held for longer than `SLICE_MS`. A process may end between any two reads:
  * what has gone reads as undefined and is left out, never an error.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { hasEnded, type ProcessIdentity, type ProcessStat, parsePids, parseStat } from './tree.ts';
 
 const SLICE_MS = 4;
@@ -14,7 +15,7 @@ const SLICE_MS = 4;
 /** The text of a /proc or cgroup file; undefined when it, or its process, has gone. */
 export function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(path, 'utf8');
   } catch {
     return undefined;
   }
@@ -123,12 +124,18 @@ export async function livingBelow(root: number): Promise<ProcessStat[]> {
 function childrenOf(pid: number): number[] {
   let threads: string[];
   try {
-    threads = readdirSync(`/proc/${pid}/task`);
+    threads = threadsOf(pid);
   } catch {
     return [];
   }
   const texts = threads.map((thread) => readText(`/proc/${pid}/task/${thread}/children`) ?? '');
   return parsePids(texts.join('').replaceAll(' ', '\n'));
+}
+
+/** Most processes have one thread: its directory's count of links says so (2 and the threads). */
+function threadsOf(pid: number): string[] {
+  const path = `/proc/${pid}/task`;
+  return statSync(path).nlink === 3 ? [String(pid)] : readdirSync(path);
 }
 
 let bootIdRead: string | undefined;
