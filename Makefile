@@ -15,7 +15,7 @@ export SEED
 
 modules := node_modules/.lotc-lock
 sources := $(shell find src -name '*.ts' ! -name '*.test.ts')
-system_packages := iproute2=ip jq openssl e2fsprogs=mkfs.ext4 python3 tshark chrony=chronyd faketime
+system_packages := iproute2=ip jq openssl e2fsprogs=mkfs.ext4 python3 tshark chrony=chronyd faketime systemd=systemctl
 
 WIRESHARK_PLUGINS ?= $(HOME)/.local/lib/wireshark/plugins
 

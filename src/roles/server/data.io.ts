@@ -175,7 +175,7 @@ export function reachableAddresses(listen: readonly string[]): string[] {
 
 /** Loopback first; link-local addresses mean nothing on another machine. */
 function ownAddresses(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const all = Object.values(interfaces()).flatMap((list) => list ?? []);
   const usable = all.filter(({ address }) => !address.startsWith('fe80:'));
   const sorted = [
     ...usable.filter((one) => one.internal),
@@ -183,6 +183,17 @@ function ownAddresses(): string[] {
   ];
   const addresses = sorted.map(({ address }) => address);
   return addresses.length > 0 ? addresses : ['127.0.0.1'];
+}
+
+function interfaces(): ReturnType<typeof networkInterfaces> {
+  try {
+    return networkInterfaces();
+  } catch (cause) {
+    throw new LotcError('io', "this machine's addresses cannot be read", {
+      cause,
+      hint: 'the kernel tells them by netlink: under systemd, RestrictAddressFamilies= needs AF_NETLINK',
+    });
+  }
 }
 
 const ownHosts = (): string[] => [
