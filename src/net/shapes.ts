@@ -250,8 +250,8 @@ export const shapes = {
   /**
    * What a manifest changes (`mode`: `create`, `change` or `remove`) of a thing by `entry`:
    * `names` are the keys that differ, `affected` processes that go on as they were, `TASK@NODE`.
-   * Of a dry run also what stands there now: `spec` and `enabled`, `plan`, or `labels`, and where
-   * it would be placed (as of a task).
+   * `places` that are not ok: what leaves its node. Of a dry run also what stands there now: `spec`
+   * and `enabled`, `plan`, or `labels`, and where it would be placed (as of a task).
    */
   change: {
     must: ['entry', 'mode'],

@@ -6,6 +6,7 @@
 import { Option } from 'clipanion';
 import { formatDurationMs } from '../../base/duration.ts';
 import { LotcError } from '../../base/errors.ts';
+import { few } from '../../base/few.ts';
 import type { Ack, Ok, Shape } from '../../net/layout.ts';
 import type { Answer, Draft } from './client.ts';
 import { AdminCommand } from './command.ts';
@@ -31,6 +32,12 @@ export interface Acted {
   readonly schedules?: readonly Shape<'schedule'>[] | undefined;
 }
 
+interface Late {
+  readonly nodes: readonly string[];
+  readonly why: readonly string[];
+}
+
+const REASONS_TOLD = 3;
 /** How long the question for the missing nodes may take once the time is up. */
 const LAST_QUESTION_MS = 2_000;
 
@@ -83,33 +90,53 @@ export abstract class ActingCommand extends AdminCommand {
   protected override async timedOut(timeoutMs: number): Promise<LotcError> {
     const operation = this.#operation;
     if (operation === undefined) return super.timedOut(timeoutMs);
-    const missing = await this.#missing(operation);
-    const who = missing.length === 0 ? 'some targets' : missing.join(', ');
+    const { nodes, why } = await this.#late(operation);
+    const who = nodes.length === 0 ? 'some targets' : nodes.join(', ');
     const within = formatDurationMs(timeoutMs);
-    return new LotcError('timeout', `no answer from ${who} within ${within}`, {
-      node: missing.length === 1 ? missing[0] : undefined,
+    const reason = why.length === 0 ? '' : `: ${few(why, REASONS_TOLD)}`;
+    return new LotcError('timeout', `no answer from ${who} within ${within}${reason}`, {
+      node: nodes.length === 1 ? nodes[0] : undefined,
       hint:
         `the order stands; see: lotc admin operation show ${operation}; ` +
         `to withdraw it: lotc admin operation cancel ${operation}`,
     });
   }
 
-  async #missing(operation: string): Promise<readonly string[]> {
-    const late = Promise.withResolvers<readonly string[]>();
+  async #late(operation: string): Promise<Late> {
+    const nothing: Late = { nodes: [], why: [] };
+    const late = Promise.withResolvers<Late>();
     const cancel = this.console.after(LAST_QUESTION_MS, () => {
-      late.resolve([]);
+      late.resolve(nothing);
     });
-    const asked = this.query({ query: 'operations', names: [operation] }).then(
-      ({ operations }) => (operations?.[0]?.nodes ?? []).map(({ node }) => node),
-      () => [],
-    );
     try {
-      return await Promise.race([asked, late.promise]);
+      return await Promise.race([this.#ask(operation).catch(() => nothing), late.promise]);
     } finally {
       cancel();
     }
   }
+
+  /** Which nodes have not answered, and what of the operation is not done there. */
+  async #ask(operation: string): Promise<Late> {
+    const { operations } = await this.query({ query: 'operations', names: [operation] });
+    const [row] = operations ?? [];
+    const nodes = (row?.nodes ?? []).map(({ node }) => node);
+    if (nodes.length === 0) return { nodes, why: [] };
+    const { processes = [] } = await this.query({ query: 'processes', on: nodes.join(',') });
+    const isAwaited = (process: Shape<'process'>): boolean =>
+      row?.verb === 'drain' ? isLive(process) : isPendingOf(process, operation);
+    const why = processes.filter(isAwaited).map(({ task, run, node, processState, reason }) => {
+      const because = reason === undefined ? '' : ` (${reason})`;
+      return `${task ?? run}@${node} is ${processState}${because}`;
+    });
+    return { nodes, why };
+  }
 }
+
+const isLive = ({ processState }: Shape<'process'>): boolean =>
+  ['pending', 'running', 'suspended', 'stopping'].includes(processState);
+
+const isPendingOf = (process: Shape<'process'>, operation: string): boolean =>
+  process.processState === 'pending' && process.operation === operation;
 
 function tellOne(answer: Answer, done: string): string {
   const place = placeOf(answer);

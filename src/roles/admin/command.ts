@@ -178,6 +178,12 @@ export abstract class AdminCommand extends Command<AdminContext> {
     return this.open(kind, body, listening).done;
   }
 
+  /** A task that is there, or whose history is: another is an error. */
+  protected async mustKnow(task: string): Promise<void> {
+    const { processes = [] } = await this.query({ query: 'history', task, limit: 1 });
+    if (processes.length === 0) await this.query({ query: 'tasks', names: [task] });
+  }
+
   /** All parts of a list in one. */
   protected async query(body: Draft<'retQuery'>): Promise<Ok<'retQuery'>> {
     const parts: Ok<'retQuery'>[] = [];

@@ -36,6 +36,22 @@ const bundle = (bundleState: string, reason?: string): Facts['bundle'] => ({
 });
 
 test.each<[string, Partial<Facts>, readonly string[]]>([
+  [
+    'was moved',
+    {
+      processes: [process],
+      events: [
+        {
+          ...{ seq: 1, at: AT, eventKind: 'task-moved', run: process.run },
+          text: 'task "t" moved to n1 from n2: its lease ended: the node did not renew it',
+        },
+      ],
+    },
+    [
+      'run R0123456789A has been running for 1m',
+      'task "t" moved to n1 from n2: its lease ended: the node did not renew it at 2027-01-15T08:00:00Z',
+    ],
+  ],
   ['runs', { processes: [process] }, ['run R0123456789A has been running for 1m', start]],
   [
     'was restarted',

@@ -179,6 +179,10 @@ function restarted({ events }: Facts, { run, restarts = 0 }: Process): string[] 
 }
 
 function startedBy(facts: Facts, process: Process): string[] {
+  const move = facts.events.find(
+    ({ eventKind, run }) => eventKind === 'task-moved' && run === process.run,
+  );
+  if (move) return [`${move.text}${at(move.at)}`];
   const fire = facts.fires.find(({ run, action }) => run === process.run && action !== 'stop');
   if (fire) return [`schedule "${fire.schedule}" fired for${at(fire.plannedUs).slice(3)}`];
   const operation = facts.operations.find((one) => one.operation === process.operation);

@@ -53,6 +53,7 @@ export class AgentServer {
   readonly #sessions = new Map<string, AgentSession>();
   readonly #soft = new Map<string, Soft>();
   #ticks = 0;
+  #leaves = false;
   readonly #sampleListeners = new Set<(uid: string) => void>();
 
   constructor(controller: Controller, ports: ServerPorts, facts: JournalFacts) {
@@ -137,6 +138,11 @@ export class AgentServer {
     return this.#controller.state.nodes.get(uid)?.reportSeq ?? 0;
   }
 
+  /** The server ends: that its lines close then says nothing of nodes. */
+  leave(): void {
+    this.#leaves = true;
+  }
+
   closed(port: SessionPort, reason: string): void {
     const uid = port.peer.uid ?? '';
     const session = this.#sessions.get(uid);
@@ -144,6 +150,7 @@ export class AgentServer {
     this.#sessions.delete(uid);
     const { orderly } = session;
     this.#touch(uid);
+    if (this.#leaves && !orderly) return;
     const name = this.#controller.state.nodes.get(uid)?.name;
     if (name === undefined) return;
     const asker = { who: name, origin: port.peer.address };

@@ -333,6 +333,18 @@ test('what an agent says of times that are none is refused at the door', () => {
   expect(core.agents.clockOf(agent.peer.uid ?? '')).toBeUndefined();
 });
 
+test('a server that ends says nothing of the nodes whose lines it closes', () => {
+  const { world, core, admin } = make();
+  const session = join(world, core, admin, 'n1');
+  hello(world, core, session);
+  core.agents.leave();
+  const before = world.journal.length;
+  core.closed(session, 'the server stops');
+  world.flush();
+  expect(world.journal).toHaveLength(before);
+  expect([...core.state.nodes.values()][0]?.here).toBe(true);
+});
+
 test('an agent that was away gets exactly what it missed', () => {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');

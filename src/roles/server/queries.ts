@@ -94,7 +94,7 @@ const ended = new Set(['exited', 'failed', 'lost']);
 
 function processes(from: QuerySources, query: Query, then: Then): void {
   const { state } = from;
-  for (const name of query.names ?? []) checkTarget(state, name);
+  for (const name of query.names ?? []) checkTarget(state, name, query.all === true);
   const chosen = runsOf(state, query).filter((run) => query.all === true || current(query, run));
   const rows = chosen.map((run) => processRow(state, run)).filter((row) => inStates(query, row));
   if (query.all !== true) return then({ processes: sorted(rows) });
@@ -123,10 +123,11 @@ function current(query: Query, run: RunRecord): boolean {
 const inStates = (query: Query, row: Shape<'process'>): boolean =>
   !query.states?.length || query.states.includes(row.processState);
 
-function checkTarget(state: State, name: string): void {
+/** `past`: the task may have been removed; then its history says whether it ever was. */
+function checkTarget(state: State, name: string, past: boolean): void {
   if (isRunId(name)) return;
   const [task = '', node] = name.split('@', 2);
-  taskNamed(state, task);
+  if (!past) taskNamed(state, task);
   if (node !== undefined) nodeNamed(state, node);
 }
 
@@ -247,7 +248,7 @@ export function samples(
 ): readonly Shape<'sample'>[] {
   const { state, agents } = from;
   const chosen = query.on === undefined ? [...state.nodes.values()] : selectNodes(state, query.on);
-  for (const name of query.names ?? []) checkTarget(state, name);
+  for (const name of query.names ?? []) checkTarget(state, name, false);
   const rows: Shape<'sample'>[] = [];
   for (const node of [...chosen].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     for (const sample of agents.samplesOf(node.uid)) {

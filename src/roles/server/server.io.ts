@@ -125,6 +125,7 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   const why = await Promise.race([stopped, running.ended, failed]).catch(endAnyway);
   log('info', 'stopping', { why });
   await notify('STOPPING=1', log);
+  core.agents.leave();
   doors.close('the server stops');
   await listener.close();
   await running.snapshot();

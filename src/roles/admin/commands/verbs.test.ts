@@ -149,6 +149,33 @@ test('the time is up: 124, and who has not answered', async () => {
   expect(ask.dropped).toEqual(['taskRun']);
 });
 
+test.each([
+  ['start', 'web@n2 is pending (waits for room)'],
+  ['drain', 'web@n2 is pending (waits for room), job@n2 is running'],
+])('the time is up: %s says what is not done', async (verb, why) => {
+  const row = { operation, verb, targets: ['web'], at: 1, operationState: 'accepted' };
+  const processes = [
+    { run: 'R1', task: 'web', node: 'n2', processState: 'pending', operation },
+    { run: 'R2', task: 'job', node: 'n2', processState: 'running' },
+    { run: 'R3', task: 'old', node: 'n2', processState: 'exited', operation },
+  ].map((one, index) => (index === 0 ? { ...one, reason: 'waits for room' } : one));
+  const nodes = [{ node: 'n2', nodeState: '' }];
+  const { stderr } = await run(
+    ['start', 'web', '--wait', '--timeout', '2s'],
+    {
+      taskRun: { ack: { operation }, silent: true },
+      retQuery: { ok: { operations: [{ ...row, nodes }], processes } },
+    },
+    {
+      during: async (console) => {
+        await settle();
+        console.pass(2_000);
+      },
+    },
+  );
+  expect(stderr).toContain(`error: no answer from n2 within 2s: ${why}\n`);
+});
+
 test('the time is up before anything was accepted', async () => {
   const { exitCode, stderr } = await run(
     ['start', 'web', '--wait'],

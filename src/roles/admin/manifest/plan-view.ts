@@ -118,6 +118,10 @@ function placesText({ placed = [], places = [], reason }: Row): string {
   return `  placed on ${placed.join(', ') || 'no node'}\n${missing}${lines.join('')}`;
 }
 
+/** What is stopped where it is. */
+const leavingText = ({ task, places = [] }: Row): string =>
+  places.map(({ node, text = '' }) => `  ${task}@${node}: ${text}\n`).join('');
+
 /** `done`: it has happened. */
 export function planText(changes: readonly Change[], documents: number, done: boolean): string {
   const verbs: Readonly<Record<string, string>> = done
@@ -130,7 +134,7 @@ export function planText(changes: readonly Change[], documents: number, done: bo
     const at = revision === undefined ? '' : `, revision ${revision}`;
     text += `${entry} ${nameOf(row)}: ${verbs[mode] ?? mode}${at}\n`;
     text += differences(change).map(lineOf).join('');
-    if (row.placed) text += placesText(row);
+    text += row.placed ? placesText(row) : leavingText(row);
     const more = running > affected.length ? ` and ${running - affected.length} more` : '';
     if (running > 0) {
       const goes = running === 1 ? 'goes on as it is until it is' : 'go on as they are until';

@@ -123,7 +123,7 @@ export function placeText(state: State, task: TaskRecord, node: NodeRecord, loos
   const share = shareOf(asked, noLoad, spaceOf(node));
   return [
     ...(spread === undefined ? [] : [value === undefined ? `no ${spread}` : `${spread}=${value}`]),
-    ...(sticky === 2 ? ['a run of it before'] : sticky === 1 ? [`bundle "${bundle}"`] : []),
+    ...(sticky === 2 ? ['it ran there before'] : sticky === 1 ? [`bundle "${bundle}"`] : []),
     asked.count === 1 ? '1 instance' : `${asked.count} instances`,
     ...(share > 0 ? [`${Math.round(share * 100)} % of its room asked for`] : []),
   ].join(', ');

@@ -4,6 +4,7 @@ import { Change } from './change.ts';
 import { Fleet } from './fleet.fake.ts';
 import { tryManifests } from './manifests.ts';
 import { encodeEntries, freeze, loadEntries } from './snapshot.ts';
+import { toldPlaces } from './told-places.ts';
 
 function racks(): Fleet {
   const fleet = new Fleet();
@@ -250,9 +251,71 @@ test('a dry run says where instances would be, and changes nothing', () => {
   const [row] = body['changes'] as readonly { placed: string[]; places: { text: string }[] }[];
   expect(row?.placed).toEqual(['n2', 'n3']);
   expect(row?.places.map(({ text }) => text)).toEqual([
-    ...['chosen: rack=a, 1 instance', 'chosen: rack=b, 1 instance', 'node n1 is draining'],
+    ...['chosen: rack=a, 0 instances', 'chosen: rack=b, 0 instances', 'node n1 is draining'],
     '2 are placed already; it has rack=c, 0 instances',
   ]);
   expect(fleet.state.tasks.size).toBe(0);
   expect(fleet.state.index.placedOn.size).toBe(0);
+});
+
+test('why a node was chosen stays what it was then, whatever runs there since', () => {
+  const fleet = racks();
+  fleet.create({ instances: 1 });
+  fleet.act('taskRun', { targets: ['web'] });
+  fleet.run('n1');
+  fleet.create({ instances: 1 }, 'db');
+  const [first, second] = ['web', 'db'].map((name) => {
+    const task = fleet.state.tasks.get(name);
+    return task && toldPlaces(fleet.state, task, true).places;
+  });
+  expect(first).toContainEqual({ ok: true, node: 'n1', text: 'chosen: 0 instances' });
+  expect(first).toContainEqual({
+    ...{ ok: false, node: 'n3', text: '1 is placed already; it has 0 instances' },
+  });
+  expect(second).toContainEqual({ ok: true, node: 'n2', text: 'chosen: 0 instances' });
+});
+
+test('that an instance begins elsewhere is told with where it was, and why it left', () => {
+  const fleet = racks();
+  fleet.create({ instances: 1 });
+  fleet.act('taskRun', { targets: ['web'] });
+  fleet.run('n1');
+  fleet.act('depDrain', { mode: 'drain', names: ['n1'] });
+  const run = fleet.runOn('n1');
+  const process = { run, task: 'web', processState: 'exited', exitedAt: 2, signal: 'SIGTERM' };
+  const reports = [{ seq: 9, at: 0, entry: 'process', process }];
+  const { change } = fleet.act('report', { uid: fleet.uid('n1'), reports });
+  expect(change.events).toContainEqual(
+    expect.objectContaining({
+      ...{ kind: 'task-moved', run: fleet.runOn('n2'), node: 'n2' },
+      text: 'task "web" moved to n2 from n1: node n1 is draining',
+    }),
+  );
+});
+
+test('a plan names what leaves its node, by fewer instances or by a label', () => {
+  const fleet = racks();
+  fleet.create({ instances: 2, on: 'rack in (a,b)' });
+  fleet.act('taskRun', { targets: ['web'] });
+  for (const name of ['n1', 'n2']) fleet.run(name);
+  const planOf = (...entries: readonly Record<string, unknown>[]): unknown => {
+    const documents = encodeSequence('document', entries as never);
+    return fleet.act('depApply', { documents }).reply;
+  };
+  const spec = { command: ['x'], instances: 1, on: 'rack in (a,b)' };
+  expect(planOf({ entry: 'task', task: 'web', spec })).toMatchObject({
+    body: {
+      changes: [
+        {
+          ...{ task: 'web', affected: ['web@n1'], running: 1 },
+          places: [{ node: 'n2', ok: false, text: 'it leaves: 1 is wanted' }],
+        },
+      ],
+    },
+  });
+  const node = { entry: 'node', node: 'n1', labels: { rack: 'z' } };
+  const text = 'it leaves: it does not match node n1 any more';
+  expect(planOf(node)).toMatchObject({
+    body: { changes: [{ node: 'n1' }, { task: 'web', places: [{ node: 'n1', text }] }] },
+  });
 });

@@ -13,6 +13,7 @@ import {
   judged,
   leastOf,
   looseIn,
+  placeText,
   refusalOn,
 } from './eligible.ts';
 import { endHeld } from './held.ts';
@@ -61,7 +62,13 @@ export function settleTask(change: Change, name: string, settling: Settling = {}
 function scatter(change: Change, task: TaskRecord): void {
   const back = (task.leaving ?? []).flatMap(({ uid, again }) => (again ? [{ ...again, uid }] : []));
   const owed = [...(task.owed ?? []).filter(({ uid }) => uid !== undefined), ...back];
-  putTask(change.state, task.task, { ...task, placed: undefined, leaving: undefined, owed });
+  putTask(change.state, task.task, {
+    ...task,
+    placed: undefined,
+    chosen: undefined,
+    leaving: undefined,
+    owed,
+  });
   placeSchedulesOf(change, task.task);
 }
 
@@ -71,7 +78,10 @@ function settle(change: Change, task: TaskRecord, instances: number, settling: S
   while (kept.length > instances) {
     const uid = leastOf(state, task, kept);
     kept.splice(kept.indexOf(uid), 1);
-    const gone = leave(change, task, { uid, why: `${instances} are wanted` });
+    const gone = leave(change, task, {
+      uid,
+      why: `${instances} ${instances === 1 ? 'is' : 'are'} wanted`,
+    });
     going.push({ ...gone, again: undefined });
   }
   const owed = (task.owed ?? []).map((one): Owed => ({ ...one, uid: undefined }));
@@ -82,7 +92,8 @@ function settle(change: Change, task: TaskRecord, instances: number, settling: S
   }
   const next = { ...task, placed: kept, leaving: still, owed };
   const chosen = chooseFor(change, next);
-  const full = { ...next, placed: [...kept, ...chosen.map(({ uid }) => uid)] };
+  const placed = [...kept, ...chosen.map(({ uid }) => uid)];
+  const full = { ...next, placed, chosen: reasonsOf(change, next, { kept, chosen }) };
   putTask(state, task.task, full);
   tell(change, task, full, going);
   for (const node of chosen) startOn(change, task.task, node);
@@ -152,7 +163,8 @@ function leave(change: Change, task: TaskRecord, leaving: Leaving): Leaving {
   let { again } = leaving;
   for (const run of liveRunsOf(state, task.task, leaving.uid)) {
     if (isLeft(task, run) || !isWanted(run)) continue;
-    again = { ...run.given, who: command.who, at: command.at };
+    const left = `${state.nodes.get(run.uid)?.name}: ${leaving.why}`;
+    again = { ...run.given, left, who: command.who, at: command.at };
     stopRun(change, task, run, leaving.why);
   }
   return { ...leaving, again };
@@ -190,6 +202,26 @@ function chooseFor(change: Change, task: TaskRecord): readonly NodeRecord[] {
       ? undefined
       : (task.placed ?? []).map((uid) => state.nodes.get(uid)?.labels[spread]);
   return choose(candidates, { count, taken }).flatMap(({ uid }) => state.nodes.get(uid) ?? []);
+}
+
+interface Choice {
+  readonly kept: readonly string[];
+  readonly chosen: readonly NodeRecord[];
+}
+
+/** By what each was chosen, as it stood then: later it would be judged by its own instance too. */
+function reasonsOf(
+  change: Change,
+  task: TaskRecord,
+  { kept, chosen }: Choice,
+): Readonly<Record<string, string>> | undefined {
+  const old = Object.entries(task.chosen ?? {});
+  if (chosen.length === 0 && old.every(([uid]) => kept.includes(uid))) return task.chosen;
+  const { state } = change;
+  return Object.fromEntries([
+    ...old.filter(([uid]) => kept.includes(uid)),
+    ...chosen.map((node) => [node.uid, placeText(state, task, node, looseIn(change))] as const),
+  ]);
 }
 
 function tell(change: Change, old: TaskRecord, next: TaskRecord, going: readonly Leaving[]): void {
@@ -276,7 +308,7 @@ export function lookAgain({ state, placing }: Change, uid: string): void {
  * node is chosen at the end of the command, and if it ran, it begins there. What is on record of
  * it there is left as it is.
  */
-export function replace(change: Change, name: string, uid: string): void {
+export function replace(change: Change, name: string, uid: string, why: string): void {
   const { state, command } = change;
   const task = state.tasks.get(name);
   if (!task?.placed) return;
@@ -284,8 +316,9 @@ export function replace(change: Change, name: string, uid: string): void {
   const leaving = task.leaving ?? [];
   if (!task.placed.includes(uid) && !leaving.some(isIt)) return;
   const run = liveRunsOf(state, name, uid).findLast((one) => !isLeft(task, one) && isWanted(one));
+  const left = `${state.nodes.get(uid)?.name}: ${why}`;
   const again = run
-    ? { ...run.given, who: command.who, at: command.at }
+    ? { ...run.given, left, who: command.who, at: command.at }
     : leaving.find(isIt)?.again;
   putTask(state, name, {
     ...task,

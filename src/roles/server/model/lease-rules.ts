@@ -35,10 +35,13 @@ export function checkLease(command: Command, task: string, spec: Spec): void {
     throw new Refusal('unsupported', text, 'say how many there are to be: --instances N');
   }
   const fault = clockFault(command, spec);
-  if (fault !== undefined) throw new Refusal('unsupported', `task "${task}": ${fault}`, CLOCK_HINT);
+  if (fault === undefined) return;
+  const hint = command.errorUs === undefined ? BOUND_HINT : `${BOUND_HINT}, or a longer --lease`;
+  throw new Refusal('unsupported', `task "${task}": ${fault}`, hint);
 }
 
-const CLOCK_HINT = 'give it servers of time (--ntp HOST), or a longer --lease; see lotc admin sync';
+export const BOUND_HINT =
+  'give it servers of time (--ntp HOST), and look at it with lotc admin sync';
 
 /** Why no lease can be granted by the server's clock, as it was at a command. */
 export function clockFault({ errorUs }: Pick<Command, 'errorUs'>, spec: Spec): string | undefined {

@@ -112,7 +112,9 @@ test('a lease that is over: given up there, begun elsewhere under a larger term'
   expect(second?.uid).not.toBe(first.uid);
   expect(second?.lease?.term).toBeGreaterThan(first.lease?.term ?? 0);
   expect(fleet.state.runs.get(first.run)?.row.processState).toBe('lost');
-  expect(change.events.map(({ kind }) => kind)).toContain('task-moved');
+  const told = change.events.map(({ kind, run }) => [kind, run]);
+  expect(told).toContainEqual(['lease-lapsed', first.run]);
+  expect(told).toContainEqual(['task-moved', second?.run]);
   const order = [...(fleet.state.assignments.get(second?.uid ?? '')?.items.values() ?? [])];
   expect(order).toMatchObject([{ verb: 'start', term: second?.lease?.term }]);
 });

@@ -32,7 +32,16 @@ export function endLease(change: Change, body: CommandBody<'leaseOver'>): Reply 
   const record = state.runs.get(body.run);
   if (!record?.lease || record.ended) return { ok: true, body: {} };
   const node = state.nodes.get(record.uid)?.name ?? '';
-  moveAway(change, record, `its lease ended: node ${node} did not renew it`);
+  const why = 'its lease ended: the node did not renew it';
+  const { task, run } = record;
+  change.event({
+    kind: 'lease-lapsed',
+    text: `task "${task}" on ${node}: ${why}`,
+    task,
+    run,
+    node,
+  });
+  moveAway(change, record, why);
   for (const id of [...(state.index.ordersOfRun.get(body.run) ?? [])]) {
     const order = state.orders.get(id);
     if (!order) continue;
@@ -57,20 +66,17 @@ export function takesRow(change: Change, record: RunRecord, row: Shape<'process'
   if (!record.lease) return true;
   if (record.givenUp) return over;
   if (!over || record.ended || row.errorCode !== errorCodes['lease-ended'].number) return true;
-  const node = change.state.nodes.get(record.uid)?.name ?? '';
-  moveAway(change, record, `its lease ended on node ${node}, which ended it`);
+  moveAway(change, record, 'its lease ended, and the node ended it');
   return true;
 }
 
 /** The instance leaves its node, and begins anew where it may, unless somebody ended it. */
 function moveAway(change: Change, record: RunRecord, why: string): void {
-  const { task, run, uid, ordered, row } = record;
+  const { task, uid, ordered, row } = record;
   if (task === undefined) return;
-  const node = change.state.nodes.get(uid)?.name;
-  change.event({ kind: 'task-moved', text: `task "${task}" moves: ${why}`, task, run, node });
   // That its node ended it with the lease is no wish.
   if (ordered !== 'down')
     putRun(change, { ...record, row: { ...row, processState: 'running', wish: 'up' } });
-  replace(change, task, uid);
+  replace(change, task, uid, why);
   if (ordered !== 'down') putRun(change, record);
 }

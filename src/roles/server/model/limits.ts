@@ -7,7 +7,7 @@ import type { Shape } from '../../../net/layout.ts';
 import { heldFault, limitValueFault } from '../../../supervisor/limit.ts';
 import { askOf, askValueFault, roomFault } from '../../../supervisor/room.ts';
 import { Refusal } from './change.ts';
-import { nodeFault } from './lease-rules.ts';
+import { BOUND_HINT, nodeFault } from './lease-rules.ts';
 import { taskMatches } from './resolve.ts';
 import type { NodeRecord, State, TaskRecord } from './state.ts';
 
@@ -24,7 +24,18 @@ export function limitRefusal(
   return fault === undefined ? undefined : `task "${task}" cannot run on node ${name}: ${fault}`;
 }
 
-export const LIMIT_HINT = 'leave the limit out, or choose other nodes with --on';
+/** What to do about that; undefined where it can. */
+export function limitHint(
+  { spec }: Pick<TaskRecord, 'spec'>,
+  node: NodeRecord,
+): string | undefined {
+  const { holds, room } = node;
+  const elsewhere = 'choose other nodes with --on';
+  if (nodeFault(spec, node) !== undefined) return `${BOUND_HINT}, or ${elsewhere}`;
+  if (holds && heldFault(spec, holds, spec.user)) return `leave the limit out, or ${elsewhere}`;
+  if (!room || roomFault(askOf(spec), room) === undefined) return undefined;
+  return `ask for less (--slots, --cpu, --memory), or ${elsewhere}`;
+}
 
 export function checkLimitValues(spec: Shape<'spec'>): void {
   const fault = limitValueFault(spec) ?? askValueFault(spec);
@@ -36,12 +47,13 @@ export function checkLimits(state: State, task: TaskRecord): void {
   checkLimitValues(task.spec);
   // Of so many it is placed where it can be held; none may be left for it.
   const needsAll = task.spec.instances === undefined;
-  let first: string | undefined;
+  let first: NodeRecord | undefined;
   for (const node of state.nodes.values()) {
     if (!taskMatches(state, task, node)) continue;
     const fault = limitRefusal(task, node);
     if (fault === undefined && !needsAll) return;
-    first ??= fault;
+    if (fault !== undefined) first ??= node;
   }
-  if (first !== undefined) throw new Refusal('unsupported', first, LIMIT_HINT);
+  if (!first) return;
+  throw new Refusal('unsupported', limitRefusal(task, first) ?? '', limitHint(task, first));
 }

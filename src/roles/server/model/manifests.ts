@@ -28,8 +28,12 @@ type Row = Shape<'change'>;
 
 export function applyManifests(change: Change, request: Request): Reply {
   const documents = documentsOf(request);
-  carryOut(trialOf(change), documents, request);
-  return replyOf(carryOut(change, documents, request));
+  const trial = trialOf(change);
+  carryOut(trial, documents, request);
+  settlePlaces(trial);
+  const before = new Map(change.state.tasks);
+  const rows = carryOut(change, documents, request);
+  return replyOf(withMoves(before, trial.state, rows));
 }
 
 /** What `applyManifests` would say, with what stands there now. Throws its `Refusal`. */
@@ -38,11 +42,38 @@ export function tryManifests(change: Change, request: Request): Reply & { ok: tr
   const trial = trialOf(change);
   const rows = carryOut(trial, documentsOf(request), request);
   settlePlaces(trial);
-  return replyOf(rows.map((row) => withPlaces(trial.state, withPresent(state, row))));
+  const all = withMoves(state.tasks, trial.state, rows);
+  return replyOf(all.map((row) => withPlaces(trial.state, withPresent(state, row))));
 }
 
 function replyOf(changes: readonly Row[]): Reply & { ok: true } {
   return { ok: true, body: { changes, unchanged: changes.length === 0 } };
+}
+
+/** Which instances that live leave their nodes by it: of each task that is named, and of others. */
+function withMoves(before: State['tasks'], after: State, rows: readonly Row[]): readonly Row[] {
+  const known = new Map(rows.flatMap((row) => (row.entry === 'task' ? [[row.task, row]] : [])));
+  const moved = new Map<string, Row>();
+  for (const name of after.index.short) {
+    const row = known.get(name) ?? { entry: 'task', mode: 'change', task: name };
+    const was = new Set(before.get(name)?.leaving?.map(({ uid }) => uid));
+    const leaving = after.tasks.get(name)?.leaving?.filter(({ uid }) => !was.has(uid)) ?? [];
+    if (leaving.length === 0) continue;
+    const places = leaving.map(({ uid, why }) => {
+      const node = after.nodes.get(uid)?.name ?? '';
+      return { ok: false, node, text: `it leaves: ${why}` };
+    });
+    moved.set(name, { ...row, ...goOn(row, new Set(places.map(({ node }) => node))), places });
+  }
+  const rest = [...moved].flatMap(([name, row]) => (known.has(name) ? [] : [row]));
+  return [...rows.map((row) => moved.get(row.task ?? '') ?? row), ...rest];
+}
+
+/** What goes on as it was, without what leaves. */
+function goOn({ task, affected, running = 0 }: Row, left: ReadonlySet<string>): Partial<Row> {
+  if (affected === undefined) return {};
+  const names = new Set([...left].map((node) => `${task}@${node}`));
+  return { affected: affected.filter((name) => !names.has(name)), running: running - left.size };
 }
 
 /** Where it would be. */

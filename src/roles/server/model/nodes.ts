@@ -222,7 +222,7 @@ export function forgetNode(change: Change, node: NodeRecord): void {
   const { state } = change;
   const at = change.command.at;
   for (const task of [...(state.index.placedOn.get(node.uid) ?? [])])
-    replace(change, task, node.uid);
+    replace(change, task, node.uid, 'the node was removed');
   for (const run of [...liveRuns(state, { uid: node.uid })]) {
     const reason = 'its node was removed while it was away';
     if (run.held) endHeld(change, run, `node ${node.name} was removed`, 'no-such-node');

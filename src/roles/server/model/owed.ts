@@ -38,13 +38,16 @@ export function startOwed(
     known?.state === 'accepted'
       ? known
       : openOperation(change, { verb: 'start', targets: [`${task}@${node.name}`], who: owed.who });
-  const { env, arguments: more, who, token } = owed;
-  orderStart(change, {
+  const { env, arguments: more, who, token, left } = owed;
+  const { run } = orderStart(change, {
     ...{ uid: node.uid, task, spec, revision, operation },
     ...{ digest: bundle?.digest, bundle: bundle?.bundle, reason: `waits for node ${node.name}` },
     order: { verb: 'start', env, arguments: more, who },
   });
   if (token !== undefined) dropToken(change, operation, token);
+  if (left === undefined) return;
+  const text = `task "${task}" moved to ${node.name} from ${left}`;
+  change.event({ kind: 'task-moved', text, task, run, node: node.name });
 }
 
 /** A start of all instances: those that have no node are owed, and the operation waits for them. */

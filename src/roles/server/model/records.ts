@@ -44,6 +44,8 @@ export interface Owed extends Given {
   /** The operation it belongs to, and what that awaits of it. */
   readonly operation?: string | undefined;
   readonly token?: string | undefined;
+  /** Where it was, and why it is there no longer: `node n2: its lease ended`. */
+  readonly left?: string | undefined;
   readonly who: string;
   readonly at: number;
 }

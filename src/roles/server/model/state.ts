@@ -146,6 +146,8 @@ export interface TaskRecord {
   readonly wished?: readonly string[] | undefined;
   /** With `instances`: the uids of the nodes it is on, in the order they were chosen. */
   readonly placed?: readonly string[] | undefined;
+  /** By uid: what spoke for each when it was chosen, in words. */
+  readonly chosen?: Readonly<Record<string, string>> | undefined;
   readonly leaving?: readonly Leaving[] | undefined;
   readonly owed?: readonly Owed[] | undefined;
 }

@@ -1,7 +1,7 @@
 /** Placement in words: of each node why an instance is there, or is not; and what is missing. */
 import { few } from '../../../base/few.ts';
 import type { Shape } from '../../../net/layout.ts';
-import { type Judged, judged, type Loose, looseOf, placeText } from './eligible.ts';
+import { type Judged, judged, looseOf, placeText } from './eligible.ts';
 import { missingOf, occupiedBy } from './places.ts';
 import type { State, TaskRecord } from './state.ts';
 
@@ -35,11 +35,12 @@ function placesOf(
   const { placed = [], leaving = [], spec } = task;
   const isFull = missingOf(task) === 0;
   const row = (node: string, ok: boolean, text: string): Shape<'answer'> => ({ ok, node, text });
-  const here = placed.flatMap((uid) => placeOf(state, task, uid, loose) ?? []);
+  const here = placed.flatMap((uid) => placeOf(state, task, uid) ?? []);
   const going = leaving.map(({ uid, why }) => row(nameOf(state, uid), false, `it leaves: ${why}`));
   const rest = others.map(({ node, refused }) => {
     const text = placeText(state, task, node, loose);
-    const free = isFull ? `${spec.instances} are placed already; it has ${text}` : `it has ${text}`;
+    const full = `${spec.instances} ${spec.instances === 1 ? 'is' : 'are'} placed already`;
+    const free = isFull ? `${full}; it has ${text}` : `it has ${text}`;
     return row(node.name, false, refused ?? free);
   });
   const byName = (a: Shape<'answer'>, b: Shape<'answer'>): number =>
@@ -47,15 +48,14 @@ function placesOf(
   return [...here.sort(byName), ...going.sort(byName), ...rest.sort(byName)].slice(0, NODES_TOLD);
 }
 
-function placeOf(
-  state: State,
-  task: TaskRecord,
-  uid: string,
-  loose: Loose,
-): Shape<'answer'> | undefined {
+function placeOf(state: State, task: TaskRecord, uid: string): Shape<'answer'> | undefined {
   const node = state.nodes.get(uid);
   if (!node) return undefined;
-  return { ok: true, node: node.name, text: `chosen: ${placeText(state, task, node, loose)}` };
+  return {
+    ok: true,
+    node: node.name,
+    text: `chosen: ${task.chosen?.[uid] ?? 'it was there already'}`,
+  };
 }
 
 /** `2 of 3 placed: …`; undefined where none is missing. */

@@ -10,8 +10,8 @@ import { type Judged, type Verb, verbWith, verdictOf } from '../../../base/verbs
 import { type Change, Refusal } from './change.ts';
 import { endHeld } from './held.ts';
 import { settleTask } from './instances.ts';
-import { clockFault } from './lease-rules.ts';
-import { limitRefusal } from './limits.ts';
+import { BOUND_HINT, clockFault } from './lease-rules.ts';
+import { limitHint, limitRefusal } from './limits.ts';
 import { giveOrder, openOperation, operationId } from './operations.ts';
 import { oweMissing, oweOn } from './owed.ts';
 import { missingOf } from './places.ts';
@@ -23,7 +23,7 @@ import { makeSchedules } from './schedules.ts';
 import { orderStart } from './start.ts';
 import type { Answer, Ordered, Reply, RunRecord, State, TaskRecord } from './state.ts';
 import type { Timing } from './timing.ts';
-import { hintOf, ofNone, outsideText, sentence, startFault } from './verdict.ts';
+import { hintOf, ofNone, outsideText, type StartFault, sentence, startFault } from './verdict.ts';
 
 export interface VerbRequest {
   readonly verb: Verb;
@@ -82,7 +82,7 @@ function placedTask(
   if (task?.spec.instances === undefined) return undefined;
   if (verb !== 'start' && verb !== 'restart') return task;
   const fault = startFault(change.state, task) ?? leaseFault(change, task);
-  if (fault) throw new Refusal(fault.code, fault.text, hintOf(fault.code, target));
+  if (fault) throw new Refusal(fault.code, fault.text, fault.hint ?? hintOf(fault.code, target));
   settleTask(change, target, { fresh: true });
   return task;
 }
@@ -140,14 +140,11 @@ function judgedOf(run: RunRecord | undefined): Judged {
   return state === 'armed' ? 'pending' : (state as Judged);
 }
 
-function leaseFault(
-  { command }: Change,
-  { task, spec }: TaskRecord,
-): ReturnType<typeof startFault> {
+function leaseFault({ command }: Change, { task, spec }: TaskRecord): StartFault | undefined {
   const fault = clockFault(command, spec);
   return fault === undefined
     ? undefined
-    : { code: 'unsupported', text: `task "${task}": ${fault}` };
+    : { code: 'unsupported', text: `task "${task}": ${fault}`, hint: BOUND_HINT };
 }
 
 /** The answer where there is nothing to do; undefined where an order must be given. */
@@ -163,7 +160,7 @@ function judge(change: Change, aim: Aim, { verb, signal }: VerbRequest): Answer 
   if (verb === 'start' || verb === 'restart') {
     if (!task) return no('unsupported', `${name} belongs to no task and cannot be started again`);
     const fault = startFault(state, task, ` on node ${node.name}`) ?? leaseFault(change, task);
-    if (fault) return no(fault.code, fault.text);
+    if (fault) return { ...no(fault.code, fault.text), ...(fault.hint && { hint: fault.hint }) };
     if (node.removing !== undefined) return no('in-use', `node ${node.name} is being removed`);
     // That is why it is not placed there.
     const isSpared = node.draining !== undefined && judged === 'none';
@@ -171,7 +168,7 @@ function judge(change: Change, aim: Aim, { verb, signal }: VerbRequest): Answer 
       return no('not-selected', outsideText(state, task, node));
     }
     const limit = limitRefusal(task, node);
-    if (limit !== undefined) return no('unsupported', limit);
+    if (limit !== undefined) return { ...no('unsupported', limit), hint: limitHint(task, node) };
   }
   let verdict = verdictOf(verbWith(verb, signal), judged, isPreempted(run));
   // It starts anew as soon as it can, whatever was asked for first.

@@ -2,7 +2,6 @@
 import type { ErrorCode } from '../../../base/errors.ts';
 import { isRunId } from '../../../base/ids.ts';
 import { type Judged, type Verb, verdicts } from '../../../base/verbs.ts';
-import { LIMIT_HINT } from './limits.ts';
 import { taskMatches } from './resolve.ts';
 import type { Answer, NodeRecord, State, TaskRecord } from './state.ts';
 
@@ -21,8 +20,6 @@ export function hintOf(code: ErrorCode, target: string): string | undefined {
       return isRunId(target) ? undefined : `to start it: lotc admin start ${target}`;
     case 'disabled':
       return `to allow it: lotc admin task enable ${target.split('@', 1)[0] ?? ''}`;
-    case 'unsupported':
-      return LIMIT_HINT;
     case 'not-selected':
       return 'see: lotc admin task show, lotc admin bundle show';
     default:
@@ -38,12 +35,19 @@ export function ofNone(task: string, verb: Verb): Answer {
   return { task, ok: false, code: verdict, text, hint: hintOf(verdict, task) };
 }
 
+export interface StartFault {
+  readonly code: ErrorCode;
+  readonly text: string;
+  /** Where it is not that of the code. */
+  readonly hint?: string;
+}
+
 /** Why a task starts nowhere. */
 export function startFault(
   state: State,
   { task, spec, enabled, removing }: TaskRecord,
   where = '',
-): { readonly code: ErrorCode; readonly text: string } | undefined {
+): StartFault | undefined {
   const name = `task "${task}"`;
   if (!enabled) return { code: 'disabled', text: `${name} is disabled; not started${where}` };
   if (removing !== undefined) return { code: 'in-use', text: `${name} is being removed` };

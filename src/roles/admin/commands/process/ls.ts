@@ -1,5 +1,6 @@
 /** `process ls`, `ps`: the current processes; with --all also ended runs. */
 import { Command, Option } from 'clipanion';
+import { isRunId } from '../../../../base/ids.ts';
 import { AdminCommand, checkOn, checkTarget, usage } from '../../command.ts';
 import { views } from '../../views.ts';
 
@@ -47,6 +48,11 @@ export class ProcessLs extends AdminCommand {
       ...(wanted.length > 0 ? { states: wanted } : {}),
       ...(this.all ? { all: true } : {}),
     });
+    // Tasks that were removed have a history, others were never there.
+    for (const name of this.all ? names.filter((one) => !isRunId(one)) : []) {
+      const [task = ''] = name.split('@');
+      if (!processes.some((row) => row.task === task)) await this.mustKnow(task);
+    }
     return this.list(views.process, processes);
   }
 }

@@ -25,6 +25,7 @@ export class TaskHistory extends AdminCommand {
       task: checkName(this.name, 'task'),
       ...(limit === undefined ? {} : { limit }),
     });
+    if (processes.length === 0) await this.mustKnow(this.name);
     return this.list(views.process, processes);
   }
 }
