@@ -21,6 +21,7 @@ import { gate } from './rows/gate.ts';
 import { tree } from './rows/held.ts';
 import { idle } from './rows/idle.ts';
 import { kills } from './rows/kills.ts';
+import { lost } from './rows/lost.ts';
 import { loud } from './rows/loud.ts';
 import { runAll, thousand } from './rows/many.ts';
 import { notify } from './rows/notify.ts';
@@ -33,13 +34,13 @@ import { restart } from './rows/restart.ts';
 import { results as resultFiles } from './rows/results.ts';
 import { rights } from './rows/rights.ts';
 import { skew } from './rows/skew.ts';
-import { starts } from './rows/starts.ts';
+import { saturated, starts } from './rows/starts.ts';
 import { supervised } from './rows/supervised.ts';
 import { watch } from './rows/watch.ts';
 
 const rows: readonly Row[] = [
   ...[version, ps, startWait, notify, batch, commands, firstInstruction, gate, died, idle, watch],
-  ...[restart, starts, supervised, tree, kills, loud, chain, preempt],
+  ...[restart, starts, saturated, supervised, tree, kills, loud, chain, preempt, lost],
   ...[runAll, thousand, pushOne, pushTen, resultFiles],
   ...[
     dissectorList,

@@ -14,6 +14,8 @@ interface Line {
 }
 
 const LEASE_MS = 4_000;
+/** So long that nobody’s start, on a busy machine, takes two thirds of it. */
+const CALM_MS = 30_000;
 const EVERY_MS = 20;
 const stack = new AsyncDisposableStack();
 const agents = new Map<string, Role>();
@@ -34,7 +36,18 @@ const writes = (name: string): string[] => [
   `while :; do echo $LOTC_NODE \${LOTC_TERM:-0} $(date +%s%N) >> ${fleet.path(name)}; sleep 0.02; done`,
 ];
 
-const last = (): Line => linesOf('moves').at(-1) ?? { node: '', term: 0, atMs: 0 };
+const lastOf = (name: string): Line => linesOf(name).at(-1) ?? { node: '', term: 0, atMs: 0 };
+const last = (): Line => lastOf('moves');
+
+/** It writes on, as the same run on the same node, until that instant. */
+async function goesOn({ node, term }: Line, untilMs: number): Promise<void> {
+  await until(
+    () => lastOf('calm').atMs > untilMs,
+    2 * CALM_MS,
+    () => JSON.stringify(lastOf('calm')),
+  );
+  expect(lastOf('calm')).toMatchObject({ node, term });
+}
 
 /** Where it runs next; how long after `sinceMs` it began there. */
 async function moved(from: Line, sinceMs: number): Promise<{ readonly to: Line; afterMs: number }> {
@@ -48,9 +61,9 @@ async function moved(from: Line, sinceMs: number): Promise<{ readonly to: Line; 
 }
 
 /** Whoever begins, nobody of a smaller term writes any more. */
-function neverTwice(): void {
+function neverTwice(name = 'moves'): void {
   let before: Line = { node: '', term: 0, atMs: 0 };
-  for (const line of linesOf('moves')) {
+  for (const line of linesOf(name)) {
     expect(line.term, JSON.stringify([before, line])).toBeGreaterThanOrEqual(before.term);
     if (line.term === before.term) expect(line.node).toBe(before.node);
     before = line;
@@ -80,9 +93,11 @@ beforeAll(async () => {
   const words = [...create, '--lease', `${LEASE_MS}ms`, '--', ...writes('moves')];
   // Until the clocks have their bounds it is refused.
   await until(async () => (await fleet.admin(words)).code === 0, 20_000);
+  const calm = [...create.with(2, 'calm'), '--lease', `${CALM_MS}ms`, '--', ...writes('calm')];
+  await fleet.must(calm);
   await fleet.must(['task', 'create', 'keeps', '--', ...writes('keeps')]);
-  await fleet.must(['start', 'moves', 'keeps', '--wait']);
-  await until(() => last().node !== '');
+  await fleet.must(['start', 'moves', 'keeps', 'calm', '--wait']);
+  await until(() => last().node !== '' && lastOf('calm').node !== '');
 });
 afterAll(() => stack.disposeAsync());
 
@@ -125,8 +140,25 @@ test('an agent that is stopped fences nothing: its shim does', async () => {
   expect(last().term).toBe(to.term);
 });
 
+test('a cut that is shorter than the lease costs nothing', async () => {
+  const from = lastOf('calm');
+  const cable = fleet.place(from.node);
+  const sinceMs = Date.now();
+  fleet.cable(cable, 'down');
+  // Longer than three heartbeats: it is given up as a node, and what it holds is not.
+  await until(async () => (await fleet.nodeState(from.node)) === 'unresponsive');
+  fleet.cable(cable, 'up');
+  await fleet.online(from.node);
+  await goesOn(from, sinceMs + CALM_MS / 2);
+  const lines = linesOf('calm').filter(({ atMs }) => atMs > sinceMs);
+  const gaps = lines.map(({ atMs }, i) => atMs - (lines[i - 1]?.atMs ?? atMs));
+  expect(Math.max(...gaps)).toBeLessThan(50 * EVERY_MS);
+  await reconciled(from.node);
+});
+
 test('a server that is killed and comes back: never two, and one in the end', async () => {
   const { node } = last();
+  const calm = lastOf('calm');
   await fleet.roles('server').at(-1)?.stop('SIGKILL');
   await fleet.server('s', [], ['--ntp', `${fleet.place('t1').ipv4}`]);
   const sinceMs = Date.now();
@@ -134,4 +166,26 @@ test('a server that is killed and comes back: never two, and one in the end', as
   await reconciled(node);
   neverTwice();
   expect(last().atMs).toBeGreaterThan(sinceMs);
+  // Its lease was longer than the server was away: it is renewed, not begun anew.
+  await goesOn(calm, sinceMs + CALM_MS);
+});
+
+test('a server that has forgotten what it granted waits until that is over', async () => {
+  const from = lastOf('calm');
+  await fleet.roles('server').at(-1)?.stop('SIGKILL');
+  fleet.cable(fleet.place(from.node), 'down');
+  await fleet.server('s', [], ['--ntp', `${fleet.place('t1').ipv4}`]);
+  const readyMs = Date.now();
+  await until(
+    () => lastOf('calm').node !== from.node,
+    2 * CALM_MS,
+    () => `still on ${from.node}`,
+  );
+  neverTwice('calm');
+  const held = linesOf('calm').findLast(({ term }) => term === from.term);
+  // The other one went on while this server was there already.
+  expect(held?.atMs).toBeGreaterThan(readyMs);
+  fleet.cable(fleet.place(from.node), 'up');
+  await reconciled(from.node);
+  neverTwice('calm');
 });

@@ -471,3 +471,9 @@ test('task show: a service takes no slot; node show: the room of a node, with an
   const wide = await told({ ...room, slots: 2 }, ['ls', '-o', 'wide']);
   expect(wide).toContain('slots=2,cpu=1.5,memory=1.0GiB');
 });
+
+test('--prune is for tasks and schedules by name: a label selects none of them', async () => {
+  const words = ['apply', '-f', '-', '--prune', '--selector', 'zone=a'];
+  const { exitCode, stderr } = await run(words, {});
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining('"zone=a" is no name')]);
+});

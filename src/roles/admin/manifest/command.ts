@@ -38,6 +38,10 @@ export abstract class ManifestCommand extends AdminCommand {
   protected async documents(): Promise<readonly Shape<'document'>[]> {
     if (this.files.length === 0) throw usage('-f is missing', 'for instance: -f tasks.yaml');
     if (this.selector.length > 0 && !this.prune) throw usage('--selector goes with --prune');
+    for (const text of this.selector) {
+      if (!/^[a-z0-9._*?-]+$/.test(text))
+        throw usage(`--selector: "${text}" is no name of tasks or schedules, nor a glob over them`);
+    }
     const sources: Source[] = [];
     for (const path of this.files) {
       if (path === '-') sources.push({ file: 'stdin', text: await this.#stdin() });
