@@ -39,7 +39,7 @@ export const eventKinds = {
   'task-changed': 'a task was changed',
   'task-placed': 'another node has an instance of a task',
   'task-removed': 'a task was removed',
-  'task-moved': 'an instance begins on another node than it was on',
+  'task-moved': 'an instance that left its node begins anew, on another one where it may',
   'task-enabled': 'a task may start again',
   'task-disabled': 'a task does not start any more',
   'bundle-loaded': 'a bundle was defined',

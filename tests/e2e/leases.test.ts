@@ -15,7 +15,7 @@ interface Line {
 
 const LEASE_MS = 4_000;
 /** So long that nobody’s start, on a busy machine, takes two thirds of it. */
-const CALM_MS = 30_000;
+const CALM_MS = 45_000;
 const EVERY_MS = 20;
 const stack = new AsyncDisposableStack();
 const agents = new Map<string, Role>();
@@ -149,7 +149,7 @@ test('a cut that is shorter than the lease costs nothing', async () => {
   await until(async () => (await fleet.nodeState(from.node)) === 'unresponsive');
   fleet.cable(cable, 'up');
   await fleet.online(from.node);
-  await goesOn(from, sinceMs + CALM_MS / 2);
+  await goesOn(from, sinceMs + CALM_MS / 4);
   const lines = linesOf('calm').filter(({ atMs }) => atMs > sinceMs);
   const gaps = lines.map(({ atMs }, i) => atMs - (lines[i - 1]?.atMs ?? atMs));
   expect(Math.max(...gaps)).toBeLessThan(50 * EVERY_MS);
@@ -159,6 +159,7 @@ test('a cut that is shorter than the lease costs nothing', async () => {
 test('a server that is killed and comes back: never two, and one in the end', async () => {
   const { node } = last();
   const calm = lastOf('calm');
+  const killedMs = Date.now();
   await fleet.roles('server').at(-1)?.stop('SIGKILL');
   await fleet.server('s', [], ['--ntp', `${fleet.place('t1').ipv4}`]);
   const sinceMs = Date.now();
@@ -167,8 +168,8 @@ test('a server that is killed and comes back: never two, and one in the end', as
   neverTwice();
   expect(last().atMs).toBeGreaterThan(sinceMs);
   // Its lease was longer than the server was away: it is renewed, not begun anew.
-  await goesOn(calm, sinceMs + CALM_MS);
-});
+  await goesOn(calm, killedMs + CALM_MS);
+}, 180_000);
 
 test('a server that has forgotten what it granted waits until that is over', async () => {
   const from = lastOf('calm');
@@ -188,4 +189,4 @@ test('a server that has forgotten what it granted waits until that is over', asy
   fleet.cable(fleet.place(from.node), 'up');
   await reconciled(from.node);
   neverTwice('calm');
-});
+}, 240_000);

@@ -49,7 +49,7 @@ test.each<[string, Partial<Facts>, readonly string[]]>([
     },
     [
       'run R0123456789A has been running for 1m',
-      'task "t" moved to n1 from n2: its lease ended: the node did not renew it at 2027-01-15T08:00:00Z',
+      'at 2027-01-15T08:00:00Z: task "t" moved to n1 from n2: its lease ended: the node did not renew it',
     ],
   ],
   ['runs', { processes: [process] }, ['run R0123456789A has been running for 1m', start]],
@@ -275,6 +275,6 @@ test('instances that have no node are told of first, and of a node why it was no
     chain: ['it has not run on node n2', 'it is not placed there: node n2 is draining'],
   });
   expect(explain(all, new Set(['n2']))[0]?.chain).toContain(
-    'task "t" leaves n2: drained at 2027-01-15T08:00:00Z',
+    'at 2027-01-15T08:00:00Z: task "t" leaves n2: drained',
   );
 });

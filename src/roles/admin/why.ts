@@ -77,6 +77,9 @@ function choice({ task }: Facts, node: string | undefined): string[] {
 
 const at = (us: number | undefined): string =>
   us === undefined ? '' : ` at ${formatInstant(us).slice(0, 19)}Z`;
+const dated = ({ text, at: us }: Shape<'event'>): string => `${at(us).slice(1)}: ${text}`;
+const askedFor = ({ verb, who, at: us, operation: id }: Shape<'operation'>): string =>
+  `${who ?? 'somebody'} asked for ${verb}${at(us)} (operation ${id})`;
 const because = (reason: string | undefined): string[] => (reason ? [reason] : []);
 
 function ofProcess(facts: Facts, process: Process): Explanation {
@@ -179,16 +182,14 @@ function restarted({ events }: Facts, { run, restarts = 0 }: Process): string[] 
 }
 
 function startedBy(facts: Facts, process: Process): string[] {
-  const move = facts.events.find(
-    ({ eventKind, run }) => eventKind === 'task-moved' && run === process.run,
-  );
-  if (move) return [`${move.text}${at(move.at)}`];
+  const told = facts.events.filter(({ run }) => run === process.run);
+  const move = told.find(({ eventKind }) => eventKind === 'task-moved');
+  if (move) return [dated(move)];
   const fire = facts.fires.find(({ run, action }) => run === process.run && action !== 'stop');
   if (fire) return [`schedule "${fire.schedule}" fired for${at(fire.plannedUs).slice(3)}`];
   const operation = facts.operations.find((one) => one.operation === process.operation);
   if (!operation) return process.who === undefined ? [] : [`${process.who} started it`];
-  const { verb, who, operation: id } = operation;
-  return [`${who ?? 'somebody'} asked for ${verb}${at(operation.at)} (operation ${id})`];
+  return [askedFor(operation)];
 }
 
 /** Who asked for this, by a verb or a schedule: the newest of both up to `untilUs`. */
@@ -214,9 +215,7 @@ function ordered(
   );
   if (fire && fire.plannedUs > (operation?.at ?? 0))
     return [`schedule "${fire.schedule}" fired ${fire.action} for${at(fire.plannedUs).slice(3)}`];
-  if (!operation) return undefined;
-  const { verb, who, operation: id } = operation;
-  return [`${who ?? 'somebody'} asked for ${verb}${at(operation.at)} (operation ${id})`];
+  return operation ? [askedFor(operation)] : undefined;
 }
 
 /** The server stopped it, for it was to leave its node. */
@@ -225,7 +224,7 @@ function moved({ events }: Facts, { node, createdAt = 0 }: Process): string[] {
     ({ eventKind, text, at: us }) =>
       eventKind === 'task-placed' && us >= createdAt && text.includes(`leaves ${node}: `),
   );
-  return event ? [`${event.text}${at(event.at)}`] : [];
+  return event ? [dated(event)] : [];
 }
 
 function policy({ task }: Facts): string[] {

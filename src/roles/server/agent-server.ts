@@ -98,13 +98,8 @@ export class AgentServer {
     const base = ours && body.reset !== true ? body.generation : undefined;
     const { instance } = body;
     const session: AgentSession = {
-      port,
-      uid,
-      instance,
-      base,
-      namedAt: base,
-      syncing: false,
-      orderly: false,
+      ...{ port, uid, instance, base, namedAt: base },
+      ...{ syncing: false, orderly: false },
     };
     this.#sessions.set(uid, session);
     this.#touch(uid);

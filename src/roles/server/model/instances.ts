@@ -5,23 +5,13 @@
  * stopped, and only when its end is known another node is chosen. docs/PLACEMENT.md has the rules.
  */
 import type { Change } from './change.ts';
-import {
-  absenceOf,
-  candidateOf,
-  isLeft,
-  isWanted,
-  judged,
-  leastOf,
-  looseIn,
-  placeText,
-  refusalOn,
-} from './eligible.ts';
+import { chooseFor, reasonsOf } from './choosing.ts';
+import { absenceOf, isLeft, isWanted, leastOf, refusalOn } from './eligible.ts';
 import { endHeld } from './held.ts';
 import { operationId, sendOrder } from './operations.ts';
 import { endOwed, startOwed } from './owed.ts';
-import { choose } from './place.ts';
 import { placeSchedulesOf } from './placement.ts';
-import { loadOf, missingOf, occupiedBy, putTask } from './places.ts';
+import { missingOf, putTask } from './places.ts';
 import type { Leaving, Owed } from './records.ts';
 import { selects, taskMatches } from './resolve.ts';
 import { isArmed, liveRunsOf, putRun, runsKey } from './runs.ts';
@@ -163,7 +153,7 @@ function leave(change: Change, task: TaskRecord, leaving: Leaving): Leaving {
   let { again } = leaving;
   for (const run of liveRunsOf(state, task.task, leaving.uid)) {
     if (isLeft(task, run) || !isWanted(run)) continue;
-    const left = `${state.nodes.get(run.uid)?.name}: ${leaving.why}`;
+    const left = { node: state.nodes.get(run.uid)?.name ?? '', why: leaving.why };
     again = { ...run.given, left, who: command.who, at: command.at };
     stopRun(change, task, run, leaving.why);
   }
@@ -185,43 +175,6 @@ export function stopRun(change: Change, task: TaskRecord, run: RunRecord, why: s
   );
   const record = change.state.runs.get(run.run);
   if (record) putRun(change, { ...record, ordered: 'down' });
-}
-
-function chooseFor(change: Change, task: TaskRecord): readonly NodeRecord[] {
-  const { state } = change;
-  const count = missingOf(task);
-  if (count === 0) return [];
-  const loose = looseIn(change);
-  const asked = loadOf(task.spec);
-  const candidates = [];
-  for (const { node, refused } of judged(state, task, new Set(occupiedBy(task))))
-    if (refused === undefined) candidates.push(candidateOf(state, task, node, asked, loose));
-  const { spread } = task.spec;
-  const taken =
-    spread === undefined
-      ? undefined
-      : (task.placed ?? []).map((uid) => state.nodes.get(uid)?.labels[spread]);
-  return choose(candidates, { count, taken }).flatMap(({ uid }) => state.nodes.get(uid) ?? []);
-}
-
-interface Choice {
-  readonly kept: readonly string[];
-  readonly chosen: readonly NodeRecord[];
-}
-
-/** By what each was chosen, as it stood then: later it would be judged by its own instance too. */
-function reasonsOf(
-  change: Change,
-  task: TaskRecord,
-  { kept, chosen }: Choice,
-): Readonly<Record<string, string>> | undefined {
-  const old = Object.entries(task.chosen ?? {});
-  if (chosen.length === 0 && old.every(([uid]) => kept.includes(uid))) return task.chosen;
-  const { state } = change;
-  return Object.fromEntries([
-    ...old.filter(([uid]) => kept.includes(uid)),
-    ...chosen.map((node) => [node.uid, placeText(state, task, node, looseIn(change))] as const),
-  ]);
 }
 
 function tell(change: Change, old: TaskRecord, next: TaskRecord, going: readonly Leaving[]): void {
@@ -316,7 +269,7 @@ export function replace(change: Change, name: string, uid: string, why: string):
   const leaving = task.leaving ?? [];
   if (!task.placed.includes(uid) && !leaving.some(isIt)) return;
   const run = liveRunsOf(state, name, uid).findLast((one) => !isLeft(task, one) && isWanted(one));
-  const left = `${state.nodes.get(uid)?.name}: ${why}`;
+  const left = { node: state.nodes.get(uid)?.name ?? '', why };
   const again = run
     ? { ...run.given, left, who: command.who, at: command.at }
     : leaving.find(isIt)?.again;

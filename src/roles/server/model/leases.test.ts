@@ -139,8 +139,14 @@ test('its node ended it with its lease: it begins again; what was told to stop d
     if (stops) fleet.act('taskKill', { targets: ['web'], mode: 'stop' });
     fleet.report(first, { processState: 'stopping', startedAt: 1, pid: 7, wish: 'down' });
     const errorCode = errorCodes['lease-ended'].number;
-    fleet.report(first, { processState: 'exited', exitedAt: 9, signal: 'SIGKILL', errorCode });
+    const row = { processState: 'exited', exitedAt: 9, signal: 'SIGKILL', errorCode };
+    const { change } = fleet.report(first, row);
     expect(fleet.live).toHaveLength(stops ? 0 : 1);
+    const moves = change.events.filter(({ kind }) => kind === 'task-moved');
+    const [node] = fleet.where;
+    // The node is well, so it is where it was.
+    const text = `task "web" begins anew on ${node}: its lease ended, and the node ended it`;
+    expect(moves.map((event) => event.text)).toEqual(stops ? [] : [text]);
   }
 });
 

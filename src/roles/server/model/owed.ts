@@ -46,7 +46,9 @@ export function startOwed(
   });
   if (token !== undefined) dropToken(change, operation, token);
   if (left === undefined) return;
-  const text = `task "${task}" moved to ${node.name} from ${left}`;
+  const isBack = left.node === node.name;
+  const where = isBack ? `begins anew on ${node.name}` : `moved to ${node.name} from ${left.node}`;
+  const text = `task "${task}" ${where}: ${left.why}`;
   change.event({ kind: 'task-moved', text, task, run, node: node.name });
 }
 

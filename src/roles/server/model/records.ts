@@ -44,8 +44,8 @@ export interface Owed extends Given {
   /** The operation it belongs to, and what that awaits of it. */
   readonly operation?: string | undefined;
   readonly token?: string | undefined;
-  /** Where it was, and why it is there no longer: `node n2: its lease ended`. */
-  readonly left?: string | undefined;
+  /** The node it was on, and why it is there no longer: the end of a sentence. */
+  readonly left?: { readonly node: string; readonly why: string } | undefined;
   readonly who: string;
   readonly at: number;
 }
