@@ -80,6 +80,14 @@ export class DeedThread {
     return isDone && performance.now() - heardMs < FORGOTTEN_MS;
   }
 
+  /** Until the agent has heard of everything that the thread has done to the run, or begun. */
+  async told(run: string): Promise<void> {
+    for (const { deed, word, told } of [...this.#planned.values()]) {
+      const isTaken = deed.tree.run === run && Atomics.load(word, 0) === words.taken;
+      if (isTaken) await told.promise;
+    }
+  }
+
   forget(run: string): void {
     for (const [no, planned] of this.#planned) {
       if (planned.deed.tree.run === run) this.#drop(no, planned);

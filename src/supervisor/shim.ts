@@ -134,6 +134,8 @@ export interface ExitRecord {
   readonly armed?: Armed | undefined;
   readonly started: Started | undefined;
   readonly end: Exited | Failed;
+  /** What it did by itself. */
+  readonly acted?: readonly Acted[] | undefined;
   /** The shim ended it with its lease. */
   readonly lapsed?: true | undefined;
 }
@@ -267,8 +269,10 @@ export function parseShimRecord(text: string): ShimRecord | undefined {
   const started = events.find((event) => event.kind === 'started');
   const end = events.find((event) => event.kind === 'exited' || event.kind === 'failed');
   if (hello === undefined || (started ?? end) === undefined) return undefined;
-  const lapsed = events.some((event) => event.kind === 'acted' && event.name === 'lease');
-  const more = { ...(armed ? { armed } : {}), ...(lapsed ? { lapsed } : {}) };
+  const acted = events.filter((event) => event.kind === 'acted');
+  const lapsed = acted.some(({ name }) => name === 'lease');
+  const did = acted.length > 0 ? { acted } : {};
+  const more = { ...did, ...(armed ? { armed } : {}), ...(lapsed ? { lapsed } : {}) };
   return { shimPid: hello.shimPid, ...more, started, end };
 }
 

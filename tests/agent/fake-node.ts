@@ -259,7 +259,7 @@ export class FakeNode {
       } else if (shim === 'done' && main === 'none') {
         found = { kind: 'not-started', reason: 'no', errorCode: 'exec-failed' };
       }
-      const acted = shim === 'alive' ? directory.acted : undefined;
+      const acted = shim === 'alive' || shim === 'done' ? directory.acted : undefined;
       return { run, found, order, acted, launch };
     });
   }
@@ -320,6 +320,10 @@ export class FakeNode {
         break;
       case 'plan':
         this.#plan(action.run, action.act, action.atUs);
+        break;
+      case 'retract':
+        for (const act of action.acts) this.#plan(action.run, act, undefined);
+        this.#tell(action.run, { kind: 'retracted' });
         break;
       case 'cancel':
         this.#cancel(action.run);

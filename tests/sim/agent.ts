@@ -150,7 +150,7 @@ export class SimAgent {
     if (!this.core || this.life !== life) return;
     for (const { run } of this.machine.directories.values()) this.#moveGate(run);
     for (const [run, acts] of this.#plans) {
-      for (const [act, atUs] of acts) this.machine.plan(run, act, atUs - this.skewUs);
+      for (const [act, atUs] of acts) this.machine.plan(run, act, atUs, this.skewUs);
     }
   }
 
@@ -168,7 +168,12 @@ export class SimAgent {
     this.#plans.set(run, acts);
     if (atUs === undefined) acts.delete(act);
     else acts.set(act, atUs);
-    this.machine.plan(run, act, atUs === undefined ? undefined : atUs - this.skewUs);
+    this.machine.plan(run, act, atUs, this.skewUs);
+  }
+
+  #retract(run: string, acts: readonly TimedAct[]): void {
+    for (const act of acts) this.#plan(run, act, undefined);
+    this.#work(run, 5_000, 'answers', () => this.machine.saidAll(run));
   }
 
   /** Shims know a clock of their own; what they tell is put into true time by what is known now. */
@@ -319,6 +324,9 @@ export class SimAgent {
         break;
       case 'plan':
         this.#plan(action.run, action.act, action.atUs);
+        break;
+      case 'retract':
+        this.#retract(action.run, action.acts);
         break;
       case 'fence':
       case 'ask-lease':

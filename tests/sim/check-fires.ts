@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { decodeShape } from '../../src/net/codec.ts';
 import type { Shape } from '../../src/net/layout.ts';
 import type { StoredFire } from '../../src/roles/agent/firing.ts';
+import { timedActs } from '../../src/roles/agent/timed-act.ts';
 import { decodeCommand } from '../../src/roles/server/model/command.ts';
 import { nextInstant, type Rule, withoutCount } from '../../src/scheduler/rule.ts';
 import type { SimAgent } from './agent.ts';
@@ -27,6 +28,7 @@ export function checkFires(fleet: FireFleet): number {
     inOrder(fleet, agent, rows);
     accounted(fleet, agent, rows);
     asItWas(fleet, agent, rows);
+    deedsAreTold(fleet, agent, rows);
     complete(fleet, agent, rows);
     expect([...agent.tables.fires.keys()], `${agent.name} open claims`).toEqual([]);
   }
@@ -104,6 +106,24 @@ function asItWas(fleet: FireFleet, agent: SimAgent, rows: readonly Row[]): void 
   }
   const deaths = agents.reduce((sum, { crashes }) => sum + crashes, 0);
   if (deaths === 0) expect(rows.filter(({ result }) => result === 'lost')).toEqual([]);
+}
+
+/** What a shim has done by itself at an instant is told: by nobody as skipped, nor not at all. */
+function deedsAreTold({ fired }: FireFleet, { name }: SimAgent, rows: readonly Row[]): void {
+  const claims = fired.claims.get(name) ?? new Map<string, StoredFire>();
+  const told = new Map<string, string[]>();
+  for (const row of rows) {
+    const { dueUs = row.plannedUs } = claims.get(keyOf(row)) ?? {};
+    for (const act of timedActs(row.action)) {
+      const deed = `${act} ${row.task} ${dueUs}`;
+      told.set(deed, [...(told.get(deed) ?? []), row.result ?? '']);
+    }
+  }
+  const untold = (fired.acted.get(name) ?? []).filter(({ act, task, dueUs }) => {
+    const results = told.get(`${act} ${task} ${dueUs}`) ?? [];
+    return !results.some((result) => result === 'ok' || result === 'lost');
+  });
+  expect(untold, `${name} deeds of shims that are not told`).toEqual([]);
 }
 
 /** Every instant of a rule that nobody touched is in the ledger, or in a stretch told as one. */

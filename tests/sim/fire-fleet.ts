@@ -6,6 +6,7 @@
 import type { AnyBody, MessageKind } from '../../src/net/layout.ts';
 import type { Report, Write } from '../../src/roles/agent/events.ts';
 import { gateOf, type StoredFire } from '../../src/roles/agent/firing.ts';
+import type { TimedAct } from '../../src/roles/agent/timed-act.ts';
 import type { SimAgent } from './agent.ts';
 import { Fleet } from './fleet.ts';
 import type { Directory } from './machine.ts';
@@ -24,12 +25,21 @@ const turns = [
 ];
 const zones = ['Europe/Warsaw', 'America/New_York', 'Australia/Lord_Howe', 'UTC'];
 
+interface Deed {
+  readonly task: string | undefined;
+  readonly run: string;
+  readonly act: TimedAct;
+  readonly dueUs: number;
+}
+
 /** What nobody in the fleet can reach: firings as they were claimed, begun and told. */
 export class FireWitness {
   /** By node: what was claimed durably, by its key. */
   readonly claims = new Map<string, Map<string, StoredFire>>();
   /** By node: reports by number, as they were first sent. */
   readonly sent = new Map<string, Map<number, string>>();
+  /** By node: what shims did by themselves, for which instant. */
+  readonly acted = new Map<string, Deed[]>();
   readonly faults: string[] = [];
 
   watch(agent: SimAgent): void {
@@ -49,6 +59,9 @@ export class FireWitness {
       }
     };
     const { machine } = agent;
+    const acted: Deed[] = [];
+    this.acted.set(agent.name, acted);
+    machine.onAct = ({ order: { task }, run }, act, dueUs) => acted.push({ task, run, act, dueUs });
     machine.onExec = (directory) => this.#executed(agent, directory);
   }
 

@@ -41,7 +41,8 @@ export interface Directory {
   gateUs?: number | undefined;
   cancelled?: boolean;
   /** What the shim does by itself, and when; what it has done. */
-  readonly acts: Map<TimedAct, number>;
+  /** What its shim was told to do: when by its own clock, and for which instant of true time. */
+  readonly acts: Map<TimedAct, { readonly atUs: number; readonly dueUs: number }>;
   readonly acted: Acted[];
   /** No agent of this life has attached to its shim. */
   unheard?: boolean;
@@ -81,6 +82,8 @@ export class Machine {
   /** How long a shim's record is on its way to the disk. */
   recordUs = 0;
   onExec: (directory: Directory) => void = () => undefined;
+  /** A shim does what it was told to, for that instant. */
+  onAct: (directory: Directory, act: TimedAct, dueUs: number) => void = () => undefined;
   onFound: (found: FoundRun) => FoundRun = (found) => found;
 
   constructor(sim: Sim, name: string, witness: Witness) {
@@ -103,7 +106,7 @@ export class Machine {
 
   #found(directory: Directory): FoundRun {
     const { run, order, launch, shim, record, started, failed, frozen } = directory;
-    const acted = shim === 'alive' ? directory.acted : undefined;
+    const acted = shim === 'alive' || record ? directory.acted : undefined;
     const what = { run, order, launch, acted };
     if (shim === 'none') return { ...what, found: { kind: 'unlaunched' } };
     if (directory.cancelled) return { ...what, found: { kind: 'disarmed' } };
@@ -127,7 +130,7 @@ export class Machine {
     if (launch > 0) this.#clear(run, before, launch);
     const [shim, main] = ['none', 'none'] as const;
     const none = { shimPid: 0, shimTicks: 0, child: false, frozen: false };
-    const nothing = { ...none, acts: new Map<TimedAct, number>(), acted: [] };
+    const nothing = { ...none, acts: new Map(), acted: [] };
     const directory = { run, order, launch, superseded: false, shim, main, ...nothing };
     this.directories.set(run, directory);
   }
@@ -177,21 +180,28 @@ export class Machine {
   }
 
   /** What a shim does by itself at an instant, with one write; undefined: never mind. */
-  plan(run: string, act: TimedAct, atUs: number | undefined): void {
+  plan(run: string, act: TimedAct, dueUs: number | undefined, skewUs: number): void {
     const directory = this.directories.get(run);
     if (!this.hasGroups || directory?.shim !== 'alive') return;
-    if (atUs === undefined) directory.acts.delete(act);
-    else {
-      directory.acts.set(act, atUs);
-      this.#after(directory, atUs - this.#sim.nowUs, `does ${act} by itself`, () => {
-        if (directory.acts.get(act) === atUs) this.#act(directory, act);
-      });
-    }
+    directory.acts.delete(act);
+    if (dueUs === undefined) return;
+    const planned = { atUs: dueUs - skewUs, dueUs };
+    directory.acts.set(act, planned);
+    this.#after(directory, planned.atUs - this.#sim.nowUs, `does ${act} by itself`, () => {
+      if (directory.acts.get(act) === planned) this.#act(directory, act);
+    });
+  }
+
+  /** Its shim has told all that it has done, or is there no more. */
+  saidAll(run: string): void {
+    this.#tell(run, { kind: 'retracted' });
   }
 
   #act(directory: Directory, act: TimedAct): void {
+    const { dueUs = 0 } = directory.acts.get(act) ?? {};
     directory.acts.delete(act);
     if (directory.shim !== 'alive' || !this.isLiving(directory)) return;
+    this.onAct(directory, act, dueUs);
     const acted: Acted = { act, atUs: this.#sim.nowUs };
     directory.acted.push(acted);
     this.#tell(directory.run, { kind: 'acted', acted }, directory);

@@ -89,6 +89,21 @@ test('who wants to do it himself takes it back, also in its last moments', async
   expect(readStat(child)?.state).toBe('S');
 });
 
+test('who asks what it has done waits for what it is doing, and for nothing else', async () => {
+  thread.plan(deed('stop'), nowUs() + 3_600_000_000);
+  await thread.told('R0');
+  expect(done).toEqual([]);
+  const ended = once(parent, 'exit');
+  thread.plan(deed('stop'), nowUs() + 150_000);
+  await sleep(20);
+  turn(400);
+  // It has been done, and nobody here has heard of it yet.
+  expect(done).toEqual([]);
+  await thread.told('R0');
+  expect(done).toMatchObject([{ kind: 'stop' }]);
+  await ended;
+});
+
 test('an instant that is moved', async () => {
   let aheadUs = 0;
   await thread.close();

@@ -24,6 +24,9 @@ import { gateOf } from './firing.ts';
 import { readOrder } from './order-file.io.ts';
 import { type Said, stderrBytes } from './tail.io.ts';
 
+/** What the answer to a `mark` is told as. */
+export type Mark = 'marked' | 'retracted';
+
 export interface Attached extends Said {
   readonly order: Item;
   /** 0 for the first launch of the run; then its restarts. */
@@ -40,6 +43,8 @@ export interface Attached extends Said {
   disarmed?: true;
   /** The shim has said how it ended, or that it never began. */
   over: boolean;
+  /** Who has asked the shim for `marked`, in order. */
+  marks: Mark[];
   /** Events wait here until the core asks for them. */
   held: ShimEvent[] | undefined;
 }
@@ -85,8 +90,9 @@ export async function inspectRun(
     const trueAt = sameBoot ? options.trueAt : asRecorded;
     const started = record.started && startedOf(record.started, trueAt);
     const end = endOf(record.end, { ...options, trueAt });
-    const { lapsed } = record;
-    return { found: { ...what, found: { kind: 'recorded', started, end, lapsed } } };
+    const { lapsed, acted: did = [] } = record;
+    const acted = did.flatMap((event) => actedOf(event, trueAt) ?? []);
+    return { found: { ...what, acted, found: { kind: 'recorded', started, end, lapsed } } };
   }
   if (record?.end.step === CANCELLED) return { found: { ...what, found: { kind: 'disarmed' } } };
   if (record) {
@@ -153,7 +159,13 @@ export interface AttachedDraft {
 
 export function newAttached({ order, launch, cwd, logs }: AttachedDraft): Attached {
   const program = order.spec?.command[0] ?? '';
-  const unknown = { handle: undefined, shim: undefined, held: undefined, acts: new Map() };
+  const unknown = {
+    handle: undefined,
+    shim: undefined,
+    held: undefined,
+    acts: new Map(),
+    marks: [],
+  };
   const said = { logs, saidBytes: stderrBytes(logs) };
   return { ...unknown, ...said, order, launch, program, cwd, over: false };
 }

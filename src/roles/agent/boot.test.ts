@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { FakeNode } from '../../../tests/agent/fake-node.ts';
+import { newProcess } from '../../supervisor/process.ts';
 import type { Item } from './events.ts';
 
 const end = { how: 'code', value: 3, cpuMs: 7, maxMemoryBytes: 4096, atUs: 9_000_000 } as const;
@@ -39,6 +40,25 @@ test('what was to be killed before it was claimed is cancelled, not lost', () =>
   node.connect();
   node.settle();
   expect(node.row('R1')).toMatchObject({ processState: 'failed', reason: 'cancelled' });
+});
+
+test.each([
+  ['a later one of the same wait', { at: 9, previous: 'R1' }, ['failed', 'cancelled']],
+  ['an earlier one', { at: 3, previous: 'R1' }, ['running', undefined]],
+  ['one that waited for nobody', { at: 9 }, ['running', undefined]],
+])('a start that waited, and %s is there after a crash', (_, more, expected) => {
+  const node = new FakeNode();
+  const [one, two] = [order(1, 'start', 'R1'), order(2, 'start', 'R2', { at: 5, previous: 'R1' })];
+  const process = newProcess('R2', 5, {});
+  node.tables.runs.set('R2', { process, order: two });
+  node.boot([
+    { run: 'R1', order: one, found: { kind: 'recorded', end } },
+    { run: 'R3', order: order(3, 'start', 'R3', more), found: { kind: 'alive', frozen: false } },
+  ]);
+  node.connect();
+  node.settle();
+  const { processState, reason } = node.row('R2') ?? {};
+  expect([processState, reason]).toEqual(expected);
 });
 
 test('a run directory is removed only when its end is stored', () => {

@@ -8,6 +8,8 @@ import { newProcess } from '../../supervisor/process.ts';
 import { relaunched, rested } from '../../supervisor/relaunch.ts';
 import { hasEnded, type State } from '../../supervisor/states.ts';
 import type { AgentAction, FoundRun, StoredRun, Time } from './events.ts';
+import type { Fires } from './fires.ts';
+import type { Leases } from './leases.ts';
 import type { Runs } from './runs.ts';
 
 /** Stored states that stand for one the run is taken up in; the wish decides the rest. */
@@ -27,8 +29,8 @@ export interface Adoption {
   readonly runs: Runs;
   readonly act: (action: AgentAction) => void;
   readonly time: () => Time;
-  /** It was ended by its shim with its lease. */
-  readonly leaseOver: (run: string) => void;
+  readonly leases: Pick<Leases, 'over'>;
+  readonly fires: Pick<Fires, 'isDueToEnd'>;
 }
 
 export function adoptRuns(
@@ -43,8 +45,12 @@ export function adoptRuns(
     const there = byRun.get(run.process.run);
     byRun.delete(run.process.run);
     if (run.removing) adoption.act({ type: 'remove', run: run.process.run });
-    else if (!hasEnded(run.process.state)) adopt(adoption, run, there);
-    else if (there?.found.kind === 'alive') adoption.act({ type: 'attach', run: run.process.run });
+    else if (!hasEnded(run.process.state) && isOvertaken(run, found)) {
+      adoption.runs.apply(run.process.run, { event: 'want-stop' });
+    } else if (!hasEnded(run.process.state)) {
+      adopt(adoption, adoption.runs.get(run.process.run) ?? run, there);
+    } else if (there?.found.kind === 'alive')
+      adoption.act({ type: 'attach', run: run.process.run });
   }
   for (const there of byRun.values()) {
     const { run, order } = there;
@@ -59,6 +65,19 @@ export function adoptRuns(
     const made: StoredRun = { process: newProcess(run, at, rule), order };
     adopt(adoption, made, there);
   }
+}
+
+/**
+ * It waited for the end of a run, and another that waited for the same, of a later instant, was
+ * launched meanwhile: so it had been cancelled for that, though this had not become durable.
+ */
+function isOvertaken({ order, process }: StoredRun, found: readonly FoundRun[]): boolean {
+  const { previous, task, at = 0 } = order;
+  if (process.state !== 'pending' || previous === undefined) return false;
+  return found.some(({ order: other, found: { kind } }) => {
+    const isLater = other?.task === task && other?.previous !== undefined && (other.at ?? 0) > at;
+    return isLater && kind !== 'unlaunched' && kind !== 'disarmed';
+  });
 }
 
 function adopt(adoption: Adoption, known: StoredRun, there: FoundRun | undefined): void {
@@ -94,7 +113,8 @@ function adopt(adoption: Adoption, known: StoredRun, there: FoundRun | undefined
     case 'recorded': {
       if (found.started) runs.apply(run, { event: 'started', started: found.started });
       else if (process.startedAt === undefined) runs.apply(run, { event: 'started' });
-      if (found.lapsed) adoption.leaseOver(run);
+      if (found.lapsed) adoption.leases.over(run);
+      if (adoption.fires.isDueToEnd(stored, found.end)) runs.note(run, { wish: 'down' });
       runs.apply(run, { event: 'ended-leaving', end: found.end });
       // Its shim is gone: nobody would tell when the rest has ended.
       runs.apply(run, { event: 'detached' });

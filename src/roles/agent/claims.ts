@@ -24,7 +24,7 @@ import {
 } from './firing.ts';
 import type { Ledger } from './ledger.ts';
 import type { Presence } from './presence.ts';
-import { dropDeed, planDeed } from './timed-deeds.ts';
+import { planDeed, retractDeed } from './timed-deeds.ts';
 
 export interface ClaimPorts extends DeedPorts {
   readonly ledger: Ledger;
@@ -91,6 +91,10 @@ export class Claims {
     });
   }
 
+  all(): readonly Fire[] {
+    return [...this.#fires.values()];
+  }
+
   /** A claim that is durable: it is prepared in time, then handed out. */
   await(fire: Fire): void {
     const { action, dueUs, schedule } = fire.stored;
@@ -146,9 +150,7 @@ export class Claims {
       if (wantsMark(top.stored)) this.#mark(top);
       else if (dueUs <= atUs) due.push(top);
       else {
-        if (top.state === 'armed') this.#lookAtClock(top);
-        if (top.stored.prepared) this.#plan(top);
-        this.#wakeAt(top, dueUs);
+        this.#look(top);
       }
     }
     this.#overdue();
@@ -161,7 +163,8 @@ export class Claims {
     const last = new Map<string, number>();
     for (const { state, stored } of this.#fires.values()) {
       const { schedule, dueUs } = stored;
-      if (state === 'claimed' && dueUs <= atUs && dueUs > (last.get(schedule) ?? 0)) {
+      const isOpen = state === 'claimed' || state === 'retracting';
+      if (isOpen && dueUs <= atUs && dueUs > (last.get(schedule) ?? 0)) {
         last.set(schedule, dueUs);
       }
     }
@@ -191,7 +194,7 @@ export class Claims {
   /** Firings of a schedule that have not been begun, with what is to become of each. */
   *of(schedule: string): Generator<[Fire, 'ahead' | 'held' | 'come']> {
     const { atUs } = this.#ports.time();
-    for (const fire of [...this.#fires.values()]) {
+    for (const fire of this.all()) {
       const { stored, state } = fire;
       if (stored.schedule !== schedule || state === 'begun' || state === 'over') continue;
       const isHeld = state === 'armed' || state === 'disarming';
@@ -206,12 +209,34 @@ export class Claims {
     this.#arming.disarm(fire, 'forget');
   }
 
+  /** What shims were told of it is taken back, unless they are faster; then they say so. */
+  retract(fire: Fire, after: Fire['after']): void {
+    fire.after = after;
+    if (fire.state === 'retracting') return;
+    const { runs = [] } = fire.planned ?? {};
+    fire.state = 'retracting';
+    fire.unanswered = new Set(runs);
+    this.#ahead.take(fire);
+    retractDeed(this.#ports, runs, fire.stored.action);
+  }
+
+  /** The answer about a run; firings of which all are known now. */
+  retracted(run: string): readonly Fire[] {
+    const open = this.all().filter(({ state }) => state === 'retracting');
+    const asked = open.filter(({ unanswered }) => unanswered?.delete(run));
+    return asked.filter(({ unanswered }) => unanswered?.size === 0);
+  }
+
+  /** It is as if nobody had been told of it. */
+  again(fire: Fire): void {
+    fire.state = 'claimed';
+    fire.planned = undefined;
+    this.await(fire);
+  }
+
   // ---- inside ----
 
   #leave(fire: Fire): void {
-    const { planned = [], stored, state } = fire;
-    const isAhead = stored.dueUs > this.#ports.time().atUs;
-    if (state === 'over' && isAhead) dropDeed(this.#ports, planned, stored.action);
     this.#ahead.take(fire);
     this.#arming.drop(fire);
     this.#deciding.delete(fire);
@@ -230,12 +255,23 @@ export class Claims {
     });
   }
 
-  /** Its mark is durable: shims may do it. */
-  #plan(fire: Fire): void {
-    const { stored } = fire;
-    const plan = this.#ports.plan(stored.schedule);
-    if (!plan || clockWhy(plan, this.#ports.time().errorUs) !== undefined) return;
-    fire.planned = planDeed(this.#ports, stored, plan);
+  /** Between its claim and its instant: it is planned, or the clock looked at for the last time. */
+  #look(fire: Fire): void {
+    const { schedule, dueUs, prepared } = fire.stored;
+    const plan = this.#ports.plan(schedule);
+    const isGood = plan !== undefined && !clockWhy(plan, this.#ports.time().errorUs);
+    let wakeUs = dueUs;
+    if (fire.state === 'armed') {
+      if (!isGood) this.#arming.disarm(fire, 'claim');
+    } else if (fire.planned) {
+      if (!isGood) return this.retract(fire, 'claim');
+    } else if (prepared && isGood) {
+      // Its mark is durable: shims may do it.
+      fire.planned = planDeed(this.#ports, fire.stored, plan);
+      const lookUs = dueUs - limits.lastLookUs;
+      if (plan.maxClockErrorUs !== undefined && lookUs > this.#ports.time().atUs) wakeUs = lookUs;
+    }
+    this.#wakeAt(fire, wakeUs);
   }
 
   /** What decides about it is ahead of it. */
@@ -248,13 +284,6 @@ export class Claims {
       if (concerns && firesBefore(other, stored)) return true;
     }
     return false;
-  }
-
-  /** For the last time before the shim fires it. */
-  #lookAtClock(fire: Fire): void {
-    const plan = this.#ports.plan(fire.stored.schedule);
-    if (plan && clockWhy(plan, this.#ports.time().errorUs) === undefined) return;
-    this.#arming.disarm(fire, 'claim');
   }
 
   /** What should have fired long ago, by a clock that was put or stood still, is to be judged. */

@@ -237,18 +237,19 @@ export class AgentCore {
     this.#bundles.load(kind('bundle'), event.content);
     this.#orders.load(kind('order'));
     const { cursors, fires } = event.tables;
+    this.#fires.load(fires.values() as Iterable<StoredFire>);
     const own = [...kind('schedule'), ...kind('task')];
     this.#schedules.load(own, cursors as ReadonlyMap<string, StoredCursor>);
     const act = (action: AgentAction): void => this.#push(action);
-    const leaseOver = (run: string): void => this.#leases.over(run);
-    const adoption = { runs: this.#runs, act, time: () => this.#time, leaseOver };
+    const parts = { runs: this.#runs, leases: this.#leases, fires: this.#fires };
+    const adoption = { ...parts, act, time: () => this.#time };
     adoptRuns(adoption, [...runs.values()] as StoredRun[], event.found);
     for (const part of [this.#serverLost, this.#leases])
       for (const { process } of this.#runs.live()) part.settled(process.run);
     this.#bundles.begin();
     this.#orders.begin();
     this.#schedules.begin(meta.get('node'));
-    this.#fires.begin(fires.values() as Iterable<StoredFire>);
+    this.#fires.begin();
     this.#runs.begin();
     this.#results.begin(this.#runs.all());
     this.#retentionMs = this.#time.nowMs + RETENTION_EVERY_MS;

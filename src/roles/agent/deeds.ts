@@ -16,7 +16,7 @@ import { resumeByHand, suspendByHand } from './by-hand.ts';
 import type { AgentAction, Item, StoredRun, Time } from './events.ts';
 import {
   DRAINING,
-  type FireResult,
+  type Ending,
   isHeldBehind,
   type Plan,
   resultOf,
@@ -36,11 +36,6 @@ export interface DeedPorts {
   task(name: string): Item | undefined;
   /** Why its task does not run without the server; undefined: it does, or that is there. */
   serverLost(item: Item): string | undefined;
-}
-
-export interface Ending {
-  readonly result: FireResult;
-  readonly reason?: string | undefined;
 }
 
 /** `targets`: begun, on these runs. `queue`: again when a run of the task has ended. */

@@ -166,6 +166,8 @@ export type RunEvent =
   | { readonly kind: 'stuck'; readonly reason: string }
   /** What was planned was done, at that instant. */
   | { readonly kind: 'acted'; readonly acted: Acted }
+  /** What was to be taken back was: what had been done of it has been told. */
+  | { readonly kind: 'retracted' }
   | { readonly kind: 'signalled'; readonly order: string; readonly reason?: string | undefined }
   | { readonly kind: 'removed' }
   | { readonly kind: 'collected'; readonly collected: Collected }
@@ -280,6 +282,8 @@ export type AgentAction =
       readonly act: TimedAct;
       readonly atUs: number | undefined;
     } & Signalled)
+  /** What is planned is taken back, unless it is done; answered by `retracted`, after all `acted`. */
+  | { readonly type: 'retract'; readonly run: string; readonly acts: readonly TimedAct[] }
   /** For a sign of life. */
   | { readonly type: 'ask-server' }
   /** When to send the next tick, on the monotonic clock; a later one replaces it. */

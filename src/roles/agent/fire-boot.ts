@@ -4,9 +4,12 @@
  * then its effect is looked for, and where none is seen the firing is `lost`, never guessed.
  */
 
+import type { End } from '../../supervisor/end.ts';
 import { isWaiting } from '../../supervisor/states.ts';
-import { type DeedPorts, type Ending, interruptedEnding, seenDeed, verbOf } from './deeds.ts';
-import { isOfPlan, type Plan, type StoredFire } from './firing.ts';
+import { type DeedPorts, interruptedEnding, seenDeed, verbOf } from './deeds.ts';
+import type { StoredRun } from './events.ts';
+import type { Fire } from './fire.ts';
+import { type Ending, isOfPlan, type Plan, type StoredFire } from './firing.ts';
 
 export interface TakeUpPorts extends DeedPorts {
   /** The schedule as it is now; undefined: it is gone, or rests. */
@@ -25,6 +28,33 @@ export type TakenUp =
   | 'armed'
   | 'gone'
   | 'queued';
+
+/**
+ * Whether a run that ended while nobody was there was to be ended by a schedule before that: then
+ * no restart policy brings it back, and `takeUp` says that the firing was seen.
+ */
+export function isDueToEnd(
+  ports: Pick<TakeUpPorts, 'plan'>,
+  fires: Iterable<Fire>,
+  { order, process }: StoredRun,
+  { atUs }: End,
+): boolean {
+  for (const { stored } of fires) {
+    const { action, schedule, task, dueUs, prepared, targets } = stored;
+    if (task !== order.task || !prepared || targets) continue;
+    if (action !== 'kill' && action !== 'stop') continue;
+    const plan = ports.plan(schedule);
+    if (!plan || verbOf(plan) === 'signal') continue;
+    if ((process.startedAt ?? 0) < dueUs && dueUs <= atUs) return true;
+  }
+  return false;
+}
+
+/** A deed that shows, with when it was. */
+export function asSeen(ports: DeedPorts, stored: StoredFire): StoredFire {
+  const { atUs, errorUs } = seenDeed(ports, stored) ?? { atUs: stored.dueUs };
+  return { ...stored, firedUs: atUs, clockErrorUs: errorUs };
+}
 
 export function takeUp(ports: TakeUpPorts, stored: StoredFire): TakenUp {
   const { run, targets, dueUs } = stored;

@@ -10,26 +10,26 @@
  */
 import { limits } from '../../base/limits.ts';
 import type { Planned } from '../../scheduler/planner.ts';
+import type { End } from '../../supervisor/end.ts';
 import { hasEnded } from '../../supervisor/states.ts';
 import { Claims } from './claims.ts';
-import {
-  beginDeed,
-  type Ending,
-  orderOf,
-  present,
-  repeatDeed,
-  seenDeed,
-  settleDeed,
-  signalEnding,
-} from './deeds.ts';
+import { beginDeed, orderOf, present, repeatDeed, settleDeed, signalEnding } from './deeds.ts';
+import type { StoredRun } from './events.ts';
 import type { Fire } from './fire.ts';
-import { type TakeUpPorts, takeUp } from './fire-boot.ts';
+import { asSeen, isDueToEnd, type TakeUpPorts, takeUp } from './fire-boot.ts';
 import { FireQueue, FiresByRun } from './fire-queue.ts';
-import { endingReason, fireRow, type Plan, type StoredFire, skipWhy } from './firing.ts';
+import {
+  type Ending,
+  endingReason,
+  fireRow,
+  type Plan,
+  type StoredFire,
+  skipWhy,
+} from './firing.ts';
 import type { Ledger } from './ledger.ts';
 import { Presence } from './presence.ts';
 import type { Reports } from './reports.ts';
-import { doneInTime } from './timed-deeds.ts';
+import { doneInTime, isDone, isUnknown, truly } from './timed-deeds.ts';
 
 export interface FirePorts extends TakeUpPorts {
   readonly ledger: Ledger;
@@ -37,6 +37,8 @@ export interface FirePorts extends TakeUpPorts {
   /** An instant of the schedule that is not claimed yet is due. */
   hasDue(schedule: string): boolean;
 }
+
+const skipped = (reason: string): Ending => ({ result: 'skipped', reason });
 
 export class Fires {
   readonly #ports: FirePorts;
@@ -67,10 +69,19 @@ export class Fires {
     return this.#claims.deadlineMs;
   }
 
-  /** After a start: what was begun is settled or taken up, what is past is judged. */
-  begin(rows: Iterable<StoredFire>): void {
+  /** What an earlier life of the agent had claimed. */
+  load(rows: Iterable<StoredFire>): void {
+    for (const stored of rows) this.#claims.load(stored);
+  }
+
+  isDueToEnd(run: StoredRun, end: End): boolean {
+    return isDueToEnd(this.#ports, this.#claims.all(), run, end);
+  }
+
+  /** What was begun is settled or taken up, what is past is judged. */
+  begin(): void {
     this.#begun = true;
-    for (const fire of [...rows].map((stored) => this.#claims.load(stored))) this.#takeUp(fire);
+    for (const fire of this.#claims.all()) this.#takeUp(fire);
     this.tick();
   }
 
@@ -95,12 +106,10 @@ export class Fires {
   withdraw(schedule: string, why: string): number | undefined {
     let first: number | undefined;
     for (const [fire, standing] of this.#claims.of(schedule)) {
-      if (standing === 'come') {
-        this.#close(fire, { result: 'skipped', reason: why });
-        continue;
-      }
-      first = Math.min(first ?? Infinity, fire.stored.plannedUs);
-      if (standing === 'held') this.#claims.disarm(fire);
+      if (standing !== 'come') first = Math.min(first ?? Infinity, fire.stored.plannedUs);
+      if (standing === 'come') this.#skip(fire, why);
+      else if (standing === 'held') this.#claims.disarm(fire);
+      else if (fire.planned) this.#claims.retract(fire, 'forget');
       else this.#forget(fire);
     }
     return first;
@@ -143,6 +152,20 @@ export class Fires {
     }
   }
 
+  /** What was told to a run's shim, or the thread, is taken back, or was done before. */
+  retracted(run: string): void {
+    for (const fire of this.#claims.retracted(run)) {
+      const { after, stored } = fire;
+      if (stored.targets) {
+        fire.state = 'begun';
+        this.#settle(fire);
+      } else if (isDone(this.#ports, fire)) this.#fire(fire, false);
+      else if (after === 'forget') this.#forget(fire);
+      else if (typeof after === 'object') this.#close(fire, after);
+      else this.#claims.again(fire);
+    }
+  }
+
   // ---- inside ----
 
   #takeUp(fire: Fire): void {
@@ -161,29 +184,27 @@ export class Fires {
       this.#waitFor(fire, found.targets);
       if (fire.state === 'begun' && stored.run === undefined) repeatDeed(this.#ports, fire.stored);
     } else {
-      if (found.result === 'ok') {
-        const { atUs, errorUs } = seenDeed(this.#ports, stored) ?? { atUs: stored.dueUs };
-        fire.stored = { ...stored, firedUs: atUs, clockErrorUs: errorUs };
-      }
+      if (found.result === 'ok') fire.stored = asSeen(this.#ports, stored);
       this.#close(fire, found);
     }
   }
 
   #fire(fire: Fire, isOvertaken: boolean): void {
-    const { stored } = fire;
-    const plan = this.#ports.plan(stored.schedule);
-    if (!plan) {
-      this.#close(fire, { result: 'skipped', reason: 'the schedule is gone' });
-      return;
-    }
+    const { stored, planned } = fire;
+    const done = isDone(this.#ports, fire) ? planned?.plan : undefined;
+    const plan = this.#ports.plan(stored.schedule) ?? done;
+    if (!plan) return this.#skip(fire, 'the schedule is gone');
     const { atUs, errorUs } = this.#ports.time();
     const lateness = { nowUs: atUs, presentUs: this.presence.sinceUs, isOvertaken };
-    const reason = skipWhy(stored, plan, { ...lateness, errorUs });
-    if (reason !== undefined) {
-      this.#close(fire, { result: 'skipped', reason });
-      return;
-    }
-    this.#begin(fire, plan);
+    const reason = done ? undefined : skipWhy(stored, plan, { ...lateness, errorUs });
+    if (reason === undefined) this.#begin(fire, plan);
+    else this.#skip(fire, reason);
+  }
+
+  /** Where it may have been done already, that is found out first. */
+  #skip(fire: Fire, why: string): void {
+    if (isUnknown(fire)) this.#claims.retract(fire, skipped(why));
+    else this.#close(fire, skipped(why));
   }
 
   #begin(fire: Fire, plan: Plan): void {
@@ -193,12 +214,15 @@ export class Fires {
     const isBehind = plan.overlap === 'queue' && this.#queue.sizeOf(task) > 0;
     const begun = isBehind ? 'queue' : beginDeed(this.#ports, stored, plan);
     if (begun === 'queue') this.#putOff(fire, task);
-    else if ('result' in begun) {
-      const done = doneInTime(this.#ports, stored, fire.planned ?? []);
+    else if ('result' in begun && begun.result === 'failed' && isUnknown(fire)) {
+      this.#claims.retract(fire, begun);
+    } else if ('result' in begun) {
+      const done = doneInTime(this.#ports, stored, fire.planned?.runs ?? []);
       const at = done ?? { atUs, errorUs };
-      const firedUs = begun.result === 'ok' ? at.atUs : undefined;
+      const ending = truly(this.#ports, fire, begun);
+      const firedUs = ending.result === 'ok' ? at.atUs : undefined;
       fire.stored = { ...stored, firedUs, clockErrorUs: at.errorUs };
-      this.#close(fire, begun);
+      this.#close(fire, ending);
     } else {
       const starts = stored.run !== undefined;
       fire.stored = starts ? stored : { ...stored, firedUs: atUs, clockErrorUs: errorUs };
@@ -223,11 +247,12 @@ export class Fires {
     }
     const ending = fire.state === 'begun' ? settleDeed(this.#ports, stored) : undefined;
     if (!ending) return;
+    if (ending.result === 'failed' && isUnknown(fire)) return this.#claims.retract(fire, ending);
     if (stored.run !== undefined) {
       const { startedAt, startErrorUs } = this.#ports.runs().get(stored.run)?.process ?? {};
       fire.stored = { ...stored, firedUs: startedAt, clockErrorUs: startErrorUs };
     } else this.#asDone(fire, stored.targets ?? []);
-    this.#close(fire, ending);
+    this.#close(fire, truly(this.#ports, fire, ending));
   }
 
   /** It was done by others than the agent, who know when. */
@@ -238,9 +263,8 @@ export class Fires {
 
   #putOff(fire: Fire, task: string): void {
     if (this.#queue.sizeOf(task) >= limits.firesQueued) {
-      const reason = `${limits.firesQueued} firings of task "${task}" wait already`;
-      this.#close(fire, { result: 'skipped', reason });
-      return;
+      const why = `${limits.firesQueued} firings of task "${task}" wait already`;
+      return this.#close(fire, skipped(why));
     }
     fire.state = 'queued';
     this.#claims.store(fire, { ...fire.stored, queued: true });
@@ -254,7 +278,7 @@ export class Fires {
     this.#queue.remove(task, fire);
     const plan = this.#ports.plan(fire.stored.schedule);
     if (plan) this.#begin(fire, { ...plan, overlap: 'forbid' });
-    else this.#close(fire, { result: 'skipped', reason: 'the schedule is gone' });
+    else this.#close(fire, skipped('the schedule is gone'));
     // What could not be begun leaves the turn to the next.
     if (fire.state === 'over') this.#nextOf(task);
   }

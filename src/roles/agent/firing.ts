@@ -16,6 +16,11 @@ import type { Item, StoredRun } from './events.ts';
 export type Plan = Shape<'schedule'>;
 export type FireResult = 'ok' | 'skipped' | 'failed' | 'lost';
 
+export interface Ending {
+  readonly result: FireResult;
+  readonly reason?: string | undefined;
+}
+
 /** What is stored of a firing from its claim until its outcome is among the reports. */
 export interface StoredFire extends Planned {
   readonly action: string;

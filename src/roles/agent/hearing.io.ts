@@ -31,6 +31,8 @@ export interface HearingOptions {
   readonly watch: Pick<Watch, 'quiet'>;
   readonly clock: Pick<SystemClock, 'trueAt' | 'monotonicOf' | 'monotonicUs'>;
   readonly emit: (run: string, event: RunEvent) => void;
+  /** Until all is told that the thread for deeds has done to the run. */
+  deedsTold(run: string): Promise<void>;
   /** Whether that is the launch the run is at. */
   isPresent(run: string, attached: Attached): boolean;
 }
@@ -62,6 +64,10 @@ export class Hearing {
     }
     const { emit, log, watch } = this.#options;
     const vital = vitalOf(event);
+    if (vital?.kind === 'marked' && attached.marks.shift() === 'retracted') {
+      this.#retracted(run);
+      return;
+    }
     if (vital) {
       if (event.kind === 'quiet') watch.quiet(run, event.ticks);
       emit(run, vital);
@@ -88,8 +94,7 @@ export class Hearing {
         break;
       case 'detached':
         attached.handle = undefined;
-        if (attached.disarmed) this.#gone(run, attached);
-        else if (!attached.over) this.#tell(run, attached, () => this.#lost(run, attached));
+        this.#detached(run, attached);
         break;
       case 'record-failed':
       case 'log-failed':
@@ -134,6 +139,17 @@ export class Hearing {
     handle?.send({ kind: 'gate', atUs });
   }
 
+  /** Answered by `retracted`, when all is told that its shim has done by itself. */
+  askDone(run: string, attached: Attached | undefined): void {
+    if (!attached?.handle) return this.#retracted(run);
+    attached.marks.push('retracted');
+    attached.handle.send({ kind: 'mark' });
+  }
+
+  #retracted(run: string): void {
+    this.#told.do(run, () => this.#options.emit(run, { kind: 'retracted' }));
+  }
+
   #armed(run: string, attached: Attached, plannedUs: number): void {
     this.move(attached, plannedUs);
     this.#options.emit(run, { kind: 'armed' });
@@ -168,10 +184,20 @@ export class Hearing {
     this.#tell(run, attached, () => this.#options.emit(run, { kind }));
   }
 
+  /** Who has asked it something is answered by the shim as it is found again, or not. */
+  #detached(run: string, attached: Attached): void {
+    const isAsked = attached.marks.splice(0).includes('retracted');
+    if (attached.disarmed) this.#gone(run, attached);
+    else if (!attached.over) this.#tell(run, attached, () => this.#lost(run, attached));
+    if (isAsked) this.#told.do(run, () => this.askDone(run, attached));
+  }
+
   /** Whether something of the tree is left is asked of the kernel: the shim's word comes later. */
   #exited(run: string, attached: Attached, event: Exited): void {
     const { trees, emit } = this.#options;
     this.#tell(run, attached, async () => {
+      // What ended it on purpose is told first.
+      await this.#options.deedsTold(run);
       const left = await trees.hasMembers({ run, shim: attached.shim }).catch(() => true);
       const end = endOf(event, { run, trees, trueAt: this.trueAt, said: attached });
       emit(run, { kind: 'ended', end, left });
@@ -192,6 +218,7 @@ export class Hearing {
       if (attached.handle) return;
     }
     const record = await readExitRecord(places.exit).catch(() => undefined);
+    await this.#options.deedsTold(run);
     // A word to a shim that has just ended takes with it what had not been read.
     const { started } = record ?? {};
     if (started) emit(run, { kind: 'started', started: startedOf(started, this.trueAt) });

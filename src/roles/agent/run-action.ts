@@ -17,6 +17,9 @@ export function onRun(
     case 'plan':
       runner.plan(run, action);
       break;
+    case 'retract':
+      runner.retract(run, action.acts);
+      break;
     case 'fence':
       runner.fence(run, action.atUs);
       break;

@@ -48,6 +48,9 @@ export class RunEvents {
       case 'acted':
         runs.acted(run, event.acted);
         break;
+      case 'retracted':
+        fires.retracted(run);
+        break;
       case 'lease-over':
         this.#ports.leases.over(run);
         break;

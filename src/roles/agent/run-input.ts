@@ -27,6 +27,7 @@ export function inputOf(event: RunEvent): Input | undefined {
     case 'stuck':
       return { event: event.kind, reason: event.reason };
     case 'acted':
+    case 'retracted':
     case 'signalled':
     case 'removed':
     case 'warned':

@@ -18,7 +18,7 @@ import type { ShimEvent } from '../../supervisor/shim.ts';
 import type { RunTree, RunTrees } from '../../supervisor/tree.io.ts';
 import type { ProcessIdentity } from '../../supervisor/tree.ts';
 import { type Attached, inspectRun, newAttached } from './attached.io.ts';
-import type { AgentAction, FoundRun, Item, RunEvent } from './events.ts';
+import type { AgentAction, FoundRun, Item, RunEvent, TimedAct } from './events.ts';
 import { Hearing } from './hearing.io.ts';
 import { InOrder } from './in-order.ts';
 import { claimLaunch, LaunchError, planLaunch } from './launch.io.ts';
@@ -48,7 +48,7 @@ export interface Launching {
   readonly fenceUs?: number | undefined;
 }
 
-type Planned = Extract<AgentAction, { readonly type: 'plan' }>;
+type Planned = Omit<Extract<AgentAction, { readonly type: 'plan' }>, 'type' | 'run'>;
 
 export class Runner {
   readonly #options: RunnerOptions;
@@ -68,14 +68,14 @@ export class Runner {
     this.#hearing = new Hearing({
       ...{ ...options, watch: this.watch },
       isPresent: (run, attached) => this.#attached.get(run) === attached,
+      deedsTold: (run) => this.#deeds.told(run),
     });
     this.#deeds = new DeedThread({
       containment: options.trees.containment,
       log: options.log,
       monotonicOf: (trueUs) => options.clock.monotonicOf(trueUs),
       done: ({ kind: act, tree }, atUs) => {
-        const acted = { act, ...options.clock.trueAt(atUs) };
-        options.emit(tree.run, { kind: 'acted', acted });
+        options.emit(tree.run, { kind: 'acted', acted: { act, ...options.clock.trueAt(atUs) } });
       },
     });
   }
@@ -92,6 +92,7 @@ export class Runner {
     // From here on words of the launch before are words about nothing.
     this.#attached.get(run)?.handle?.close();
     this.#attached.delete(run);
+    this.#deeds.forget(run);
     this.#turns.do(run, async () => {
       try {
         await this.#launch(run, order, how);
@@ -131,6 +132,11 @@ export class Runner {
     }
     const number = signal === undefined ? undefined : signalNumber(signal);
     this.#deeds.plan({ kind: act, tree: this.#tree(run), signal: number, main }, atUs);
+  }
+
+  retract(run: string, acts: readonly TimedAct[]): void {
+    for (const act of acts) this.plan(run, { act, atUs: undefined });
+    void this.#deeds.told(run).then(() => this.#hearing.askDone(run, this.#attached.get(run)));
   }
 
   /** The shim ends the run at that instant of CLOCK_BOOTTIME. */

@@ -6,7 +6,6 @@
  * (its bundle, the end of the run it replaces, runs of other tasks) is looked at again whenever one
  * of these changes.
  */
-
 import type { Shape } from '../../net/bodies.ts';
 import { advance, type Input, newProcess, type Process } from '../../supervisor/process.ts';
 import type { Room } from '../../supervisor/room.ts';
@@ -78,6 +77,8 @@ export class Runs {
 
   acted(run: string, acted: Acted): void {
     this.shimActs.put(run, acted);
+    // It was ended on purpose: no policy brings it back, whoever hears first of its end.
+    if (acted.act === 'kill' || acted.act === 'stop') this.note(run, { wish: 'down' });
     this.#ports.settled(run);
   }
 

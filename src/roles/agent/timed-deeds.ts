@@ -4,36 +4,35 @@
  * agent that sleeps and does nothing else (deed-thread.io.ts). The agent does them as well when it
  * gets there, which changes nothing any more; a run that began too late to be told gets them so.
  *
- * What ends a run is left to the agent where the task's policy would bring the run back: that it
- * was ended on purpose is known to the agent alone.
+ * Whether it was done is known by those who do it. So what the agent would rather skip, because it
+ * was away at the instant or its clock is not good enough, is taken back first, and is skipped only
+ * when they have answered that it had not been done.
  */
 import { verdicts } from '../../base/verbs.ts';
 import { judgedState } from '../../supervisor/process.ts';
 import { type DeedPorts, present, verbOf } from './deeds.ts';
 import type { Acted, Signalled, StoredRun, TimedAct } from './events.ts';
-import type { Plan, StoredFire } from './firing.ts';
+import type { Fire } from './fire.ts';
+import type { Ending, Plan, StoredFire } from './firing.ts';
 import { timedActs } from './timed-act.ts';
 
-/** Tells who will do it, of what lives now; the answer is the runs. */
-export function planDeed(ports: DeedPorts, fire: StoredFire, plan: Plan): readonly string[] {
+/** Tells who will do it, of what lives now. */
+export function planDeed(ports: DeedPorts, fire: StoredFire, plan: Plan): Fire['planned'] {
   const isSignal = plan.signal !== undefined;
   const act = timedActs(plan.action).find((one) => (one === 'signal') === isSignal);
-  if (act === undefined) return [];
+  if (act === undefined) return undefined;
   const runs: string[] = [];
   for (const stored of present(ports, fire)) {
-    const { process, order } = stored;
-    const { restart = 'no' } = order.spec ?? {};
+    const { process } = stored;
     const { run } = process;
     const state = judgedState(process);
-    const ends = act === 'kill' || act === 'stop';
     if (verdicts[verbOf(plan)][state] !== 'act' || state === 'pending') continue;
-    if (ends && restart !== 'no') continue;
     // It goes on when there is room, and nobody else knows that.
     if (act === 'thaw' && process.preempted) continue;
     ports.act({ type: 'plan', run, act, atUs: fire.dueUs, ...signalled(act, plan, stored) });
     runs.push(run);
   }
-  return runs;
+  return runs.length > 0 ? { runs, plan } : undefined;
 }
 
 function signalled(act: TimedAct, plan: Plan, { process }: StoredRun): Signalled {
@@ -44,10 +43,34 @@ function signalled(act: TimedAct, plan: Plan, { process }: StoredRun): Signalled
   return { signal: plan.signal, main };
 }
 
-export function dropDeed(ports: DeedPorts, runs: readonly string[], action: string): void {
-  for (const run of runs) {
-    for (const act of timedActs(action)) ports.act({ type: 'plan', run, act, atUs: undefined });
-  }
+/** They are asked to take it back; each answers when it is certain whether it was done. */
+export function retractDeed(
+  { act }: Pick<DeedPorts, 'act'>,
+  runs: readonly string[],
+  action: string,
+): void {
+  for (const run of runs) act({ type: 'retract', run, acts: timedActs(action) });
+}
+
+/** Others may have done it, and have not been asked. */
+export function isUnknown({ planned, unanswered }: Fire): boolean {
+  return planned !== undefined && unanswered?.size !== 0;
+}
+
+/** Somebody has done it already, whatever the agent thinks of its instant. */
+export function isDone(ports: DeedPorts, { stored, planned }: Fire): boolean {
+  const { action, dueUs } = stored;
+  const { shimActs } = ports.runs();
+  const done = (run: string): boolean => !!shimActs.first(run, timedActs(action), dueUs);
+  return planned?.runs.some(done) ?? false;
+}
+
+/** What was suspended or resumed at its instant was, whatever has become of the run since. */
+export function truly(ports: DeedPorts, fire: Fire, ending: Ending): Ending {
+  const { action, targets = [] } = fire.stored;
+  if (ending.result !== 'failed' || (action !== 'suspend' && action !== 'resume')) return ending;
+  const wasDone = isDone(ports, fire) || doneInTime(ports, fire.stored, targets) !== undefined;
+  return wasDone ? { result: 'ok' } : ending;
 }
 
 /** When the last of them was done; undefined where one was not. */

@@ -63,13 +63,14 @@ export class Watch {
 
   carryOut(action: Watching): void {
     const { run } = action;
-    const handle = this.#options.attached(run)?.handle;
+    const { handle, marks } = this.#options.attached(run) ?? {};
     switch (action.type) {
       case 'count':
         if (action.anew) handle?.send({ kind: 'quiet', us: 0 });
         handle?.send({ kind: 'quiet', us: action.us });
         break;
       case 'mark':
+        if (handle) marks?.push('marked');
         handle?.send({ kind: 'mark' });
         break;
       case 'inspect':
