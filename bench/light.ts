@@ -1,17 +1,20 @@
 /**
  * Light agents: real sessions over TLS that acknowledge and report, and run nothing.
  * `node light.ts SERVER-DIRECTORY FIRST COUNT TOKEN`; by stdin: `connect`, then `last`, which
- * answers when the last assignment was acknowledged (CLOCK_MONOTONIC, ms).
+ * answers when the last assignment was acknowledged (CLOCK_MONOTONIC, ms); or `keep`, which
+ * connects and comes back for ever, with the pauses of an agent.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Backoff } from '../src/net/backoff.ts';
 import type { Req, Shape } from '../src/net/bodies.ts';
 import { makeRequest, selfSigned } from '../src/net/certificate.io.ts';
 import { type DialCredentials, dial } from '../src/net/dial.io.ts';
 import { Link } from '../src/net/link.io.ts';
 import { parseToken, tokenKey } from '../src/net/token.ts';
+import { sleep } from './measure.ts';
 import type { Admin } from './rig.ts';
 
 interface Light {
@@ -57,6 +60,24 @@ async function connect({ name, instance, credentials }: Light): Promise<Link> {
   return link;
 }
 
+/** Resolves with the first session; what is lost comes back as an agent does. */
+async function keep(light: Light): Promise<void> {
+  const link = await again(light);
+  const goOn = (one: Link): void => void one.closed.then(() => again(light)).then(goOn);
+  goOn(link);
+}
+
+async function again(light: Light): Promise<Link> {
+  const backoff = new Backoff();
+  for (;;) {
+    try {
+      return await connect(light);
+    } catch {
+      await sleep(backoff.next(Math.random()));
+    }
+  }
+}
+
 /** As an agent whose program began and ended at once. */
 function reportsOf(item: Shape<'item'>, at: { seq: number }): Shape<'report'>[] {
   const { order = '', run = '', task, operation } = item;
@@ -85,8 +106,8 @@ const names = Array.from({ length: Number(count) }, (_, n) => `l${Number(first) 
 const agents = await each(names, enrol);
 console.log('enrolled');
 for await (const line of createInterface(process.stdin)) {
-  if (line === 'connect') {
-    await each(agents, connect);
+  if (line === 'connect' || line === 'keep') {
+    await each<Light, unknown>(agents, line === 'keep' ? keep : connect);
     console.log('connected');
   } else console.log(String(lastMs));
 }

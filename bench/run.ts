@@ -20,6 +20,7 @@ import { fuzzed } from './rows/fuzz.ts';
 import { gate } from './rows/gate.ts';
 import { tree } from './rows/held.ts';
 import { idle } from './rows/idle.ts';
+import { comeback, joining, knocking } from './rows/joining.ts';
 import { kills } from './rows/kills.ts';
 import { lost } from './rows/lost.ts';
 import { loud } from './rows/loud.ts';
@@ -54,6 +55,9 @@ const rows: readonly Row[] = [
     place,
     fuzzed,
     handshakes,
+    joining,
+    comeback,
+    knocking,
   ],
 ];
 

@@ -39,6 +39,9 @@ test('docs/STATES.md says what the table of states and events says', () => {
   expect(renderStates(moved)).toBe(states);
 });
 
+/** A file of tests, and titles in it. */
+const named = /`([^`]*\.test\.ts)`: ((?:"[^"]+"(?:, )?)+)/g;
+
 test('every threat of docs/SECURITY.md names tests that are there', () => {
   const rows = readFileSync(securityPath, 'utf8')
     .split('\n')
@@ -47,6 +50,10 @@ test('every threat of docs/SECURITY.md names tests that are there', () => {
   for (const row of rows) {
     for (const [, path = ''] of row.matchAll(/`([^`]*\.test\.ts)`/g)) {
       expect(existsSync(join(import.meta.dirname, '..', path)), path).toBe(true);
+    }
+    for (const [, path = '', titles = ''] of row.matchAll(named)) {
+      const text = readFileSync(join(import.meta.dirname, '..', path), 'utf8');
+      for (const title of titles.matchAll(/"([^"]+)"/g)) expect(text, path).toContain(title[1]);
     }
   }
 });

@@ -276,6 +276,30 @@ test('thousands of connections of garbage: the server answers its admins all the
   expect(await fleet.nodeState('n1')).toBe('online');
 }, 120_000);
 
+/** Connects, says nothing, and waits until it is shown out; how long the last was there. */
+const silence = `
+const net = require('node:net');
+const [host, count] = process.argv.slice(1);
+const from = Date.now();
+const gone = Array.from({ length: Number(count) }, () => new Promise((resolve) => {
+  const socket = net.connect({ host, port: 7416 });
+  socket.on('error', () => undefined).on('close', resolve).resume();
+}));
+Promise.all(gone).then(() => process.stdout.write(String(Date.now() - from)));`;
+
+test('two thousand that say nothing: all are shown out, and admins are answered meanwhile', async () => {
+  const { netns } = fleet.place('stranger');
+  const { ipv4 = '' } = fleet.place('srv');
+  const words = ['netns', 'exec', netns, process.execPath, '-e', silence, ipv4, '2000'];
+  const silent = spawn('ip', words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = finish(silent);
+  do await fleet.must(['ps', '--timeout', '10s']);
+  while (silent.exitCode === null);
+  // Ten seconds is the limit of a handshake; a busy machine needs some of its own.
+  expect(Number((await ended).stdout)).toBeLessThan(30_000);
+  expect(await fleet.nodeState('n1')).toBe('online');
+}, 120_000);
+
 test('keys renew themselves, killed or not, and nobody notices', async () => {
   const often = ['--rotate-key', '1s'];
   let agent = await fleet.agent('turns', 'both', often);
