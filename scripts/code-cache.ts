@@ -8,7 +8,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { issueKeyPair, makeAuthority } from '../src/net/certificate.io.ts';
 import type { AnyBody, MessageKind } from '../src/net/layout.ts';
@@ -120,12 +121,18 @@ export async function makeCodeCaches(
   await listener.close();
   writeFileSync(inside('warm-roles.cjs'), warmSource(rolesSource(bundles)));
   const console = [node, ...nodeFlags, bundles.console];
-  await warmUp(
-    [node, ...nodeFlags, inside('warm-roles.cjs')],
-    caches.main,
-    { LOTC_WARM_SOURCE: bundles.main },
-    (roles) => driveRoles(roles, { console, directory: inside('warm') }),
-  );
+  // Of a short name, wherever LOTC is built: a node's sockets lie in its data directory.
+  const home = mkdtempSync(join(tmpdir(), 'lotc-warm-'));
+  try {
+    await warmUp(
+      [node, ...nodeFlags, inside('warm-roles.cjs')],
+      caches.main,
+      { LOTC_WARM_SOURCE: bundles.main },
+      (roles) => driveRoles(roles, { console, directory: home }),
+    );
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
   return caches;
 }
 

@@ -4,7 +4,7 @@
  * them. So a node's first runs find compiled what is compiled once anyway.
  */
 import { type ChildProcess, execFile } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,7 +37,7 @@ process.stdin.setEncoding('utf8').on('data', (line) => run(JSON.parse(line)));
 export interface Surroundings {
   /** Program and first arguments of a console. */
   readonly console: readonly string[];
-  /** Made here, and left to whoever owns what it is in. */
+  /** Empty, and left to whoever made it. */
   readonly directory: string;
 }
 
@@ -47,7 +47,6 @@ export async function driveRoles(
   { console, directory }: Surroundings,
 ): Promise<void> {
   const at = (name: string): string => join(directory, name);
-  mkdirSync(directory);
   const begin = async (name: string, ...words: string[]): Promise<void> => {
     const ready = at(`${name}.ready`);
     const line = [...words, '--data', at(name), '--ready-file', ready];
