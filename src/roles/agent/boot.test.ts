@@ -61,6 +61,20 @@ test.each([
   expect([processState, reason]).toEqual(expected);
 });
 
+test('a start that waited, was launched before a crash and is followed by a later one', () => {
+  const node = new FakeNode();
+  const two = order(2, 'start', 'R2', { at: 5, previous: 'R1' });
+  node.tables.runs.set('R2', { process: newProcess('R2', 5, {}), order: two });
+  const three = order(3, 'start', 'R3', { at: 9, previous: 'R1' });
+  node.boot([
+    { run: 'R2', order: two, found: { kind: 'recorded', end } },
+    { run: 'R3', order: three, found: { kind: 'alive', frozen: false } },
+  ]);
+  node.connect();
+  node.settle();
+  expect(node.row('R2')).toMatchObject({ processState: 'exited', exitCode: 3 });
+});
+
 test('a run directory is removed only when its end is stored', () => {
   const node = started();
   node.assign({ generation: 1, base: 0, items: [order(1, 'start', 'R1', { spec })] });

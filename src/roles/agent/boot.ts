@@ -74,10 +74,14 @@ export function adoptRuns(
 function isOvertaken({ order, process }: StoredRun, found: readonly FoundRun[]): boolean {
   const { previous, task, at = 0 } = order;
   if (process.state !== 'pending' || previous === undefined) return false;
-  return found.some(({ order: other, found: { kind } }) => {
-    const isLater = other?.task === task && other?.previous !== undefined && (other.at ?? 0) > at;
-    return isLater && kind !== 'unlaunched' && kind !== 'disarmed';
-  });
+  const own = found.find(({ run }) => run === process.run)?.found.kind ?? 'unlaunched';
+  return (
+    own === 'unlaunched' &&
+    found.some(({ order: other, found: { kind } }) => {
+      const isLater = other?.task === task && other?.previous !== undefined && (other.at ?? 0) > at;
+      return isLater && kind !== 'unlaunched' && kind !== 'disarmed';
+    })
+  );
 }
 
 function adopt(adoption: Adoption, known: StoredRun, there: FoundRun | undefined): void {
