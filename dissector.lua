@@ -812,6 +812,7 @@ local function malformed(text)
 end
 
 local function remark(name, text)
+  notes = notes or {}
   notes[#notes + 1] = name
   notes[#notes + 1] = text
 end
@@ -867,6 +868,19 @@ local function is_utf8(text)
   return not rest:find("[\128-\255]")
 end
 
+-- Texts found to be UTF-8, for most come again and again; as many as a small table holds.
+local sound, sound_left = {}, 0
+local SOUND = 4000
+
+local function is_sound(text)
+  if sound[text] then return true end
+  if not is_utf8(text) then return false end
+  if #text > 40 then return true end
+  if sound_left == 0 then sound, sound_left = {}, SOUND end
+  sound[text], sound_left = true, sound_left - 1
+  return true
+end
+
 -- The text whose head is at p; nothing where there is none.
 local function text_at(p)
   local major, length, after = head(p)
@@ -876,7 +890,7 @@ local function text_at(p)
   local stop = after + length - 1
   if stop > #source then whole() end
   local text = sub(source, after, stop)
-  if not is_utf8(text) then
+  if not is_sound(text) then
     malformed("a text is not UTF-8")
     text = text:gsub("[\128-\255]", "?")
   end
@@ -1001,7 +1015,9 @@ local function read_map(must, p, tree, depth, what)
   if not countable(count, 2, at) then return nil, out end
   for _ = 1, count do
     local from = at
-    local kind, number, after = head(at)
+    local kind, number, after = 0, at <= size and byte(source, at), at + 1
+    -- Most keys are one byte; whatever is not, is read as any number is.
+    if not number or number > 23 then kind, number, after = head(at) end
     if not kind then return nil, out end
     if kind ~= 0 then
       remark("wrong_type", "a key that is no number")
@@ -1012,7 +1028,7 @@ local function read_map(must, p, tree, depth, what)
       last = number
       local key = KEYS[number]
       if key then
-        at, out[key.name] = read[key.kind](key, after, tree, depth)
+        at, out[key.name] = key.read(key, after, tree, depth)
       else
         at = raw(after, tree, depth + 1, "key " .. plain(number))
       end
@@ -1207,10 +1223,11 @@ function read.list(key, p, tree, depth)
   return read_elements(key, p, tree, depth, read_element)
 end
 
+for _, key in pairs(KEYS) do key.read = read[key.kind] end
+
 -- A body from its first byte to the frame's end: a table of what could be read.
 local function read_body(message, tree)
   items, fault, notes = 0, nil, nil
-  notes = {}
   local after, out = read_map(nil, HEADER + 1, tree, 1, "the body")
   if after and after <= size then malformed(plural(size - after + 1, "byte") .. " behind the end") end
   if out and after and not fault then judge_missing(out, message.must, message.name) end
@@ -1270,19 +1287,35 @@ function summary(out)
   return ": " .. concat(words, " ")
 end
 
--- Analysis. A conversation is one TCP stream; a call is one request and what became of it. What was
--- found out about a frame stands in `records`, by frame number and place in it.
+-- Analysis. A conversation is one TCP stream; a call is one request and what became of it, kept
+-- small, for a capture has many: its first eight values are all that most have. What was found out
+-- about a LOTC frame stands in `records` (its call) and `extras`, by its key: the number of its
+-- packet and its place in it. Most packets hold one, so the first of each is in a list.
 
-local conversations, records, extras, runs, suspended, reported, firings
+local conversations, records, later_records, extras, runs, suspended, reported, firings
 
 local function forget()
-  conversations, records, extras, runs = {}, {}, {}, {}
+  conversations, records, later_records, extras, runs = {}, {}, {}, {}, {}
   suspended, reported, firings = {}, {}, {}
 end
 forget()
 
--- The conversation of a packet, by ports and then by addresses: the number of the TCP stream is
--- not there on every pass.
+local PLACES = 65536
+
+-- The number of the packet that holds the frame of a key.
+local function frame_of(key) return floor(key / PLACES) end
+
+local function record(key, call)
+  if key % PLACES == 1 then records[frame_of(key)] = call else later_records[key] = call end
+end
+
+local function recorded(key)
+  if key % PLACES == 1 then return records[frame_of(key)] end
+  return later_records[key]
+end
+
+-- The conversation of a packet, by ports and then by addresses (the number of the TCP stream is
+-- not there on every pass), and which side of it the packet comes from.
 local function conversation_of(pinfo)
   local from, to = pinfo.src_port, pinfo.dst_port
   local low, source_is_low = from, true
@@ -1299,12 +1332,12 @@ local function conversation_of(pinfo)
     local one = bucket[i]
     if one.near == near and one.far == far
       or from == to and one.near == far and one.far == near then
-      return one
+      return one, from == to and tostring(pinfo.src) or from
     end
   end
   local made = { calls = {}, heard = {}, near = near, far = far }
   bucket[#bucket + 1] = made
-  return made
+  return made, from == to and tostring(pinfo.src) or from
 end
 
 -- The same ports again, for a new connection: nothing of the old one counts.
@@ -1313,12 +1346,6 @@ local function begin_again(conversation)
     if name ~= "near" and name ~= "far" then conversation[name] = nil end
   end
   conversation.calls, conversation.heard = {}, {}
-end
-
--- Which side a packet comes from.
-local function side_of(pinfo)
-  if pinfo.src_port ~= pinfo.dst_port then return pinfo.src_port end
-  return tostring(pinfo.src)
 end
 
 local function find(message, name, text)
@@ -1566,13 +1593,15 @@ local function analyse_request(message, conversation)
   end
   local call = conversation.calls[id]
   if call and call.code == message.code and call.side == message.side then
-    find(message, "repeated", "asked before in frame " .. call.frame)
+    find(message, "repeated", "asked before in frame " .. frame_of(call.key))
     return call
   end
+  -- Room for its answer is made at once, which costs less than to make it later.
   call = {
-    code = message.code, side = message.side, frame = message.number, key = message.key,
-    at = message.at, checksum = message.checksum, answered = message.answered,
+    code = message.code, side = message.side, key = message.key, at = message.at,
+    done_at = nil, done_key = nil, ack_at = nil, ack_key = nil,
   }
+  if message.category == 0 then call.checksum = message.checksum end
   conversation.calls[id] = call
   return call
 end
@@ -1590,15 +1619,15 @@ local function analyse_answer(message, conversation)
   end
   if call.dropped then
     find(message, "withdrawn", "withdrawn in frame " .. call.dropped)
-  elseif call.done then
-    find(message, "duplicate", "answered before in frame " .. call.done)
+  elseif call.done_key then
+    find(message, "duplicate", "answered before in frame " .. frame_of(call.done_key))
   end
   if message.state == ACK then
-    if not call.ack then call.ack, call.ack_at, call.ack_key = message.number, message.at, message.key end
+    if not call.ack_key then call.ack_at, call.ack_key = message.at, message.key end
   elseif message.more then
     call.parts = (call.parts or 0) + 1
-  elseif not call.done then
-    call.done, call.done_at, call.done_key = message.number, message.at, message.key
+  elseif not call.done_key then
+    call.done_at, call.done_key = message.at, message.key
   end
   return call
 end
@@ -1856,18 +1885,18 @@ local function show_call(message, call, tree)
     tree:add(field, frame):set_generated()
   end
   if TRANSFER[message.kind] then
-    link(F.request_in, call.frame)
+    link(F.request_in, frame_of(call.key))
     local data = message.body.data
     if data and call.size and call.size > 0 then
       local percent = ((message.body.offset or 0) + data[2]) * 100 / call.size
       tree:add(F.progress, percent):set_generated()
     end
   elseif message.state == REQ then
-    if repeats(message, call) then link(F.repeat_of, call.frame) end
-    if call.ack then link(F.ack_in, call.ack) end
-    if call.done then link(F.response_in, call.done) end
+    if repeats(message, call) then link(F.repeat_of, frame_of(call.key)) end
+    if call.ack_key then link(F.ack_in, frame_of(call.ack_key)) end
+    if call.done_key then link(F.response_in, frame_of(call.done_key)) end
   else
-    link(F.response_to, call.frame)
+    link(F.response_to, frame_of(call.key))
     if call.ack_key == message.key then
       tree:add(F.ack_time, duration(call.ack_at - call.at)):set_generated()
     elseif answers(message, call) then
@@ -1893,32 +1922,34 @@ local function show_runs(list, tree)
   end
 end
 
+local function say(anchor, which, text) anchor:add_proto_expert_info(which, text) end
+
 -- Everything worth a warning; never gated, so that lists and -z expert are complete.
 local function show_experts(message, call, extra, anchor, visited)
-  local function say(which, text) anchor:add_proto_expert_info(which, text) end
-  if message.checksum_status == 0 then say(E.checksum, "the checksum is wrong") end
+  if message.checksum_status == 0 then say(anchor, E.checksum, "the checksum is wrong") end
   if message.unknown_flags then
-    say(E.flags, format("unknown critical flags 0x%04x", message.unknown_flags))
+    say(anchor, E.flags, format("unknown critical flags 0x%04x", message.unknown_flags))
   end
-  if message.cut then say(E.cut, "the capture holds only a part of this frame") end
-  if message.is_unknown then say(E.unknown_code, message.name .. " is of a newer LOTC") end
-  if message.fault and not message.cut then say(E.malformed, message.fault) end
+  if message.cut then say(anchor, E.cut, "the capture holds only a part of this frame") end
+  if message.is_unknown then say(anchor, E.unknown_code, message.name .. " is of a newer LOTC") end
+  if message.fault and not message.cut then say(anchor, E.malformed, message.fault) end
   local told = message.notes
   if told and not message.cut then
-    for i = 1, math.min(#told, 40), 2 do say(E[told[i]], told[i + 1]) end
+    for i = 1, math.min(#told, 40), 2 do say(anchor, E[told[i]], told[i + 1]) end
   end
   if message.state == ERR then
-    say(message.category == 7 and E.fault or E.failed, short(error_text(message.body), 200))
+    say(anchor, message.category == 7 and E.fault or E.failed, short(error_text(message.body), 200))
   end
   if extra and extra.found then
-    for i = 1, math.min(#extra.found, 20) do say(extra.found[i][1], extra.found[i][2]) end
+    for i = 1, math.min(#extra.found, 20) do say(anchor, extra.found[i][1], extra.found[i][2]) end
   end
   if visited and call and message.state == REQ and call.key == message.key
-    and call.answered and not call.done and not call.dropped and not TRANSFER[message.kind] then
-    if call.ack or call.parts then
-      say(E.open, "still open at the end of this capture")
+    and message.answered and not call.done_key and not call.dropped
+    and not TRANSFER[message.kind] then
+    if call.ack_key or call.parts then
+      say(anchor, E.open, "still open at the end of this capture")
     else
-      say(E.unanswered, "no answer in this capture")
+      say(anchor, E.unanswered, "no answer in this capture")
     end
   end
 end
@@ -1994,7 +2025,7 @@ local function count_frame(all, one)
   if answers(message, call) then
     count_time(row, call.done_at - call.at)
   end
-  if call and call.answered and call.key == message.key then
+  if call and call.key == message.key and message.answered then
     row.requests[#row.requests + 1] = call
   end
   if message.state == ERR then
@@ -2067,7 +2098,8 @@ local function merged(all)
         into.buckets[bucket] = (into.buckets[bucket] or 0) + count
       end
       for _, call in ipairs(row.requests) do
-        if not (call.done or call.dropped or call.ack or call.parts) then into.open = into.open + 1 end
+        local open = not (call.done_key or call.dropped or call.ack_key or call.parts)
+        if open then into.open = into.open + 1 end
       end
     end
   end
@@ -2181,26 +2213,23 @@ for code = 0, 255 do
   META[code].__index = META[code]
 end
 
--- The message of a frame, from its header; its body follows.
+-- The message of a frame, from its header; its body follows. One table is used again and again,
+-- for making one costs more than filling it, unless somebody counts messages and so keeps them.
+local only = {}
 local function message_of(cut, number, at)
   local _, code, f1, f2, l1, l2, l3, l4, i1, i2, i3, i4, c1, c2, c3, c4 = byte(source, 5, HEADER)
   local meta = META[code]
-  return setmetatable({
-    kind = meta.kind,
-    state = meta.state,
-    name = meta.name,
-    more = f1 % 2 == 1,
-    again = f2 % 2 == 1,
-    unknown_flags = f1 > 1 and (f1 - f1 % 2) * 256 or nil,
-    length = ((l1 * 256 + l2) * 256 + l3) * 256 + l4,
-    id = ((i1 * 256 + i2) * 256 + i3) * 256 + i4,
-    checksum = ((c1 * 256 + c2) * 256 + c3) * 256 + c4,
-    checksum_status = 2,
-    cut = cut,
-    number = number,
-    at = at,
-    body = NOTHING,
-  }, meta)
+  local message = tapped and {} or only
+  message.kind, message.state, message.name = meta.kind, meta.state, meta.name
+  message.more, message.again = f1 % 2 == 1, f2 % 2 == 1
+  message.unknown_flags = f1 > 1 and (f1 - f1 % 2) * 256 or nil
+  message.length = ((l1 * 256 + l2) * 256 + l3) * 256 + l4
+  message.id = ((i1 * 256 + i2) * 256 + i3) * 256 + i4
+  message.checksum, message.checksum_status = ((c1 * 256 + c2) * 256 + c3) * 256 + c4, 2
+  message.cut, message.number, message.at = cut, number, at
+  message.body, message.fault, message.notes = NOTHING, nil, nil
+  message.found, message.runs = nil, nil
+  return setmetatable(message, meta)
 end
 
 local VERIFIED = 4096
@@ -2225,28 +2254,16 @@ local function show_frame(message, tree)
   end
 end
 
--- Which LOTC frame of its packet this is, counted from 1. A packet may be dissected in several
--- calls, and again at any time; what belongs to one showing of it is kept by Wireshark itself.
-local last_number, last_place = -1, 0
-local function place_of(pinfo, number)
-  if number ~= last_number or not pinfo.private["lotc"] then
-    pinfo.private["lotc"] = "1"
-    last_number, last_place = number, 0
-  end
-  last_place = last_place + 1
-  return last_place
-end
-
 local function study(message, conversation, tree, anchor, visited)
   local key = message.key
   show_frame(message, tree)
   if not visited then
-    records[key] = examine(message, conversation)
+    record(key, examine(message, conversation))
     if message.found or message.runs then
       extras[key] = { found = message.found, runs = message.runs }
     end
   end
-  local call, extra = records[key], extras[key]
+  local call, extra = recorded(key), extras[key]
   if tree then
     if call then show_call(message, call, tree) end
     if message.kind == "synDef" then show_clock(message, call, tree) end
@@ -2266,12 +2283,12 @@ local function frame(buffer, offset, count, total, pinfo, root, show, said)
   local message = message_of(count < total, number, pinfo.rel_ts)
   local call, conversation
   if show or PREFS.analysis then
-    conversation = conversation_of(pinfo)
-    message.side = side_of(pinfo)
-    message.key = number * 65536 + place_of(pinfo, number)
+    conversation, message.side = conversation_of(pinfo)
+    said.place = said.place + 1
+    message.key = number * PLACES + said.place
     local ok, problem = pcall(study, message, conversation, tree, anchor, visited)
     if not ok then anchor:add_proto_expert_info(E.internal, tostring(problem)) end
-    call = records[message.key]
+    call = recorded(message.key)
   end
   local told, text = pcall(sentence, message, call)
   if not told then
@@ -2286,29 +2303,36 @@ local function frame(buffer, offset, count, total, pinfo, root, show, said)
   source, tvb = nil, nil
 end
 
+-- What is said of the frames of one call. A packet may be dissected in several calls, and again at
+-- any time: how many of its frames were shown before, in this showing, is kept by Wireshark itself.
+local function begin_saying(pinfo)
+  local private = pinfo.private
+  local before = private["lotc"]
+  return { private = private, is_later = before ~= nil, place = tonumber(before) or 0 }
+end
+
 -- The columns of a packet, which may hold several frames; chunks of one transfer are one line.
 local function show_columns(said, pinfo)
-  local words, count = {}, 0
-  for i, one in ipairs(said) do
-    local following = said[i + 1]
-    if one.kind == "fileChunk" and following and following.kind == "fileChunk"
-      and following.id == one.id then
-      count = count + 1
-    else
-      words[#words + 1] = one.text .. (count > 0 and " ×" .. plain(count + 1) or "")
-      count = 0
+  if #said == 0 then return end
+  local text = said[1].text
+  if #said > 1 then
+    local words, count = {}, 0
+    for i, one in ipairs(said) do
+      local following = said[i + 1]
+      if one.kind == "fileChunk" and following and following.kind == "fileChunk"
+        and following.id == one.id then
+        count = count + 1
+      else
+        words[#words + 1] = one.text .. (count > 0 and " ×" .. plain(count + 1) or "")
+        count = 0
+      end
     end
+    text = concat(words, "; ")
   end
-  if #words == 0 then return end
-  local text = concat(words, "; ")
   local columns = pinfo.cols
   columns.protocol = "LOTC"
-  if pinfo.private["lotc.said"] then
-    columns.info:append("; " .. text)
-  else
-    columns.info = text
-    pinfo.private["lotc.said"] = "1"
-  end
+  if said.is_later then columns.info:append("; " .. text) else columns.info = text end
+  said.private["lotc"] = format("%d", said.place)
 end
 
 -- Where the next frame may begin: position of its magic from `from` on, or of what may become one.
@@ -2365,7 +2389,7 @@ local function dissect(buffer, pinfo, root)
   local len = buffer:len()
   local cut = buffer:reported_len() > len
   local show = root.visible or root:referenced(itself)
-  local offset, said = 0, {}
+  local offset, said = 0, begin_saying(pinfo)
   while offset < len do
     local left = len - offset
     local start = buffer:raw(offset, math.min(left, HEADER))

@@ -32,7 +32,7 @@ export default defineConfig({
         test: {
           name: 'wire',
           include: ['tests/wire/**/*.test.ts'],
-          testTimeout: 60_000,
+          testTimeout: 180_000,
           // Wireshark's WASM build takes seconds to load, many on a busy machine.
           hookTimeout: 120_000,
         },

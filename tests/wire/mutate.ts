@@ -1,7 +1,7 @@
 /**
  * Frames that somebody broke: golden frames with bytes flipped, cut, grown, repeated, nested, with
- * lengths that lie, codes of the future and values of foreign types; half of them sealed again, so
- * that what is behind the checksum is reached too. A seed says it all.
+ * lengths that lie, codes of the future, values of foreign types and plain noise; half of them
+ * sealed again, so that what is behind the checksum is reached too. A seed says it all.
  */
 import { Prng } from '../../src/base/prng.ts';
 import { sealFrame } from '../../src/net/frame.ts';
@@ -74,6 +74,12 @@ const mutations: readonly Mutate[] = [
     const at = place(frame, prng, 20);
     const to = place(frame, prng, 20);
     return Buffer.concat([frame, frame.subarray(Math.min(at, to), Math.max(at, to))]);
+  },
+  // Nothing of a frame at all, or of its body.
+  (frame, prng) => {
+    const kept = prng.pick([0, 4, 8, 20]);
+    const noise = Buffer.from(Array.from({ length: prng.int(1, 400) }, () => prng.int(0, 255)));
+    return Buffer.concat([frame.subarray(0, kept), noise]);
   },
 ];
 
