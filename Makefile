@@ -19,7 +19,7 @@ system_packages := iproute2=ip jq openssl e2fsprogs=mkfs.ext4 python3 tshark chr
 
 WIRESHARK_PLUGINS ?= $(HOME)/.local/lib/wireshark/plugins
 
-.PHONY: all help demo capture install-dissector check test sim sim-fires wire e2e bench build fmt ci clean FORCE
+.PHONY: all help demo capture install-dissector check test sim sim-fires kill-fires wire e2e bench build fmt ci clean FORCE
 
 all: dist/lotc ## the executable, at dist/lotc (the default)
 
@@ -60,6 +60,10 @@ wire: $(modules) ## the protocol's golden vectors, in the codec and in Wireshark
 e2e: dist/lotc ## the executable and the kernel as they are (root)
 	@scripts/need gcc musl-tools=musl-gcc $(system_packages)
 	@vitest run --project system --no-file-parallelism
+
+kill-fires: dist/lotc ## fifty kills of agents, the server away, while a schedule fires; KILLS=n (root)
+	@scripts/need iproute2=ip faketime
+	@KILLS=$${KILLS:-50} vitest run --project system tests/e2e/firing.test.ts -t 'server killed, agents'
 
 bench: dist/lotc ## measure against what the machine itself can do; bench/RESULTS.md
 	@scripts/need gcc $(system_packages)

@@ -1,6 +1,7 @@
 /**
  * Firing by the compiled executable: armed before the instant, with the agent frozen, dead or told
- * otherwise; a schedule that goes on while its server is gone and its agents are killed.
+ * otherwise; a schedule that goes on while its server is gone and its agents are killed (twelve
+ * times; `make kill-fires`: fifty).
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -64,6 +65,10 @@ async function firesOf(task: string, count: number): Promise<readonly Fire[]> {
   );
   return found;
 }
+
+const usOf = (instant: string): number => {
+  return Date.parse(`${instant.slice(0, 19)}Z`) * 1_000 + Number(instant.slice(20, 26));
+};
 
 /** What a program has written of itself: `RUN SECONDS` a line. */
 function witnessed(path: string): { run: string; atMs: number }[] {
@@ -176,19 +181,28 @@ test('a hundred tasks at one instant on one node: all armed, all fired, once', a
   expect(rows).toHaveLength(100);
 });
 
+/** So many kills, with the server away for so long, while a schedule fires every 200 ms. */
+const KILLS = Number(process.env['KILLS'] || 12);
+const AWAY_MS = 20_000;
+const EVERY_US = 200_000;
+
 test('server killed, agents killed, one clock an hour wrong: each instant once, none untold', async () => {
   const seed = Number(process.env['LOTC_SEED'] ?? Date.now() % 1_000_000);
   const prng = new Prng(seed);
   process.stdout.write(`LOTC_SEED=${seed}\n`);
   const path = await witnessTask('beat', '@all');
-  const count = 75;
-  const every = ['--every', '200ms', '--count', String(count), '--overlap', 'allow'];
-  await fleet.must(['start', 'beat', ...every]);
-  await until(() => witnessed(path).length > 5, 20_000);
+  const [, beat] = await Promise.all([
+    until(() => witnessed(path).length > 5, 30_000),
+    fleet.must(['start', 'beat', '--every', '200ms', '--overlap', 'allow']),
+  ]);
   await server.stop('SIGKILL');
-  for (let kill = 0; kill < 12; kill += 1) {
-    // Who was left alone meanwhile tries again ever more rarely.
-    if (kill === 6) server = await fleet.server();
+  const backMs = performance.now() + AWAY_MS;
+  let isAway = true;
+  for (let kill = 0; kill < KILLS || isAway; kill += 1) {
+    if (isAway && performance.now() > backMs) {
+      server = await fleet.server();
+      isAway = false;
+    }
     const name = prng.pick(['n1', 'n2']);
     await agents.get(name)?.stop('SIGKILL');
     await sleep(prng.int(0, 400));
@@ -199,12 +213,26 @@ test('server killed, agents killed, one clock an hour wrong: each instant once, 
   const isBack = async (): Promise<boolean> => (await fleet.nodeState('n3')) === 'online';
   await until(isBack, 45_000, () => `n3 is away: ${agents.get('n3')?.text()}`);
   await fleet.online(...NODES);
-  const fires = await firesOf('beat', count * NODES.length);
-  const keys = fires.map(({ node, planned }) => `${node} ${planned}`);
-  expect(new Set(keys).size, 'each once').toBe(count * NODES.length);
-  expect(keys).toHaveLength(count * NODES.length);
+  await fleet.must(['schedule', 'pause', beat.trim()]);
+  const firesOfAll = (): Promise<Fire[]> => fleet.json<Fire[]>(['fires', '--task', 'beat']);
+  // All is told when what is told stays as it is.
+  let fires: readonly Fire[] = [];
+  await until(async () => {
+    const before = fires.length;
+    fires = await firesOfAll();
+    await sleep(2_000);
+    return before === fires.length && fires.every(({ result }) => result !== null);
+  }, 60_000);
   const planned = fires.map((fire) => fire.planned);
   expect(planned).toEqual([...planned].toSorted());
+  for (const name of NODES) {
+    const own = fires.filter(({ node }) => node === name).map((fire) => usOf(fire.planned));
+    const [first = 0, last = 0] = [own[0], own.at(-1)];
+    const each = Array.from({ length: own.length }, (_, n) => first + n * EVERY_US);
+    expect(own, `${name}: each instant once, none left out`).toEqual(each);
+    expect([name, first]).toEqual([name, usOf(planned[0] ?? '')]);
+    expect(last - first, name).toBeGreaterThan(AWAY_MS * 1_000);
+  }
   // Every program that ran is a firing that is ok, and every other way round.
   const ran = witnessed(path);
   expect(new Set(ran.map(({ run }) => run)).size, 'no run twice').toBe(ran.length);
@@ -221,9 +249,51 @@ test('server killed, agents killed, one clock an hour wrong: each instant once, 
     expect(lates.length, name).toBeGreaterThan(0);
     expect(Math.min(...lates.map(Math.abs)), name).toBeLessThan(HOUR_MS / 1_000);
   }
-  // The node that nobody killed missed nothing, though its own clock is an hour ahead.
-  expect(ok.filter(({ node }) => node === 'n3')).toHaveLength(count);
-}, 120_000);
+  // The node that nobody killed was there at each instant, though its own clock is an hour ahead:
+  // a busy machine may have made it too slow for some, the pause may have come before the last.
+  for (const { node, result, reason } of fires) {
+    if (node !== 'n3' || result === 'ok') continue;
+    expect(reason).toMatch(/^missed: the next instant had come|^the schedule was paused$/);
+  }
+  const oks = NODES.map((name) => `${name} ${ok.filter(({ node }) => node === name).length}`);
+  process.stdout.write(`${fires.length} firings, ok: ${oks.join(', ')}\n`);
+}, 900_000);
+
+/** A living run that is to be dealt with at an instant: it, half a second before that. */
+async function beforeDeed(task: string, verb: string): Promise<Row> {
+  await fleet.must([
+    'task',
+    'create',
+    task,
+    '--on',
+    'n1',
+    '--restart',
+    'always',
+    '--',
+    'sleep',
+    '1000',
+  ]);
+  await fleet.must(['start', task, '--wait']);
+  const dueMs = Date.now() + 10_000;
+  await fleet.must([verb, task, '--at', new Date(dueMs).toISOString()]);
+  const [run] = await ps(task);
+  await sleep(Math.max(0, dueMs - Date.now() - 500));
+  return run as Row;
+}
+
+test('an agent that is frozen over a deed says what was done, not what it missed', async () => {
+  const run = await beforeDeed('frozen-over', 'suspend');
+  agents.get('n1')?.child.kill('SIGSTOP');
+  await sleep(12_000);
+  agents.get('n1')?.child.kill('SIGCONT');
+  const [fire] = await firesOf('frozen-over', 1);
+  const [row] = await ps('frozen-over');
+  expect(row?.run).toBe(run.run);
+  // With control groups its shim has done it; without, nobody could, or its thread has since.
+  expect([fire?.result, row?.state]).toSatisfy(([result, state]: string[]) => {
+    return result === 'ok' ? state === 'suspended' : result === 'skipped' && state === 'running';
+  });
+}, 90_000);
 
 test('--on-server-lost stop: what must not run without its server ends; what may goes on', async () => {
   const stop = ['--on-server-lost', 'stop:4s', '--restart', 'always'];
