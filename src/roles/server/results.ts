@@ -47,6 +47,8 @@ export class Results {
       answer(now);
     };
     this.#waiting.add(look);
+    // A sign: who asks without one for long gives up.
+    replier.more({ keeps: [] });
     replier.onDrop(() => this.#waiting.delete(look));
   }
 
