@@ -33,7 +33,7 @@ type Report = Shape<'report'>;
 export type Row = Shape<'process'>;
 
 const FLEET = 'f1';
-const WAIT_MS = 15_000;
+const WAIT_MS = 60_000;
 
 type Look<T> = T | undefined | false;
 
