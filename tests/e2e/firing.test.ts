@@ -295,6 +295,29 @@ test('an agent that is frozen over a deed says what was done, not what it missed
   });
 }, 90_000);
 
+test('a KILL at its instant of what a policy brings back, the agent dead: told as it was', async () => {
+  const run = await beforeDeed('dead-over', 'kill');
+  await agents.get('n1')?.stop('SIGKILL');
+  await sleep(2_000);
+  const wasKilled = !existsSync(`/proc/${run.pid}`);
+  agents.set('n1', await fleet.agent('n1'));
+  const [fire] = await firesOf('dead-over', 1);
+  // On a busy machine the first of them had begun it, and the second ends it, as late as that is.
+  const told = [fire?.result, fire?.lateUs ?? 0, wasKilled] as const;
+  expect(told).toSatisfy(([result, lateUs, wasInTime]: typeof told) => {
+    if (result === 'ok') return wasInTime ? lateUs < 2_000_000 : lateUs > 1_000_000;
+    return result === 'skipped' && !wasInTime;
+  });
+  await sleep(3_000);
+  const [row, ...others] = await ps('--all', 'dead-over');
+  expect(others).toEqual([]);
+  const [state, pid] = fire?.result === 'ok' ? ['exited', null] : ['running', run.pid];
+  expect(row).toMatchObject({ run: run.run, state, pid });
+  if (fire?.result !== 'ok') {
+    expect(fire?.reason).toBe('missed: the agent was not there at that instant');
+  }
+}, 90_000);
+
 test('--on-server-lost stop: what must not run without its server ends; what may goes on', async () => {
   const stop = ['--on-server-lost', 'stop:4s', '--restart', 'always'];
   await fleet.must(['task', 'create', 'tied', '--on', 'n1', ...stop, '--', 'sleep', '1000']);
