@@ -191,7 +191,8 @@ test('what its shim would do a moment after that is taken back: skipped is what 
   const node = gone('kill', 20_000);
   node.hasGroups = true;
   // The estimate of the time had been another one when it was told.
-  node.directories.get(run)?.acts?.set('kill', 40 * SECOND);
+  const directory = node.directories.get(run);
+  if (directory) directory.acts = new Map([['kill', 40 * SECOND]]);
   back(node);
   expect(deed(node)).toMatchObject({ result: 'skipped' });
   node.pass(20);
