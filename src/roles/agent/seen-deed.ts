@@ -14,6 +14,9 @@ interface Ended {
   readonly signal?: string | undefined;
 }
 
+/** Each life of the agent has its own estimate of the time, and what ended is dated by the next. */
+const APART_US = 100_000;
+
 /**
  * A kill ends by KILL. What is told to stop may end in any way, and has its grace for it. What
  * ended otherwise, or long after, ended by itself: whoever should have told it was not there.
@@ -23,7 +26,7 @@ export function isEndOf(
   { process }: StoredRun,
   { atUs, signal }: Ended,
 ): boolean {
-  if (atUs < dueUs) return false;
+  if (atUs < dueUs - APART_US) return false;
   if (action === 'kill') return signal === 'SIGKILL';
   return action === 'stop' && atUs <= dueUs + process.stop.graceMs * 1_000;
 }
@@ -38,7 +41,7 @@ export function seenDeed(ports: { runs(): Runs }, fire: StoredFire): Instant | u
     const acted = ports.runs().shimActs.first(process.run, timedActs(action), dueUs);
     if (acted) return acted;
     const hasEnded = exitedAt !== undefined && isEndOf(fire, stored, { atUs: exitedAt, signal });
-    if (hasEnded) return { atUs: exitedAt };
+    if (hasEnded) return { atUs: Math.max(exitedAt, dueUs) };
     const isOurs = action === 'suspend' && !isPreempted(process);
     if (isOurs && suspendedAt >= dueUs) return { atUs: suspendedAt };
   }

@@ -187,6 +187,21 @@ test('the same with --missed once: it is done late, and the ledger says how late
   expect(node.row(run)).toMatchObject({ processState: 'exited', signal: 'SIGKILL' });
 });
 
+test('killed at its instant, which was a little earlier by the next estimate: it was, and stays down', () => {
+  const node = revived('kill');
+  node.sleep(500);
+  const end = node.directories.get(run)?.end;
+  // Neither its shim nor the thread could tell the next life that it was they.
+  Object.assign(node.directories.get(run) ?? {}, { acted: [] });
+  Object.assign(end ?? {}, { atUs: 10 * SECOND - 30_000 });
+  node.crash();
+  node.sleep(5_000);
+  back(node);
+  node.pass(5);
+  expect(deed(node)).toMatchObject({ result: 'ok', lateUs: 0 });
+  expect(node.row(run)).toMatchObject({ processState: 'exited', restarts: 0 });
+});
+
 test('what its shim would do a moment after that is taken back: skipped is what did not happen', () => {
   const node = gone('kill', 20_000);
   node.hasGroups = true;
