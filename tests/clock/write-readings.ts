@@ -1,5 +1,5 @@
 /** Publishes readings as fast as it can: the n-th says n everywhere. For `threads.test.ts`. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import { nothing, SharedReading } from '../../src/scheduler/clock/reading.ts';
 
 const { memory, count } = workerData as { memory: SharedArrayBuffer; count: number };
@@ -13,4 +13,3 @@ for (let n = 1; n <= count; n += 1) {
     ...{ suspendedUs: n, generation: n, stratum: n },
   });
 }
-parentPort?.postMessage('written');
