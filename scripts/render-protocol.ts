@@ -102,7 +102,8 @@ function errorsTable(): string {
 /** Which limits a peer can meet. */
 const told = [
   ...(['bodyBytesBeforeHello', 'bodyBytes', 'chunkBytes', 'cborDepth', 'cborItems'] as const),
-  ...(['cborTextBytes', 'requestsInFlight', 'sendQueueBytes', 'bulkQueueBytes'] as const),
+  ...(['cborTextBytes', 'requestsInFlight', 'ownAnswersPerSecond'] as const),
+  ...(['sendQueueBytes', 'bulkQueueBytes'] as const),
   ...(['creditBytes', 'answersKept', 'answerRepeatMs', 'answerGiveUpMs', 'handshakeMs'] as const),
   ...([
     'pingEveryMs',

@@ -32,6 +32,8 @@ export const limits = {
 
   // --- sessions ---
   requestsInFlight: 256,
+  /** What a session answers by itself (pings, repeats, refusals): honest peers need a handful. */
+  ownAnswersPerSecond: 1_000,
   sendQueueBytes: 1 * MiB,
   /**
    * Credit a receiver grants for one transfer: bounds what lies in sockets before a kill, 4 ms

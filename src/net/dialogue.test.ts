@@ -52,6 +52,30 @@ const failed = async (promise: Promise<unknown>): Promise<LotcError> => {
   return error as LotcError;
 };
 
+test('closed in the middle of what came at once, it hears no more of it', async () => {
+  const pair = await new Pair().open();
+  const { opener, acceptor } = pair;
+  pair.cut = true;
+  const heard: unknown[] = [];
+  acceptor.onRequest('retQuery', ({ query }, reply) => {
+    heard.push(query);
+    reply.fail(failureOf('not-allowed', 'no'));
+    acceptor.over('out of order', 'us');
+  });
+  acceptor.handle({ notify: (kind) => void heard.push(kind) });
+  const asked = ['first', 'second'].map((query) => failed(opener.request('retQuery', { query })));
+  opener.notify('hostSample', { samples: [] });
+  acceptor.receive(Buffer.concat(opener.takeOutput(1e6)));
+  expect(heard).toEqual(['first']);
+  // Its last words are said all the same.
+  for (const frame of acceptor.takeOutput(1e6)) opener.receive(frame);
+  opener.over('closed', 'peer');
+  expect((await Promise.all(asked)).map(({ code }) => code)).toEqual([
+    'not-allowed',
+    'unresponsive',
+  ]);
+});
+
 test('HELLO is welcomed, or refused with the reason', async () => {
   const pair = new Pair();
   pair.acceptor.handle({

@@ -222,8 +222,9 @@ export class Dialogue {
     this.#say(() => this.#session.reply(id, state, body, more));
   }
 
+  /** What came behind the words that made its owner close it is not heard any more. */
   #dispatch(events: readonly SessionEvent[]): void {
-    for (const event of events) this.#one(event);
+    for (const event of events) if (!this.#end) this.#one(event);
   }
 
   #one(event: SessionEvent): void {
@@ -287,11 +288,10 @@ export class Dialogue {
     const reason = end.fault === undefined ? new RefusedError(failure) : undefined;
     this.#welcomed?.reject(reason ?? new ProtocolError(end.fault ?? 'silent', end.text));
     this.#welcomed?.promise.catch(() => undefined);
-    const calls = [...this.#calls.values(), ...this.#waiting];
+    const calls = [...this.#calls.values(), ...this.#waiting.splice(0)];
     const replies = [...this.#replies.values()];
     this.#calls.clear();
     this.#replies.clear();
-    this.#waiting = [];
     for (const call of calls) call.failed(failure);
     for (const reply of replies) reply.withdrawn(failure);
     this.#handlers.end?.(end);

@@ -5,6 +5,7 @@
  */
 import { errorCodes, ProtocolError } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
+import { Allowance } from './allowance.ts';
 import type { Answers } from './answers.ts';
 import { type DecodedMessage, decodeFrame, encodeFrame } from './codec.ts';
 import { isAnswered, isErrorCode, layoutOfCode, STATE_REQ } from './codes.ts';
@@ -29,6 +30,7 @@ export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #questions: Questions;
   readonly #answers: Answers;
+  readonly #allowance = new Allowance(limits.ownAnswersPerSecond);
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -42,7 +44,7 @@ export class Receiver {
       return;
     }
     if (!layoutOfCode(frame.code)) {
-      this.#unknown(frame, open);
+      this.#unknown(frame, open, nowMs);
       return;
     }
     const message = decodeFrame(frame);
@@ -65,7 +67,7 @@ export class Receiver {
     if (id === 0 || this.#questions.isOurs(id)) throw badId(kind, id);
     const arrival = this.#answers.arrive(id, kind);
     if (arrival.is === 'answered') {
-      this.#options.send(arrival.frame);
+      this.#answerAlone(arrival.frame, nowMs);
     } else if (arrival.is === 'too-many' && kind !== 'ping') {
       const text = `more than ${limits.requestsInFlight} requests at once on one session`;
       const failure: Failure = { errorCode: errorCodes.busy.number, text };
@@ -83,8 +85,18 @@ export class Receiver {
   }
 
   #answer(frame: Uint8Array, id: number, nowMs: number): void {
-    this.#options.send(frame);
+    this.#answerAlone(frame, nowMs);
     this.#answers.finish(id, frame, nowMs);
+  }
+
+  /** Nobody is asked, so nothing but this holds back a peer that would have it without end. */
+  #answerAlone(frame: Uint8Array, nowMs: number): void {
+    if (this.#allowance.take(nowMs)) {
+      this.#options.send(frame);
+      return;
+    }
+    const text = `more than ${limits.ownAnswersPerSecond} pings, repeats and refusals in a second`;
+    throw new ProtocolError('too-many-requests', text);
   }
 
   /** What is never answered: it belongs to a transfer, withdraws a request, or stands alone. */
@@ -135,12 +147,12 @@ export class Receiver {
   }
 
   /** A message of a newer LOTC: a request is refused, and the session goes on. */
-  #unknown({ code, id }: Frame, open: boolean): void {
+  #unknown({ code, id }: Frame, open: boolean, nowMs: number): void {
     const error = new ProtocolError('bad-code', `message code ${code} is unknown here`);
     const isRequest = (code & 3) === STATE_REQ && id !== 0 && !this.#questions.isOurs(id);
     if (!open || !isRequest) throw error;
     this.#answers.pass(id);
-    this.#options.send(encodeErrorFrame(error, id));
+    this.#answerAlone(encodeErrorFrame(error, id), nowMs);
   }
 
   #error(frame: Frame): void {

@@ -242,8 +242,10 @@ test('a repeat has one effect: ignored while in progress, the same answer once d
 });
 
 test('answers are kept within bounds: an old repeat gets none, and starts nothing', () => {
-  const { acceptor, nowMs } = new Pair().open();
+  const { acceptor } = new Pair().open();
+  let nowMs = 2_000;
   for (let n = 0; n < limits.answersKept + 10; n += 1) {
+    nowMs += 1;
     acceptor.receive(raw('ping', 3 + 2 * n), nowMs);
     acceptor.takeOutput(1e6);
   }
@@ -255,6 +257,35 @@ test('answers are kept within bounds: an old repeat gets none, and starts nothin
   acceptor.takeOutput(1e6);
   acceptor.receive(raw('ping', 2049), nowMs);
   expect(acceptor.takeOutput(1e6)).toEqual([]);
+});
+
+const most = limits.ownAnswersPerSecond;
+
+test('as many pings as a session answers in a second may come in each', () => {
+  const { acceptor } = new Pair().open();
+  acceptor.takeOutput(1e6);
+  for (let second = 0; second < 5; second += 1) {
+    const pings = Array.from({ length: most }, (_, n) => raw('ping', 3 + 2 * (second * most + n)));
+    expect(acceptor.receive(Buffer.concat(pings), 2_000 + second * 1_000)).toEqual([]);
+    expect(acceptor.takeOutput(1e6)).toHaveLength(most);
+  }
+});
+
+test.each([
+  ['pings', (id: number) => raw('ping', id)],
+  ['one ping, again and again', () => raw('ping', 3)],
+  [
+    'messages nobody knows',
+    (id: number) => encodeCoded(0b010_011_00, 0, id, { must: [], may: [] }, {}),
+  ],
+])('a flood of %s ends the session: it is answered without asking anybody', (_, make) => {
+  const { acceptor, nowMs } = new Pair().open();
+  acceptor.takeOutput(1e6);
+  const flood = Array.from({ length: 2 * most }, (__, n) => make(3 + 2 * n));
+  const end = endOf(acceptor.receive(Buffer.concat(flood), nowMs));
+  expect(end).toMatchObject({ by: 'us', fault: 'too-many-requests' });
+  // The answers so far, and its last words.
+  expect(acceptor.takeOutput(1e9)).toHaveLength(most + 1);
 });
 
 test('more than 256 requests at once are refused by name, and the session goes on', () => {

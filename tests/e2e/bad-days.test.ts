@@ -270,6 +270,9 @@ const net = require('node:net');
 const [host, kind, count] = process.argv.slice(1);
 const words = {
   garbage: () => require('node:crypto').randomBytes(200),
+  ssh: () => 'SSH-2.0-OpenSSH_10.2\\r\\n',
+  records: () => Buffer.alloc(1 << 20, Buffer.from([0x16, 3, 3, 0, 0])),
+  emptyData: () => Buffer.alloc(1 << 20, Buffer.from([0x17, 3, 3, 0, 0])),
   http: () => 'GET / HTTP/1.1\\r\\nHost: lotc\\r\\n\\r\\n',
   noise: () => require('node:crypto').randomBytes(2 << 20),
   silence: () => undefined,
@@ -309,11 +312,12 @@ test('strangers on the port are shown out, and cost nothing', async () => {
       expect(ms, `${kind} to ${host}`).toBeLessThan(kind === 'silence' ? 12_000 : 5_000);
     }
   };
-  for (const kind of ['garbage', 'http', 'noise']) await visit(kind, 8);
+  const loud = ['garbage', 'http', 'ssh', 'noise', 'records', 'emptyData'];
+  for (const kind of loud) await visit(kind, 8);
   for (let round = 0; round < 3; round += 1) await fleet.must(['ps']);
   const before = residentKiB(server.pid);
   const silent = visit('silence', 8);
-  for (const kind of ['garbage', 'http', 'noise', 'noise']) {
+  for (const kind of [...loud, 'noise']) {
     const visited = visit(kind, 4);
     await fleet.must(['ps']);
     await visited;

@@ -154,6 +154,11 @@ test('both are active once they serve', () => {
   expect([stateOf('lotc-server'), stateOf('lotc-agent')]).toEqual(['active', 'active']);
 });
 
+test('a server that crashes leaves no core: it would hold the keys of the fleet', () => {
+  const limitsOf = readFileSync(`/proc/${mainOf('lotc-server')}/limits`, 'utf8');
+  expect(limitsOf).toMatch(/^Max core file size +0 +0 /m);
+});
+
 test('stop leaves the processes, start finds them', async () => {
   systemctl('stop', 'lotc-agent');
   expect(stateOf('lotc-agent')).toBe('inactive');

@@ -1,6 +1,7 @@
 /** Result files: collected by root out of a stranger's directory, and written on a person's machine. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   appendFileSync,
   chmodSync,
@@ -19,6 +20,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ArchiveEntry } from '../../src/store/archive.ts';
 import { collectFiles } from '../../src/store/collect.io.ts';
@@ -120,6 +122,54 @@ test('hostile names, and what is too large for a run', async () => {
   expect(skipped.join('\n')).toContain('its name is not UTF-8');
   expect(skipped.join('\n')).toContain('it lies too deep');
 });
+
+/** A directory and a file become something outside, and themselves again, until it is told. */
+const swapper = `
+const { linkSync, renameSync, symlinkSync, unlinkSync } = require('node:fs');
+const { workerData: { work, outside, counts } } = require('node:worker_threads');
+const [out, kept] = [work + '/out', work + '/kept'];
+// Each state for a moment, or for as long as a collection takes.
+const stay = () => Math.random() < 0.3 && Atomics.wait(counts, 0, 0, 3 * Math.random());
+while (Atomics.load(counts, 0) === 0) {
+  renameSync(out, kept);
+  symlinkSync('/etc', out);
+  stay();
+  unlinkSync(out);
+  renameSync(kept, out);
+  stay();
+  for (const replace of [() => symlinkSync('/etc/passwd', out + '/passwd'),
+    () => linkSync(outside, out + '/passwd')]) {
+    renameSync(out + '/passwd', out + '/kept');
+    replace();
+    stay();
+    renameSync(out + '/kept', out + '/passwd');
+    stay();
+  }
+  Atomics.add(counts, 1, 3);
+}`;
+
+test('swapped for links to /etc thousands of times meanwhile, nothing from outside is taken', async () => {
+  const outside = join(root, 'outside');
+  writeFileSync(outside, 'a secret of somebody else');
+  for (const name of ['passwd', 'group', 'hosts']) put(`out/${name}`, 'inside'.repeat(100));
+  chownSync(work, 12_345, 12_345);
+  const counts = new Int32Array(new SharedArrayBuffer(8));
+  const worker = new Worker(swapper, { eval: true, workerData: { work, outside, counts } });
+  const ended = once(worker, 'exit');
+  const secrets = [readFileSync('/etc/passwd').subarray(0, 16), readFileSync(outside)];
+  const isEnough = (round: number): boolean => round >= 50 && Atomics.load(counts, 1) >= 2_000;
+  let taken = 0;
+  for (let round = 0; !isEnough(round) && worker.threadId > 0; round += 1) {
+    const { files, digest } = await collect(['out', 'out/**']);
+    taken += files;
+    if (digest === undefined) continue;
+    const bytes = readFileSync(join(root, 'results.tar'));
+    expect(secrets.map((secret) => bytes.includes(secret))).toEqual([false, false]);
+  }
+  Atomics.store(counts, 0, 1);
+  expect([await ended, Atomics.load(counts, 1) >= 2_000]).toEqual([[0], true]);
+  expect(taken).toBeGreaterThan(0);
+}, 120_000);
 
 test('nothing matches: no tar', async () => {
   put('a', 'x');

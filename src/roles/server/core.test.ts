@@ -400,10 +400,13 @@ test('a journal that went back commands nothing', () => {
 test('a role may send only what the table says', () => {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');
-  expect(ask(core, agent, 'taskRun', { key: key(), targets: ['t'] }).failed?.text).toContain(
-    'may not',
-  );
   expect(ask(core, admin, 'synReport', { reports: [] }).failed?.text).toContain('may not');
+  expect(ask(core, agent, 'ping', {}).done).toEqual({});
+  expect([admin.closedBecause, agent.closedBecause]).toEqual([undefined, undefined]);
+  // No person's slip: a node that asks this is none of ours.
+  const said = ask(core, agent, 'taskRun', { key: key(), targets: ['t'] }).failed?.text;
+  expect(said).toContain('may not');
+  expect(agent.closedBecause).toBe(said);
   world.flush();
   expect(hello(world, core, admin)).toHaveProperty('fail');
 });

@@ -10,6 +10,7 @@ import { AdminServer, failureFrom } from './admin-server.ts';
 import { AgentServer } from './agent-server.ts';
 import { Controller, failureOf, SERVER } from './controller.ts';
 import { Leases } from './leases.ts';
+import { rightOf } from './may.ts';
 import { type Authority, authorityOf, identityFault, judge } from './model/authority.ts';
 import { hasExpired } from './model/results.ts';
 import { emptyState, type Reply, type State } from './model/state.ts';
@@ -96,11 +97,7 @@ export class ServerCore {
   }
 
   request(port: SessionPort, kind: MessageKind, body: AnyBody, replier: Replier): void {
-    const refusal = this.refusal(port, kind, body);
-    if (refusal) {
-      replier.fail(refusal);
-      return;
-    }
+    if (this.refuses(port, kind, body, replier)) return;
     switch (kind) {
       case 'hostAdd':
         return this.#enrol(port, body as Req<'hostAdd'> & { spki: string }, replier);
@@ -125,8 +122,26 @@ export class ServerCore {
     }
   }
 
-  /** Why this peer may not ask this; nothing that is refused here reaches the journal. */
-  refusal({ peer }: SessionPort, kind: MessageKind, body: AnyBody): Failure | undefined {
+  /**
+   * Whether this peer may not ask this: it is answered then, and nothing of it reaches the journal.
+   * A person may ask for too much; an agent asks by itself, so one that asks what no agent may is
+   * none of ours, and its session is over.
+   */
+  refuses(
+    port: SessionPort,
+    kind: MessageKind,
+    body: AnyBody,
+    replier: Pick<Replier, 'fail'>,
+  ): boolean {
+    const refusal = this.#refusal(port, kind, body);
+    if (!refusal) return false;
+    replier.fail(refusal);
+    const isAgent = port.peer.role === 'agent';
+    if (isAgent && rightOf('agent', kind, body) === 'no') port.close(refusal.text);
+    return true;
+  }
+
+  #refusal({ peer }: SessionPort, kind: MessageKind, body: AnyBody): Failure | undefined {
     try {
       const refusal = judge(this.state, this.#authorityOf(peer), kind, body);
       if (refusal) throw refusal;

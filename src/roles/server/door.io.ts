@@ -102,9 +102,8 @@ export class Doors {
   /** Content goes past the core, its rights do not. */
   #transfer(port: LinkPort, kind: 'filePut' | 'fileGet', body: AnyBody, reply: Reply): void {
     const { core, transfers } = this.#options;
-    const refusal = core.refusal(port, kind, body);
-    if (refusal) reply.fail(refusal);
-    else if (kind === 'filePut') transfers.put(port.peer, body as Req<'filePut'>, reply);
+    if (core.refuses(port, kind, body, reply)) return;
+    if (kind === 'filePut') transfers.put(port.peer, body as Req<'filePut'>, reply);
     else transfers.get(port.peer, body as Req<'fileGet'>, reply);
   }
 
@@ -160,13 +159,11 @@ export class Doors {
   /** The CA is made before the journal has the command; what the command says of it is ours. */
   #rotate(port: LinkPort, body: AnyBody, reply: Reply): void {
     const { core, authorities } = this.#options;
-    const refusal = core.refusal(port, 'depAuthority', body);
-    if (refusal) return reply.fail(refusal);
+    if (core.refuses(port, 'depAuthority', body, reply)) return;
     authorities.prepare(body.mode ?? '').then(
       (pins) => core.request(port, 'depAuthority', { ...body, ...pins }, bounded(reply)),
       (error: unknown) => reply.fail(failureOf(error)),
     );
-    return undefined;
   }
 
   close(reason: string): void {

@@ -76,7 +76,7 @@ export class Transfers {
     uploads.count += 1;
     try {
       if (isAgent) await this.#expectRoom(sizeBytes);
-      await this.#take(body, reply);
+      await this.#take(body, reply, isAgent);
     } finally {
       uploads.count -= 1;
     }
@@ -88,7 +88,8 @@ export class Transfers {
     throw new LotcError('disk-full', 'the server has no room for result files');
   }
 
-  async #take(body: Req<'filePut'>, reply: Reply): Promise<void> {
+  /** What a node sends is nobody else's business. */
+  async #take(body: Req<'filePut'>, reply: Reply, isAgent: boolean): Promise<void> {
     const { digest, sizeBytes } = body;
     this.#fresh.set(digest, performance.now());
     const upload = await this.#blobs.open(hexOf(digest), sizeBytes);
@@ -97,7 +98,7 @@ export class Transfers {
       if (offset < sizeBytes) {
         const content = reply.receive({ offset, sizeBytes });
         reply.ack({ offset, credit: content.credit });
-        this.#offer(body);
+        if (!isAgent) this.#offer(body);
         for (let part = await content.read(); part; part = await content.read()) {
           await upload.write(upload.have, part);
           content.drained(part.length);

@@ -31,7 +31,7 @@ test('what is unsafe here is named too, and a terminal sees how far it is', asyn
   };
   const words = ['results', 'crawl', '--flat', '-C', 'out'];
   const { console, exitCode, stderr } = await run(words, answer(kept), { prepare, tty: true });
-  expect([exitCode, console.unpacked]).toEqual([0, { out: 5 }]);
+  expect([exitCode, console.unpacked]).toEqual([7, { out: 5 }]);
   expect(stderr).toContain('not written: ../x: it leads out of the directory');
   expect(stderr).toContain('100% of 5B');
 });

@@ -16,6 +16,8 @@ interface Fetched {
   readonly path: string;
   readonly files: number;
   readonly skipped: readonly string[];
+  /** Nothing of it was unsafe to write. */
+  readonly whole: boolean;
 }
 
 export class Results extends AdminCommand {
@@ -27,7 +29,7 @@ export class Results extends AdminCommand {
       'Of tasks with `--results`: by default of the latest run on each node. They are written ' +
       'to DIR/NODE/RUN/, and that path is printed. Files on their way are waited for; a node ' +
       'that is away has what it had delivered, and delivers the rest when it is back. What is ' +
-      'not safe to write is left out and named.',
+      'not safe to write is left out and named, and the exit code is 7.',
     examples: [
       ['What the last runs left', '$0 admin results crawl -C ./out'],
       [
@@ -96,7 +98,7 @@ export class Results extends AdminCommand {
     else if (this.format === 'name') this.write(fetched.map(({ row }) => `${row.run}\n`).join(''));
     else this.write(fetched.map(({ path }) => `${printable(path)}\n`).join(''));
     const failed = rows.filter(({ digest, reason }) => digest === undefined && reason);
-    if (failed.length === 0) return 0;
+    if (failed.length === 0 && fetched.every(({ whole }) => whole)) return 0;
     return failed.length === rows.length ? 1 : PARTIAL;
   }
 
@@ -114,7 +116,8 @@ export class Results extends AdminCommand {
       });
       const { files, skipped } = await sink.finish(digest);
       for (const one of skipped) this.note(`warning: ${placeOf(row)} ${run}: not written: ${one}`);
-      return { row, path, files, skipped: [...(row.skipped ?? []), ...skipped] };
+      const all = [...(row.skipped ?? []), ...skipped];
+      return { row, path, files, skipped: all, whole: skipped.length === 0 };
     } finally {
       show();
       await sink.close();

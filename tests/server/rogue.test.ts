@@ -1,0 +1,251 @@
+/**
+ * Peers with a key that break the rules, against a server of the sources: what they get, and what
+ * becomes of everybody else. Each is a peer in this process that says what no program of ours does.
+ */
+import { spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Admin, collect, key, openSession } from '../../bench/rig.ts';
+import { LotcError } from '../../src/base/errors.ts';
+import { limits } from '../../src/base/limits.ts';
+import type { Failure, Shape } from '../../src/net/bodies.ts';
+import { encodeFrame } from '../../src/net/codec.ts';
+import { dial } from '../../src/net/dial.io.ts';
+import type { Link } from '../../src/net/link.io.ts';
+import type { ArchiveEntry } from '../../src/store/archive.ts';
+import { encodeHeader } from '../../src/store/tar-layout.ts';
+import { padding } from '../../src/store/tar-reader.ts';
+import { finish, type Result, until } from '../e2e/fleet.ts';
+import { removeTree } from '../fixtures/remove.ts';
+import { enrol, HandNode, makeToken } from './hand-node.ts';
+import { adminOf, main, type ServerProcess, startServer } from './server-process.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'lotc-rogue-'));
+const path = (name: string): string => join(directory, name);
+let server: ServerProcess;
+let own: Admin;
+let admin: Link;
+/** A node that obeys. */
+let good: HandNode;
+
+beforeAll(async () => {
+  server = await startServer(directory);
+  own = adminOf(directory);
+  admin = await openSession(own);
+  good = await HandNode.make(admin, own, 'good');
+});
+
+afterAll(async () => {
+  await good.link.close();
+  await admin.close();
+  const ended = once(server.child, 'exit');
+  server.child.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+  removeTree(directory);
+});
+
+const create = (task: string, spec: Partial<Shape<'spec'>> = {}) =>
+  admin.request('taskAdd', { key: key(), task, mode: 'create', spec: { command: ['x'], ...spec } });
+
+const verb = (kind: 'taskRun' | 'taskKill', task: string) =>
+  admin.request(kind, { key: key(), targets: [task], wait: true });
+
+async function nodeNames(): Promise<string[]> {
+  const names: string[] = [];
+  await collect(admin, 'nodes', ({ nodes = [] }) => {
+    for (const { node = '' } of nodes) names.push(node);
+  });
+  return names;
+}
+
+/** `lotc admin …` from the sources, as the first admin. */
+const cli = (...words: string[]): Promise<Result> =>
+  finish(
+    spawn(process.execPath, [main, 'admin', ...words], {
+      cwd: directory,
+      env: { PATH: process.env['PATH'] ?? '', LOTC_IDENTITY: path('s/admin.json') },
+    }),
+  );
+
+test('a hundred times two nodes race for one use of a token: one of them joins', async () => {
+  const before = await nodeNames();
+  const winners: string[] = [];
+  for (let round = 0; round < 100; round += 1) {
+    const secret = await makeToken(admin);
+    const names = [`p${round}`, `q${round}`];
+    const tries = await Promise.allSettled(names.map((node) => enrol(own, secret, { node })));
+    const lost = tries.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+    expect(lost).toHaveLength(1);
+    expect(lost[0]).toBeInstanceOf(LotcError);
+    expect((lost[0] as LotcError).exitCode).toBe(6);
+    winners.push(...names.filter((_, index) => tries[index]?.status === 'fulfilled'));
+  }
+  expect((await nodeNames()).sort()).toEqual([...before, ...winners].sort());
+}, 120_000);
+
+test('what its token says of a node is so, whatever the node would rather be', async () => {
+  const secret = await makeToken(admin, { node: 'bound', labels: { zone: 'a' } });
+  await expect(enrol(own, secret, { node: 'other' })).rejects.toMatchObject({ exitCode: 6 });
+  await enrol(own, secret, { node: 'bound', labels: { zone: 'b', rack: '1' } });
+  await collect(admin, 'nodes', ({ nodes = [] }) => {
+    const labels = nodes.find(({ node }) => node === 'bound')?.labels;
+    expect(labels).toEqual({ zone: 'a', rack: '1' });
+  });
+});
+
+test('a node that asks what an admin may: ERR, in the audit, and its session is over', async () => {
+  await create('not-for-nodes', { on: 'good' });
+  const rogue = await HandNode.make(admin, own, 'rogue');
+  const asked = rogue.link.request('taskRun', { key: key(), targets: ['not-for-nodes'] });
+  // In the same breath: what it would be believed, were it still heard.
+  const process = { run: 'R1111111111A', processState: 'running', startedAt: 1 };
+  const reported = rogue.report({ entry: 'process', process });
+  await expect(asked).rejects.toMatchObject({ code: 'not-allowed', exitCode: 6 });
+  await expect(reported).rejects.toMatchObject({ code: 'unresponsive' });
+  expect(await rogue.link.closed).toMatchObject({ by: 'peer' });
+  const said: Shape<'audit'>[] = [];
+  await collect(admin, 'audit', ({ audits = [] }) => {
+    said.push(...audits.filter(({ who }) => who === 'rogue'));
+  });
+  expect(said).toMatchObject([{ verb: 'taskRun', targets: ['not-for-nodes'], errorCode: 14 }]);
+  const all = { query: 'processes', names: ['not-for-nodes'], all: true };
+  const { processes = [] } = await admin.request('retQuery', all);
+  expect(processes).toEqual([]);
+  // A mistake of another version is not the end of a node.
+  expect((await rogue.connect()).after ?? 0).toBe(0);
+  await rogue.link.close();
+});
+
+test('two hundred thousand pings: the session ends, and a kill beside it is carried out', async () => {
+  await create('beside', { on: 'good' });
+  await verb('taskRun', 'beside');
+  const rogue = await HandNode.make(admin, own, 'loud');
+  await rogue.link.close();
+  const { credentials, hello: body } = rogue;
+  const { socket } = await dial({ servers: own.addresses, credentials });
+  const heard: Buffer[] = [];
+  socket.on('error', () => undefined);
+  const ended = once(socket, 'close');
+  socket.on('data', (bytes: Buffer) => heard.push(bytes));
+  socket.write(encodeFrame({ kind: 'hostHello', state: 'REQ', id: 1, body }));
+  await until(() => heard.length > 0);
+  const pings = Array.from({ length: 200_000 }, (_, n) =>
+    encodeFrame({ kind: 'ping', state: 'REQ', id: 3 + 2 * n, body: {} }),
+  );
+  socket.write(Buffer.concat(pings));
+  const { answers = [] } = await verb('taskKill', 'beside');
+  expect(answers).toMatchObject([{ node: 'good', ok: true }]);
+  await ended;
+  const text = Buffer.concat(heard).toString('latin1');
+  expect(text).toContain('too-many-requests');
+  expect(text.split('LOTC').length).toBeLessThan(limits.ownAnswersPerSecond + 10);
+  expect(server.text()).toContain('too-many-requests');
+});
+
+/** Sends content as a bundle for everybody, up to some byte of it; why it was refused. */
+const put = (link: Link, content: Uint8Array, upTo: number): Promise<Failure | undefined> => {
+  const { promise, resolve } = Promise.withResolvers<Failure | undefined>();
+  const sizeBytes = content.length;
+  const call = link.ask(
+    'filePut',
+    { digest: digestOf(content), sizeBytes, bundle: 'half', on: '@all' },
+    {
+      ack: ({ offset = 0, credit = 0 }) => {
+        const sending = call.send({ offset, sizeBytes, credit });
+        const all = sending.write(content.subarray(offset, upTo));
+        all.then(() => (upTo < sizeBytes ? undefined : sending.end())).catch(() => undefined);
+      },
+      ok: () => resolve(undefined),
+      fail: resolve,
+    },
+  );
+  return promise;
+};
+
+const digestOf = (content: Uint8Array): string =>
+  `sha256:${createHash('sha256').update(content).digest('hex')}`;
+
+test('revoked in the middle of a push: no half bundle, at the server or at a node', async () => {
+  const secret = await makeToken(admin, { role: 'operator', grants: ['define'] });
+  const ann = await enrol(own, secret, { role: 'console', identity: 'ann' });
+  const pusher = await openSession({ ...ann, addresses: own.addresses });
+  const content = randomBytes(8 << 20);
+  const outcome = Promise.withResolvers<Failure | 'all of it'>();
+  let fetched = 0;
+  good.link.onRequest('fileOffer', ({ digest, sizeBytes }, reply) => {
+    reply.ok({});
+    const handlers = { ok: () => outcome.resolve('all of it'), fail: outcome.resolve };
+    const wanted = { digest, offset: 0, credit: limits.creditBytes };
+    const call = good.link.ask('fileGet', wanted, handlers);
+    const reading = async (): Promise<void> => {
+      for await (const part of call.receive({ offset: 0, sizeBytes })) fetched += part.length;
+    };
+    reading().catch(() => undefined);
+  });
+  const pushed = put(pusher, content, 4 << 20);
+  await until(() => fetched > 0);
+  await admin.request('depIdentity', { key: key(), mode: 'revoke', names: ['ann'] });
+  expect(await pushed).toMatchObject({ text: expect.stringContaining('revoked') as unknown });
+  expect(await pusher.closed).toMatchObject({ by: 'peer' });
+  expect(await outcome.promise).toMatchObject({ errorCode: 7 });
+  expect(fetched).toBeLessThan(content.length);
+  const again = openSession({ ...ann, addresses: own.addresses });
+  await expect(again).rejects.toMatchObject({ exitCode: 6 });
+  const bundles = async () => (await admin.request('retQuery', { query: 'bundles' })).bundles;
+  const blob = path(`s/private/blobs/${digestOf(content).slice('sha256:'.length)}`);
+  expect([await bundles(), existsSync(blob)]).toEqual([[], false]);
+  // Whoever still may goes on where she was cut off; what counts is whole.
+  expect(await put(admin, content, content.length)).toBeUndefined();
+  const named = { bundle: 'half', digest: digestOf(content), sizeBytes: content.length };
+  await admin.request('fileDef', { key: key(), ...named, on: '@all' });
+  expect(await bundles()).toMatchObject([named]);
+  expect(digestOf(readFileSync(blob))).toBe(named.digest);
+}, 60_000);
+
+const entry = (name: string): ArchiveEntry => ({
+  ...{ path: name, kind: 'file', executable: false, size: 4, target: '', source: 0 },
+});
+
+function tar(names: readonly string[]): Uint8Array {
+  const parts = names.flatMap((name) => [
+    encodeHeader(entry(name)),
+    Buffer.from('evil'),
+    Buffer.alloc(padding(4)),
+  ]);
+  return Buffer.concat([...parts, Buffer.alloc(1024)]);
+}
+
+test('results of a rogue node that lead out of the directory: 7, and nothing outside', async () => {
+  const rogue = await HandNode.make(admin, own, 'liar');
+  await create('leaks', { on: 'liar', results: ['out/*'] });
+  await verb('taskRun', 'leaks');
+  const run = rogue.orders.at(-1)?.run ?? '';
+  const hostile = ['../../x', '../../../x', `${directory}/x`, 'a/../../../../x'];
+  const content = tar(['out/ok', ...hostile]);
+  let offers = 0;
+  good.link.onRequest('fileOffer', () => void (offers += 1));
+  expect(await put(rogue.link, content, content.length)).toBeUndefined();
+  const at = Date.now() * 1_000;
+  const process = { run, task: 'leaks', processState: 'exited', exitCode: 0, exitedAt: at };
+  const kept = { run, task: 'leaks', digest: digestOf(content), sizeBytes: content.length };
+  // It named a bundle and all nodes with it: that is not its to say. An offer would be here now.
+  await good.link.request('ping', {});
+  expect(offers).toBe(0);
+  await rogue.report(
+    { entry: 'process', process: { ...process, startedAt: at } },
+    { entry: 'kept', kept: { ...kept, files: 1 + hostile.length } },
+  );
+  const before = readdirSync(directory).sort();
+  const { code, stdout, stderr } = await cli('results', 'leaks', '-C', 'out/deep');
+  expect([code, stdout.trim()]).toEqual([7, `out/deep/liar/${run}`]);
+  for (const name of hostile) expect(stderr).toContain(`not written: ${name}`);
+  const found = readdirSync(path('out'), { recursive: true, withFileTypes: true });
+  const files = found.filter((one) => one.isFile()).map(({ name }) => name);
+  expect(files).toEqual(['ok']);
+  expect(readdirSync(directory).sort()).toEqual([...before, 'out'].sort());
+  await rogue.link.close();
+});
