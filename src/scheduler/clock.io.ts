@@ -31,6 +31,8 @@ export interface ClockOptions {
   readonly log?: Log | undefined;
   /** How often NTP servers are asked, where their address is not to decide. */
   readonly limits?: PollLimits | undefined;
+  /** Whose clocks these are; undefined: this machine's. */
+  readonly base?: BaseClock | undefined;
 }
 
 const FACTS_EVERY_MS = 16_000;
@@ -48,7 +50,7 @@ const ntpReasons: Record<Exclude<Status, 'synchronised'>, string> = {
 
 export async function openClock(options: ClockOptions = {}): Promise<SystemClock> {
   const { servers = [], log, limits } = options;
-  const base = await openBaseClock();
+  const base = options.base ?? (await openBaseClock());
   const server = new SharedReading();
   if (servers.length === 0) return new TrueClock(base, { server });
   const thread = new ClockThread({ servers, limits }, log);

@@ -33,7 +33,7 @@ type Report = Shape<'report'>;
 export type Row = Shape<'process'>;
 
 const FLEET = 'f1';
-const WAIT_MS = 15_000;
+const WAIT_MS = 60_000;
 
 type Look<T> = T | undefined | false;
 
@@ -73,6 +73,8 @@ export class ScriptedServer implements AsyncDisposable {
   readonly content = new Map<string, Uint8Array>();
   /** From which offsets content was asked for. */
   readonly gets: number[] = [];
+  /** Three of them unanswered, and the session is lost. */
+  heartbeatMs = 300;
   /** Content beyond this is not there yet. */
   contentUpTo = Number.POSITIVE_INFINITY;
 
@@ -220,7 +222,8 @@ export class ScriptedServer implements AsyncDisposable {
     this.#base = body.generation ?? 0;
     this.#generation = Math.max(this.#generation, this.#base);
     link.welcome({
-      ...{ build: 'test', features: [], fleet: FLEET, at: Date.now() * 1000, heartbeatMs: 300 },
+      ...{ build: 'test', features: [], fleet: FLEET, at: Date.now() * 1000 },
+      heartbeatMs: this.heartbeatMs,
       ...{ journal: 'j1', seq: 1, after: this.reports.at(-1)?.seq ?? 0, node: 'n1' },
     });
     this.link = link;

@@ -13,9 +13,10 @@ async function asking(
   stack: AsyncDisposableStack,
   responders: readonly Responder[],
   host = '127.0.0.1',
+  everyUs = 200_000,
 ): Promise<SystemClock> {
   const servers = responders.map(({ port }) => ({ name: `${host}:${port}`, host, port }));
-  const clock = await openClock({ servers, limits: { minUs: 200_000, maxUs: 200_000 } });
+  const clock = await openClock({ servers, limits: { minUs: everyUs, maxUs: everyUs } });
   stack.defer(() => clock.close());
   return clock;
 }
@@ -72,6 +73,51 @@ test('time over IPv6, and over the end of the era in 2036', async () => {
   const { offUs, errorUs } = offOf(clock, offsetUs);
   expect(offUs).toBeLessThanOrEqual(errorUs);
   expect(new Date(clock.now().atUs / 1000).getUTCFullYear()).toBeGreaterThanOrEqual(2036);
+});
+
+test('a request has a random stamp and tells nothing else; its port changes now and then', async () => {
+  await using stack = new AsyncDisposableStack();
+  const servers = await responders(stack, {});
+  await asking(stack, servers, '127.0.0.1', 50_000);
+  const requests = servers[0]?.requests ?? [];
+  await until(() => requests.length >= 40, 30_000);
+  const stamps = requests.map(({ bytes }) => Buffer.from(bytes.subarray(40)).toString('hex'));
+  expect(new Set(stamps).size).toBe(requests.length);
+  for (const { bytes } of requests) {
+    expect([...bytes.subarray(0, 40)]).toEqual([0x23, ...Array<number>(39).fill(0)]);
+    expect(bytes).toHaveLength(48);
+  }
+  const ports = new Set(requests.map(({ port }) => port));
+  expect(ports.size).toBeGreaterThan(1);
+  expect(ports.has(123)).toBe(false);
+});
+
+/** By their own clocks it is six hours before a midnight at which a leap second may be. */
+const beforeLeapUs = (): number => (Date.UTC(2030, 5, 30, 18) - Date.now()) * 1_000;
+
+test('a leap second that most servers announce is smeared, by those that do not as well', async () => {
+  await using stack = new AsyncDisposableStack();
+  const offsetUs = beforeLeapUs();
+  const announcing = { offsetUs, leap: 1 };
+  const servers = await responders(stack, announcing, announcing, { offsetUs });
+  const clock = await asking(stack, servers);
+  // A quarter of the day of the smear is over.
+  const smearedUs = offsetUs - SECOND_US / 4;
+  const offUs = (): number => Math.abs((clock.facts().offsetUs ?? Number.NaN) - smearedUs);
+  await until(() => offUs() < 50_000, 30_000);
+  const rows = await clock.sources(true);
+  expect(rows.map(({ truechimer }) => truechimer)).toEqual([true, true, true]);
+});
+
+test('a leap second that one server of three announces is none', async () => {
+  await using stack = new AsyncDisposableStack();
+  const offsetUs = beforeLeapUs();
+  const servers = await responders(stack, { offsetUs, leap: 1 }, { offsetUs }, { offsetUs });
+  const clock = await asking(stack, servers);
+  await until(isFollowed(clock));
+  // What is announced is looked at once a second.
+  await sleep(2_500);
+  expect(Math.abs((clock.facts().offsetUs ?? Number.NaN) - offsetUs)).toBeLessThan(50_000);
 });
 
 test.each<[string, Behaviour, RegExp]>([

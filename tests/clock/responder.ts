@@ -20,6 +20,8 @@ export interface Behaviour {
 export interface Responder extends AsyncDisposable {
   readonly port: number;
   readonly asked: number;
+  /** Every request, with the port it came from. */
+  readonly requests: readonly { readonly bytes: Uint8Array; readonly port: number }[];
   become(behaviour: Behaviour): void;
 }
 
@@ -28,10 +30,10 @@ const nowUs = (): number => (performance.timeOrigin + performance.now()) * 1000;
 export async function respond(first: Behaviour = {}, address = '127.0.0.1'): Promise<Responder> {
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   let behaviour = first;
-  let asked = 0;
+  const requests: { bytes: Uint8Array; port: number }[] = [];
   socket.on('message', (request, from) => {
     const receivedUs = nowUs();
-    asked += 1;
+    requests.push({ bytes: Uint8Array.from(request), port: from.port });
     if (behaviour.silent) return;
     const { leap = 0, stratum = 1, kiss = 'TEST', offsetUs = 0, lateUs = 0 } = behaviour;
     const reply = Buffer.alloc(48);
@@ -48,8 +50,9 @@ export async function respond(first: Behaviour = {}, address = '127.0.0.1'): Pro
   await new Promise<void>((resolve) => socket.bind(0, address, resolve));
   return {
     port: socket.address().port,
+    requests,
     get asked() {
-      return asked;
+      return requests.length;
     },
     become(next) {
       behaviour = next;

@@ -1,6 +1,7 @@
 /** Schedules by the compiled executable: wrong input, one object for many nodes, the ledger. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { splayOf } from '../../src/scheduler/rule.ts';
 import { Fleet, type Result, type Role, until } from './fleet.ts';
 
 let fleet: Fleet;
@@ -140,6 +141,54 @@ test('the nodes fire, and the ledger says when: also over a kill of the server',
   expect(new Set(history.map(({ run }) => run))).toEqual(new Set(rows.map(({ run }) => run)));
   await fleet.must(['task', 'rm', 'beat']);
   expect(await fleet.json<Fire[]>(['fires', '--task', 'beat'])).toHaveLength(12);
+});
+
+test('an instant of the past, with --missed once: made up for, once a node', async () => {
+  await fleet.must(['task', 'create', 'past', '--', 'true']);
+  await fleet.must(['start', 'past', '--at', '2020-01-01T00:00:00Z', '--missed', 'once']);
+  const rows = await fires(2, '--task', 'past');
+  const planned = '2020-01-01T00:00:00.000000Z';
+  expect(rows).toMatchObject(['n1', 'n2'].map(() => ({ planned, result: 'ok' })));
+  expect(rows.map(({ node }) => node).toSorted()).toEqual(['n1', 'n2']);
+  for (const { lateUs } of rows) expect(lateUs).toBeGreaterThan(86_400e6);
+  await fleet.must(['task', 'rm', 'past', '--force']);
+});
+
+const usOf = (instant: string | null): number => {
+  const [seconds = '', fraction = ''] = (instant ?? '').replace('Z', '').split('.');
+  return Date.parse(`${seconds}Z`) * 1_000 + Number(fraction);
+};
+
+test('a splay is each node’s own share; a node that joins later fires what is to come', async () => {
+  await fleet.must(['task', 'create', 'spread', '--', 'true']);
+  const rule = ['--every', '1s', '--splay', '800ms', '--overlap', 'allow'];
+  await fleet.must(['start', 'spread', ...rule, '--schedule-name', 'spread']);
+  const before = await fires(4, '--task', 'spread');
+  const joinedUs = Date.now() * 1_000;
+  expect(before.every(({ planned }) => usOf(planned) < joinedUs + 1_000_000)).toBe(true);
+  const third = await fleet.agent('n3');
+  let rows: readonly Fire[] = [];
+  const isDone = ({ result }: Fire): boolean => result === 'ok';
+  await until(
+    async () => {
+      rows = await fleet.json<Fire[]>(['fires', '--task', 'spread']);
+      return rows.filter((row) => row.node === 'n3' && isDone(row)).length >= 2;
+    },
+    40_000,
+    () => JSON.stringify(rows.slice(-5)),
+  );
+  for (const row of rows.filter(({ node }) => node === 'n3')) {
+    expect(usOf(row.planned), JSON.stringify(row)).toBeGreaterThan(joinedUs);
+  }
+  for (const row of rows.filter(isDone)) {
+    const { schedule, node, planned, fired, lateUs } = row;
+    const shareUs = splayOf(schedule, node, 800_000);
+    expect(usOf(fired) - usOf(planned), JSON.stringify(row)).toBe(shareUs + (lateUs ?? 0));
+  }
+  expect(new Set(rows.map(({ node }) => splayOf('spread', node, 800_000))).size).toBe(3);
+  await fleet.must(['task', 'rm', 'spread', '--force']);
+  await third.stop();
+  await fleet.must(['node', 'rm', 'n3', '--force']);
 });
 
 test('the ledger is kept as long as --keep-fires says', async () => {

@@ -4,7 +4,6 @@
  * a firing ended, on which runs it waits, or that it must wait its turn.
  */
 
-import type { Instant } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { type Verb, verbWith, verdictOf, verdicts } from '../../base/verbs.ts';
 import type { Shape } from '../../net/bodies.ts';
@@ -24,7 +23,7 @@ import {
   startItem,
 } from './firing.ts';
 import type { Runs } from './runs.ts';
-import { timedActs } from './timed-act.ts';
+import { seenDeed } from './seen-deed.ts';
 import { refusal, settle } from './verdict.ts';
 
 export interface DeedPorts {
@@ -86,26 +85,6 @@ export function repeatDeed(ports: DeedPorts, fire: StoredFire): void {
     if (settle(orderOf(fire, run), stored.process)) continue;
     apply(ports, run, fire);
   }
-}
-
-/**
- * Where the deed shows, for a firing of which nobody knows whether it was carried out: what
- * was to be stopped or suspended was so at the instant or after it.
- */
-export function seenDeed(
-  ports: DeedPorts,
-  { action, task, dueUs }: StoredFire,
-): Instant | undefined {
-  for (const { order, process } of ports.runs().all()) {
-    if (order.task !== task) continue;
-    const { exitedAt = 0, suspendedAt = 0 } = process;
-    const acted = ports.runs().shimActs.first(process.run, timedActs(action), dueUs);
-    if (acted) return acted;
-    if ((action === 'stop' || action === 'kill') && exitedAt >= dueUs) return { atUs: exitedAt };
-    const isOurs = action === 'suspend' && !isPreempted(process);
-    if (isOurs && suspendedAt >= dueUs) return { atUs: suspendedAt };
-  }
-  return undefined;
 }
 
 export const verbOf = ({ action, signal }: Plan): Verb => verbWith(action, signal);

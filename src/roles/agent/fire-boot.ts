@@ -1,15 +1,17 @@
 /**
  * After a start of the agent: what became of a firing that an earlier life had claimed. A start
  * is known by its run. Of another deed only the mark shows that it may have been carried out:
- * then its effect is looked for, and where none is seen the firing is `lost`, never guessed.
+ * then its effect is looked for, and where none is seen the firing is `lost`, never guessed. Only
+ * of what KILL was meant for and did not end is it certain that it was not.
  */
-
+import { signalName } from '../../base/signals.ts';
 import type { End } from '../../supervisor/end.ts';
-import { isWaiting } from '../../supervisor/states.ts';
-import { type DeedPorts, interruptedEnding, seenDeed, verbOf } from './deeds.ts';
+import { hasEnded, isWaiting } from '../../supervisor/states.ts';
+import { type DeedPorts, interruptedEnding, verbOf } from './deeds.ts';
 import type { StoredRun } from './events.ts';
 import type { Fire } from './fire.ts';
 import { type Ending, isOfPlan, type Plan, type StoredFire } from './firing.ts';
+import { isEndOf, seenDeed } from './seen-deed.ts';
 
 export interface TakeUpPorts extends DeedPorts {
   /** The schedule as it is now; undefined: it is gone, or rests. */
@@ -19,11 +21,13 @@ export interface TakeUpPorts extends DeedPorts {
 
 /**
  * `claimed`: nothing has happened. `armed`: its run waits at the gate, or has passed it unseen.
- * `gone`: it was taken back. `targets`: begun, on these runs.
+ * `gone`: it was taken back. `targets`: begun, on these runs. `planned`: not done so far to these,
+ * so their shims are asked to take back what they were told.
  */
 export type TakenUp =
   | Ending
   | { readonly targets: readonly string[] }
+  | { readonly planned: NonNullable<Fire['planned']> }
   | 'claimed'
   | 'armed'
   | 'gone'
@@ -36,16 +40,18 @@ export type TakenUp =
 export function isDueToEnd(
   ports: Pick<TakeUpPorts, 'plan'>,
   fires: Iterable<Fire>,
-  { order, process }: StoredRun,
-  { atUs }: End,
+  run: StoredRun,
+  { atUs, how, value }: End,
 ): boolean {
+  const { order, process } = run;
+  const end = { atUs, signal: how === 'code' ? undefined : signalName(value) };
   for (const { stored } of fires) {
     const { action, schedule, task, dueUs, prepared, targets } = stored;
     if (task !== order.task || !prepared || targets) continue;
     if (action !== 'kill' && action !== 'stop') continue;
     const plan = ports.plan(schedule);
     if (!plan || verbOf(plan) === 'signal') continue;
-    if ((process.startedAt ?? 0) < dueUs && dueUs <= atUs) return true;
+    if ((process.startedAt ?? 0) < dueUs && isEndOf(stored, run, end)) return true;
   }
   return false;
 }
@@ -71,7 +77,22 @@ export function takeUp(ports: TakeUpPorts, stored: StoredFire): TakenUp {
   }
   if (stored.queued) return 'queued';
   if (!stored.prepared || dueUs > ports.time().atUs) return 'claimed';
-  return !isSignal && seenDeed(ports, stored)
-    ? { result: 'ok', reason: 'seen afterwards: the agent ended at that instant' }
-    : interruptedEnding;
+  if (isSignal) return interruptedEnding;
+  if (seenDeed(ports, stored)) {
+    return { result: 'ok', reason: 'seen afterwards: the agent ended at that instant' };
+  }
+  const runs = plan?.action === 'kill' ? spared(ports, stored) : [];
+  return plan && runs.length > 0 ? { planned: { runs, plan } } : interruptedEnding;
+}
+
+/** What KILL was meant for and did not end: it lives, or ended later and in another way. */
+function spared(ports: DeedPorts, { task, dueUs }: StoredFire): string[] {
+  const runs: string[] = [];
+  for (const { order, process } of ports.runs().all()) {
+    const { startedAt = Infinity, exitedAt, exitCode, signal, state } = process;
+    if (order.task !== task || startedAt >= dueUs) continue;
+    const endedLater = (exitedAt ?? 0) >= dueUs && (exitCode ?? signal) !== undefined;
+    if (endedLater || (exitedAt === undefined && !hasEnded(state))) runs.push(process.run);
+  }
+  return runs;
 }

@@ -29,7 +29,7 @@ import {
 import type { Ledger } from './ledger.ts';
 import { Presence } from './presence.ts';
 import type { Reports } from './reports.ts';
-import { doneInTime, isDone, isUnknown, truly } from './timed-deeds.ts';
+import { asDone, asNow, isDone, isUnknown, truly } from './timed-deeds.ts';
 
 export interface FirePorts extends TakeUpPorts {
   readonly ledger: Ledger;
@@ -147,7 +147,7 @@ export class Fires {
   signalled(order: string, run: string, reason: string | undefined): void {
     for (const fire of this.#byRun.of(run)) {
       if (orderOf(fire.stored, run).item !== order) continue;
-      this.#asDone(fire, [run]);
+      fire.stored = asDone(this.#ports, fire.stored, [run]);
       this.#close(fire, signalEnding(reason));
     }
   }
@@ -180,9 +180,15 @@ export class Fires {
       fire.state = 'queued';
       this.#queue.add(stored.task ?? '', fire);
       this.#nextOf(stored.task ?? '');
+    } else if ('planned' in found) {
+      fire.planned = found.planned;
+      this.#claims.await(fire);
     } else if ('targets' in found) {
       this.#waitFor(fire, found.targets);
-      if (fire.state === 'begun' && stored.run === undefined) repeatDeed(this.#ports, fire.stored);
+      if (fire.state !== 'begun' || stored.run !== undefined) return;
+      // Whether it was done before nobody knows: it is told as done now.
+      this.#claims.store(fire, asNow(this.#ports, fire.stored));
+      repeatDeed(this.#ports, fire.stored);
     } else {
       if (found.result === 'ok') fire.stored = asSeen(this.#ports, stored);
       this.#close(fire, found);
@@ -209,7 +215,6 @@ export class Fires {
 
   #begin(fire: Fire, plan: Plan): void {
     const { stored } = fire;
-    const { atUs, errorUs } = this.#ports.time();
     const { task = '' } = stored;
     const isBehind = plan.overlap === 'queue' && this.#queue.sizeOf(task) > 0;
     const begun = isBehind ? 'queue' : beginDeed(this.#ports, stored, plan);
@@ -217,15 +222,12 @@ export class Fires {
     else if ('result' in begun && begun.result === 'failed' && isUnknown(fire)) {
       this.#claims.retract(fire, begun);
     } else if ('result' in begun) {
-      const done = doneInTime(this.#ports, stored, fire.planned?.runs ?? []);
-      const at = done ?? { atUs, errorUs };
       const ending = truly(this.#ports, fire, begun);
-      const firedUs = ending.result === 'ok' ? at.atUs : undefined;
-      fire.stored = { ...stored, firedUs, clockErrorUs: at.errorUs };
+      const at = asDone(this.#ports, asNow(this.#ports, stored), fire.planned?.runs ?? []);
+      fire.stored = ending.result === 'ok' ? at : { ...at, firedUs: undefined };
       this.#close(fire, ending);
     } else {
-      const starts = stored.run !== undefined;
-      fire.stored = starts ? stored : { ...stored, firedUs: atUs, clockErrorUs: errorUs };
+      if (stored.run === undefined) fire.stored = asNow(this.#ports, stored);
       this.#waitFor(fire, begun.targets);
     }
   }
@@ -251,14 +253,8 @@ export class Fires {
     if (stored.run !== undefined) {
       const { startedAt, startErrorUs } = this.#ports.runs().get(stored.run)?.process ?? {};
       fire.stored = { ...stored, firedUs: startedAt, clockErrorUs: startErrorUs };
-    } else this.#asDone(fire, stored.targets ?? []);
+    } else fire.stored = asDone(this.#ports, stored, stored.targets ?? []);
     this.#close(fire, truly(this.#ports, fire, ending));
-  }
-
-  /** It was done by others than the agent, who know when. */
-  #asDone(fire: Fire, runs: readonly string[]): void {
-    const done = doneInTime(this.#ports, fire.stored, runs);
-    if (done) fire.stored = { ...fire.stored, firedUs: done.atUs, clockErrorUs: done.errorUs };
   }
 
   #putOff(fire: Fire, task: string): void {

@@ -151,6 +151,97 @@ test('what fell by itself before its KILL, the agent gone, is brought back', () 
   expect(node.row(run)?.processState).toBe('pending');
 });
 
+/** The agent ends half a second before the deed, and is back when so much has passed. */
+function gone(action: string, ms: number, more: Partial<Plan> = {}): Scheduled {
+  const node = running(action, more);
+  node.hasGroups = false;
+  node.pass(1);
+  node.tick(500);
+  node.settle();
+  // The thread for deeds goes with its agent.
+  node.directories.get(run)?.acts?.clear();
+  node.crash();
+  node.sleep(ms);
+  return node;
+}
+
+function back(node: Scheduled): Scheduled {
+  node.boot();
+  node.connect();
+  node.settle();
+  return node;
+}
+
+test('a KILL that nobody was there to do, and what it was meant for lives on: missed', () => {
+  const node = back(gone('kill', 20_000));
+  const reason = 'missed: the agent was not there at that instant';
+  expect(deed(node)).toMatchObject({ result: 'skipped', reason });
+  expect(deed(node)?.firedUs).toBeUndefined();
+  expect(node.row(run)?.processState).toBe('running');
+});
+
+test('the same with --missed once: it is done late, and the ledger says how late', () => {
+  const node = back(gone('kill', 20_000, { missed: 'once' }));
+  expect(deed(node)).toMatchObject({ result: 'ok' });
+  expect(deed(node)?.lateUs).toBeGreaterThan(19 * SECOND);
+  expect(node.row(run)).toMatchObject({ processState: 'exited', signal: 'SIGKILL' });
+});
+
+test('killed at its instant, which was a little earlier by the next estimate: it was, and stays down', () => {
+  const node = revived('kill');
+  node.sleep(500);
+  const end = node.directories.get(run)?.end;
+  // Neither its shim nor the thread could tell the next life that it was they.
+  Object.assign(node.directories.get(run) ?? {}, { acted: [] });
+  Object.assign(end ?? {}, { atUs: 10 * SECOND - 30_000 });
+  node.crash();
+  node.sleep(5_000);
+  back(node);
+  node.pass(5);
+  expect(deed(node)).toMatchObject({ result: 'ok', lateUs: 0 });
+  expect(node.row(run)).toMatchObject({ processState: 'exited', restarts: 0 });
+});
+
+test('what its shim would do a moment after that is taken back: skipped is what did not happen', () => {
+  const node = gone('kill', 20_000);
+  node.hasGroups = true;
+  // The estimate of the time had been another one when it was told.
+  const directory = node.directories.get(run);
+  if (directory) directory.acts = new Map([['kill', 40 * SECOND]]);
+  back(node);
+  expect(deed(node)).toMatchObject({ result: 'skipped' });
+  node.pass(20);
+  expect(node.row(run)?.processState).toBe('running');
+});
+
+test.each([
+  ['kill', 1_000, { result: 'skipped', reason: expect.stringMatching(/^missed/) as string }],
+  ['stop', 15_000, { result: 'lost' }],
+])('what ended by itself after its %s, nobody there: not said to be done', (action, ms, told) => {
+  const node = gone(action, ms);
+  node.endSome();
+  node.sleep(1_000);
+  expect(deed(back(node))).toMatchObject(told);
+  expect(node.row(run)).toMatchObject({ processState: 'exited', exitCode: 3 });
+});
+
+test('a KILL begun, and the agent ends before it is done: the next one is told as late as it is', () => {
+  const node = running('kill');
+  node.hasGroups = false;
+  node.pass(1);
+  node.tick(500);
+  node.settle();
+  node.tick(501);
+  node.commit();
+  expect(node.row(run)?.processState).toBe('stopping');
+  node.crash();
+  node.sleep(5_000);
+  back(node);
+  expect(deed(node)).toMatchObject({ result: 'ok' });
+  expect(deed(node)?.lateUs).toBeGreaterThan(5 * SECOND);
+  expect(node.row(run)).toMatchObject({ processState: 'exited', signal: 'SIGKILL' });
+});
+
 test.each(['suspend', 'kill', 'stop'])(
   '%s, the agent frozen over its instant: it was done',
   (action) => {

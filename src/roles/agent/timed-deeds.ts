@@ -73,8 +73,20 @@ export function truly(ports: DeedPorts, fire: Fire, ending: Ending): Ending {
   return wasDone ? { result: 'ok' } : ending;
 }
 
+/** It is done by the agent. */
+export function asNow(ports: DeedPorts, stored: StoredFire): StoredFire {
+  const { atUs, errorUs } = ports.time();
+  return { ...stored, firedUs: atUs, clockErrorUs: errorUs };
+}
+
+/** It was done by others than the agent, who know when. */
+export function asDone(ports: DeedPorts, stored: StoredFire, runs: readonly string[]): StoredFire {
+  const done = doneInTime(ports, stored, runs);
+  return done ? { ...stored, firedUs: done.atUs, clockErrorUs: done.errorUs } : stored;
+}
+
 /** When the last of them was done; undefined where one was not. */
-export function doneInTime(
+function doneInTime(
   ports: DeedPorts,
   { action, dueUs }: StoredFire,
   runs: readonly string[],
