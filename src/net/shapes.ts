@@ -38,7 +38,8 @@ export const shapes = {
   after: { must: ['task', 'on'], may: ['run', 'at'] },
   /**
    * A lease of a run under its `term`: as it is asked for, and as it is granted, until `endsAt` of
-   * true time. Its end is the run's, by its node's clock minus that one's error.
+   * true time. Its end is the run's, by its node's clock minus that one's error. Term 0 asks for
+   * what a schedule began: a grant says its term. Answered without an end it is never granted.
    */
   lease: { must: ['run', 'term'], may: ['endsAt'] },
   /**

@@ -52,7 +52,7 @@ export const stepLayouts = {
 
   /**
    * A node asks for the leases of its runs, again and again while they live; answered with those
-   * it has now. What is not among them is not granted.
+   * it has now. What is not among them is not granted now.
    */
   synLease: {
     ...{ category: 'SYN', sub: 7, name: 'LEASE' },

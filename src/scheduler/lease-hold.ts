@@ -7,7 +7,7 @@
  * launched before it is granted anew. What runs meanwhile is ended by its shim, by the fence.
  */
 import type { Instant } from '../base/clock.ts';
-import { bears, fenceOf, type Grant, renewAfterUs } from './lease.ts';
+import { bears, fenceOf, type Grant, NO_TERM, renewAfterUs } from './lease.ts';
 
 /** `bootUs`: CLOCK_BOOTTIME in µs, read before the clock. */
 export interface HoldReading extends Instant {
@@ -57,6 +57,11 @@ export class LeaseHold {
   /** A session begins: what was asked in another is not answered any more. */
   askAnew(): void {
     for (const held of this.#held.values()) held.askedUs = -Infinity;
+  }
+
+  /** The server has heard of more: who had no term then may have one now. */
+  askUnknown(): void {
+    for (const held of this.#held.values()) if (held.term === NO_TERM) held.askedUs = -Infinity;
   }
 
   /** Whom to ask for now; what the clock cannot hold is not asked for. */

@@ -15,6 +15,9 @@ export interface Grant {
   readonly endsAt: number;
 }
 
+/** Asked for by a run that a schedule began: the server says its term with the first lease. */
+export const NO_TERM = 0;
+
 const MILLISECOND = 1_000;
 /**
  * A kernel may slew CLOCK_BOOTTIME by a twelfth (chrony: 83,333 ppm), and whoever counts on it is

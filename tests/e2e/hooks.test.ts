@@ -114,6 +114,22 @@ test('killed with events untold, the next server tells them', async () => {
   expect(since.indexOf('task-created later')).toBeLessThan(since.indexOf('process-exited later'));
 });
 
+test('an address that answers badly is asked again until it answers well', async () => {
+  writeFileSync(fleet.path('bad'), '');
+  await fleet.must(['task', 'create', 'again', '--', 'sh', '-c', 'exit 5']);
+  await fleet.must(['start', 'again']);
+  const idsOf = (word: string): readonly unknown[] =>
+    lines('posted')
+      .filter((line) => line.startsWith(word) && line.includes('"task":"again"'))
+      .map((line) => (JSON.parse(line.slice(line.indexOf('{'))) as { id: unknown }).id);
+  await until(() => idsOf('refused').length >= 2, 15_000);
+  // It is the first of them that is asked again, and nothing overtakes it.
+  expect(new Set(idsOf('refused')).size).toBe(1);
+  rmSync(fleet.path('bad'));
+  await until(() => idsOf('process-exited').length === 1, 30_000);
+  expect(idsOf('process-')[0]).toBe(idsOf('refused')[0]);
+});
+
 test('what is no hook is refused before anything is opened', async () => {
   const wrong = fleet.start(fleet.place('srv'), [
     'server',

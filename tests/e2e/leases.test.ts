@@ -140,6 +140,39 @@ test('an agent that is stopped fences nothing: its shim does', async () => {
   expect(last().term).toBe(to.term);
 });
 
+test('what a schedule began moves too; what fires where it was cut off is never launched', async () => {
+  const create = ['task', 'create', 'timed', '--instances', '1', '--on-agent-lost', 'move'];
+  await fleet.must([...create, '--lease', `${LEASE_MS}ms`, '--', ...writes('timed')]);
+  await fleet.must(['start', 'timed', '--every', '300ms', '--schedule-name', 'ticks']);
+  await until(() => lastOf('timed').term > 0, 20_000);
+  const from = lastOf('timed');
+  fleet.cable(fleet.place(from.node), 'down');
+  await until(
+    () => lastOf('timed').node !== from.node,
+    20_000,
+    () => `still on ${from.node}`,
+  );
+  const to = lastOf('timed');
+  expect(to.term).toBeGreaterThan(from.term);
+  // The node fires on, alone, after its own run was ended.
+  await until(() => lastOf('timed').atMs > to.atMs + 2_000);
+  fleet.cable(fleet.place(from.node), 'up');
+  await reconciled(from.node);
+  const isLeft = async (): Promise<boolean> => {
+    const fires = await fleet.json<{ node: string; result: string; reason: string | null }[]>([
+      'fires',
+      ...['--task', 'timed'],
+    ]);
+    return fires.some(({ node, result, reason }) => {
+      return node === from.node && result === 'failed' && reason?.includes('not on this node');
+    });
+  };
+  await until(isLeft, 20_000);
+  expect(lastOf('timed')).toMatchObject({ node: to.node, term: to.term });
+  neverTwice('timed');
+  await fleet.must(['task', 'rm', 'timed', '--force', '--wait']);
+}, 120_000);
+
 test('a cut that is shorter than the lease costs nothing', async () => {
   const from = lastOf('calm');
   const cable = fleet.place(from.node);

@@ -104,6 +104,57 @@ test('a directory, all or nothing, and pruned', async () => {
   expect([all.code, all.stderr]).toEqual([8, expect.stringContaining('stop it first')]);
 });
 
+test('prune by names that nothing has takes nothing, and says so', async () => {
+  const stdin = 'kind: Task\nname: job-1\ncommand: ["true"]\n';
+  const before = await fleet.must(['export']);
+  const none = ['apply', '-f', '-', '--prune', '--selector', 'nobody-*'];
+  expect(await fleet.must(none, { stdin })).toContain('nothing to change');
+  expect(await fleet.must(['export'])).toBe(before);
+  const wrong = await fleet.admin(['apply', '-f', '-', '--selector', 'nobody-*'], { stdin });
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--prune')]);
+});
+
+/** As it stands in the contract with users; without a limit that not every kernel can hold. */
+const example = `kind: Task                     # Task | Schedule | Node
+name: crawl-3
+bundle: crawler
+command: [./crawl, --depth, "3"]
+on: {labels: {zone: a}, instances: 3, spread: rack}
+after: [{task: import, on: success}]
+priority: 70
+preempt: true
+restart: {policy: on-failure, backoff: 1s..5m, max: 10}
+watchdog: 5s
+health: {http: "http://localhost:8080/ok", every: 5s, failures: 3}
+limits: {memory: 512MiB, pids: 100}
+stop: {signal: TERM, grace: 15s}
+results: ["out/**"]
+onAgentLost: move
+lease: 15s
+---
+kind: Schedule
+name: nightly-3
+task: crawl-3
+action: start
+cron: "30 2 * * *"
+tz: Europe/Warsaw
+missed: once
+overlap: forbid
+maxClockError: 50ms
+`;
+
+test('the example of the contract is applied, and what is exported then changes nothing', async () => {
+  file('crawl', '#!/bin/sh\n');
+  await fleet.must(['load', fleet.path('crawl'), '--name', 'crawler', '--wait']);
+  await fleet.must(['task', 'create', 'import', '--', 'true']);
+  // Its lease wants clocks with bounds.
+  const apply = ['apply', '-f', '-'];
+  await until(async () => (await fleet.admin(apply, { stdin: example })).code === 0, 20_000);
+  expect(await fleet.must(apply, { stdin: example })).toContain('nothing to change');
+  const diff = await fleet.admin(['diff', '-f', '-'], { stdin: await fleet.must(['export']) });
+  expect([diff.code, diff.stdout]).toEqual([0, expect.stringContaining('nothing to change')]);
+}, 60_000);
+
 test('mistakes are told with file, line and column', async () => {
   const path = file('bad.yaml', 'kind: Task\nname: x\ncommand: [a]\nlimits:\n  memroy: 1GiB\n');
   const bad = await fleet.admin(['apply', '-f', path]);

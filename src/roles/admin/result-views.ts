@@ -14,7 +14,7 @@ export const keptView: View<Shape<'kept'>> = {
     digest: orNull(row.digest),
     skipped: row.skipped ?? [],
     reason: orNull(row.reason),
-    delivered: row.last !== false,
+    delivered: row.last !== false && row.reason === undefined,
   }),
   columns: [
     { title: 'TASK', text: (row) => text(row.task) },

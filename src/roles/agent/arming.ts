@@ -162,8 +162,8 @@ export class Arming {
       this.#lookAgainUs = atUs + LOOK_AGAIN_US;
       return;
     }
-    // What waits for another task is judged at its instant.
-    if (start.order.spec?.afterTasks?.length) return;
+    // What waits for another task, or for a lease, is judged at its instant.
+    if (start.order.spec?.afterTasks?.length || start.order.term !== undefined) return;
     if (!this.#isLoaded(start.order)) return;
     if (!this.#isAlone(fire, plan)) return;
     // Without it, it waits for room from its instant on.

@@ -185,6 +185,7 @@ export class AgentCore {
       case 'reported':
         this.#reports.acknowledged(event.body.seq);
         this.#assignment.saw(event.body.seenSeq, event.body.journal);
+        this.#leases.reported();
         break;
       case 'report-refused':
         this.#logError(`the server refused a report: ${event.failure.text}`);

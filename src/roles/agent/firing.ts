@@ -9,6 +9,7 @@ import { formatInstant } from '../../base/clock.ts';
 import { type ErrorCode, errorCodeOf } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/bodies.ts';
+import { NO_TERM } from '../../scheduler/lease.ts';
 import type { Planned } from '../../scheduler/planner.ts';
 import { isWaiting } from '../../supervisor/states.ts';
 import type { Item, StoredRun } from './events.ts';
@@ -157,6 +158,7 @@ export function startItem(
 ): Item {
   const { env, who } = plan;
   return {
+    ...(task.spec?.onAgentLost === 'move' ? { term: NO_TERM } : {}),
     ...{ item: KEY + fireKey(fire), generation: 0, entry: 'order', verb: fire.action },
     ...{ run: fire.run, task: fire.task, spec: task.spec, revision: task.revision },
     ...{ bundle: task.spec?.bundle, digest: bundle?.digest, sizeBytes: bundle?.sizeBytes },

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { FakeNode } from '../../../tests/agent/fake-node.ts';
+import { Scheduled, SECOND, schedule, task } from '../../../tests/agent/scheduled.ts';
 import { errorCodes } from '../../base/errors.ts';
 import type { AgentAction, Item } from './events.ts';
 
@@ -126,4 +127,70 @@ test('another life of the agent launches nothing that it holds no lease of', () 
   node.settle();
   expect(node.launches).toEqual(['R1']);
   expect(node.row('R1')?.errorCode).toBe(errorCodes['lease-ended'].number);
+});
+
+/** A node whose schedule has begun what may move, at its instant. */
+function fired(): { readonly node: Scheduled; readonly run: string } {
+  const spec = { command: ['./x'], onAgentLost: 'move', leaseMs: LEASE_MS };
+  const every = { everyUs: 10 * SECOND };
+  const node = new Scheduled().begin(task('web', { spec }), schedule('tick', SECOND, every));
+  node.pass(12);
+  const run = node.journaled.find(({ process }) => process)?.process?.run ?? '';
+  return { node, run };
+}
+
+const granted = (node: Scheduled, run: string, ms = LEASE_MS): readonly AgentAction[] =>
+  node.step({ type: 'leased', leases: [{ run, term: 41, endsAt: node.nowUs + ms * 1_000 }] });
+
+test('a schedule: the run asks without a term, and is launched under the one it is given', () => {
+  const { node, run } = fired();
+  expect(node.launches).toEqual([]);
+  expect(node.row(run)).toMatchObject({ processState: 'pending', reason: 'waits for its lease' });
+  // As soon as its report is journaled, whenever it asked before.
+  const body = { seq: node.journaled.at(-1)?.seq ?? 0, seenSeq: 1 };
+  const [asked] = of(node.step({ type: 'reported', body }), 'ask-lease');
+  expect(asked?.leases).toEqual([{ run, term: 0 }]);
+  const [launch] = of(granted(node, run), 'launch');
+  expect(launch).toMatchObject({ run, order: { term: 41 } });
+  expect(launch?.fenceUs).toBeGreaterThan(0);
+  node.settle();
+  expect(node.told).toEqual(['11 ok']);
+  node.pass(4);
+  expect(of(granted(node, run), 'fence')).toMatchObject([{ run }]);
+});
+
+test('a schedule: another life of the agent, before the grant and after it', () => {
+  const { node, run } = fired();
+  const again = (): void => {
+    node.crash();
+    node.boot();
+    node.connect();
+    node.settle();
+  };
+  again();
+  expect([node.row(run)?.processState, node.launches]).toEqual(['pending', []]);
+  granted(node, run);
+  node.settle();
+  again();
+  expect(node.row(run)?.processState).toBe('running');
+  expect(of(granted(node, run), 'fence')).toMatchObject([{ run }]);
+});
+
+test('a schedule: where the instance is no more, its run and firing have failed', () => {
+  const { node, run } = fired();
+  node.step({ type: 'leased', leases: [{ run, term: 0 }] });
+  node.settle();
+  const reason = 'the instance of its task is not on this node any more';
+  const errorCode = errorCodes['lease-ended'].number;
+  expect(node.row(run)).toMatchObject({ processState: 'failed', reason, errorCode });
+  expect(node.fires.at(-1)).toMatchObject({ result: 'failed', reason });
+  expect(node.launches).toEqual([]);
+});
+
+test('given up while it waits to be launched, it hears so and has failed', () => {
+  const node = waiting();
+  node.step({ type: 'leased', leases: [{ run: 'R1', term: 2 }] });
+  expect(state(node)).toBe('pending');
+  node.step({ type: 'leased', leases: [{ run: 'R1', term: 3 }] });
+  expect(state(node)).toBe('failed');
 });

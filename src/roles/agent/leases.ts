@@ -8,7 +8,7 @@
  */
 
 import type { Shape } from '../../net/bodies.ts';
-import { bears, leaseMsOf } from '../../scheduler/lease.ts';
+import { bears, leaseMsOf, NO_TERM } from '../../scheduler/lease.ts';
 import { type HoldReading, LeaseHold } from '../../scheduler/lease-hold.ts';
 import { hasEnded } from '../../supervisor/states.ts';
 import type { AgentAction, StoredRun, Time } from './events.ts';
@@ -23,6 +23,7 @@ export interface LeasePorts {
 }
 
 const OVER = 'its lease ended';
+const ELSEWHERE = 'the instance of its task is not on this node any more';
 const MICROSECONDS = 1_000;
 
 export class Leases {
@@ -52,6 +53,11 @@ export class Leases {
     this.#isConnected = false;
   }
 
+  /** Reports of this node were journaled. */
+  reported(): void {
+    this.#hold.askUnknown();
+  }
+
   /** Why a run under a lease cannot be launched now; undefined: it can. */
   why({ process, order }: StoredRun): string | undefined {
     if (order.term === undefined) return undefined;
@@ -67,6 +73,7 @@ export class Leases {
   }
 
   take(leases: readonly Shape<'lease'>[]): void {
+    for (const lease of leases) this.#learn(lease);
     const grants = leases.flatMap(({ run, term, endsAt }) =>
       endsAt === undefined ? [] : [{ run, term, endsAt }],
     );
@@ -75,6 +82,19 @@ export class Leases {
         this.#ports.runs().evaluate(run);
       else this.#ports.act({ type: 'fence', run, atUs });
     }
+  }
+
+  /** What a schedule began here has its term from the server; what is told of no end never goes. */
+  #learn({ run, term, endsAt }: Shape<'lease'>): void {
+    const runs = this.#ports.runs();
+    const stored = runs.get(run);
+    if (!stored || hasEnded(stored.process.state)) return;
+    const { order, process } = stored;
+    if (endsAt !== undefined && order.term === NO_TERM) {
+      runs.replace({ ...stored, order: { ...order, term } });
+      this.settled(run);
+    } else if (endsAt === undefined && order.term === term && process.state === 'pending')
+      runs.apply(run, { event: 'give-up', reason: ELSEWHERE, errorCode: 'lease-ended' });
   }
 
   /** What is over ends, then what is due is asked for. */

@@ -72,6 +72,7 @@ export class Results {
   #collected(run: string, collected: Collected): void {
     if (this.#ports.get(run)?.result?.state !== 'collecting') return;
     if (collected.digest === undefined) return this.#tell(run, collected);
+    this.#again.delete(run);
     this.#ports.put(run, { state: 'kept', collected });
     this.#ports.ledger.after(() => this.#go(run));
   }
@@ -87,7 +88,8 @@ export class Results {
     if (!result || result.state === 'told') return;
     const { nowMs } = this.#ports.time();
     if (!this.#again.has(run)) {
-      this.#report(run, { files: 0, skipped: [], reason: `${reason}; tried again` });
+      const nothing = { files: 0, skipped: [], reason: `${reason}; tried again` };
+      this.#report(run, nothing, { last: false });
     }
     this.#again.set(run, nowMs + limits.resultRetryMs);
   }
@@ -126,12 +128,12 @@ export class Results {
     this.#ports.ledger.after(() => this.#go(run));
   }
 
-  #report(run: string, collected: Collected): void {
+  #report(run: string, collected: Collected, come: Pick<Shape<'kept'>, 'last'> = {}): void {
     const { order, process } = this.#ports.get(run) ?? {};
     const { digest, sizeBytes, files, skipped, reason } = collected;
     const nowUs = this.#ports.time().atUs;
     const at = process?.exitedAt ?? nowUs;
-    const more = { at, digest, sizeBytes, reason, task: order?.task };
+    const more = { at, digest, sizeBytes, reason, task: order?.task, ...come };
     const kept: Shape<'kept'> = { run, files, skipped, ...more };
     this.#ports.reports.kept(kept, nowUs);
   }

@@ -3,7 +3,8 @@
  * nowhere else. When the lease of a run is over, by this clock and its error, the run is given up
  * where it was (model/leases.ts), and a node that is silent though its line is open loses that.
  */
-import type { Req } from '../../net/layout.ts';
+import type { Req, Shape } from '../../net/layout.ts';
+import { NO_TERM } from '../../scheduler/lease.ts';
 import { type BookReading, LeaseBook } from '../../scheduler/lease-book.ts';
 import type { AgentServer } from './agent-server.ts';
 import { type Controller, SERVER } from './controller.ts';
@@ -36,14 +37,19 @@ export class Leases {
     agents.onSample((uid) => this.#clock(uid));
   }
 
-  /** What is not granted is not answered: its node ends it when its lease does. */
+  /** What is not granted now is not answered: its node ends it when its lease does. */
   request({ peer }: SessionPort, { leases }: Req<'synLease'>, replier: Replier): void {
-    const granted = leases.flatMap(({ run, term }) => {
+    const granted = leases.flatMap(({ run, term }): Shape<'lease'>[] => {
       const record = this.#controller.state.runs.get(run);
-      if (!record?.lease || record.ended || record.uid !== peer.uid) return [];
-      if (record.lease.term !== term || this.#runs.get(run) !== -Infinity) return [];
-      const endsAt = this.#book.grant(run, record.lease.leaseMs, this.#now());
-      return endsAt === undefined ? [] : [{ run, term, endsAt }];
+      // What a schedule began is not known here before its node's report is journaled.
+      if (!record || record.uid !== peer.uid) return [];
+      const { lease, ended } = record;
+      // Without an end: never.
+      if (!lease || ended) return [{ run, term }];
+      if (term !== NO_TERM && term !== lease.term) return [];
+      if (this.#runs.get(run) !== -Infinity) return [];
+      const endsAt = this.#book.grant(run, lease.leaseMs, this.#now());
+      return endsAt === undefined ? [] : [{ run, term: lease.term, endsAt }];
     });
     replier.ok({ leases: granted });
   }

@@ -36,3 +36,18 @@ test('who waits for files on their way has a sign at once, and the answer when t
   expect(said.at(-1)).toEqual(['ok', { keeps: [kept], seq: state.seq }]);
   expect(said).toHaveLength(2);
 });
+
+test('what its node cannot keep for now is told at once: nobody knows how long that lasts', () => {
+  const state = emptyState();
+  const reason = 'no space left on the device; tried again';
+  const kept = { run, task: 'crawl', files: 0, last: false, reason };
+  const record = { run, task: 'crawl', uid: 'U1', ended: true, collected: true };
+  state.runs.set(run, record as never);
+  state.results.set(run, { kept, uid: 'U1' } as never);
+  const controller = { state, onChange: () => undefined };
+  const results = new Results(controller as unknown as Controller, { isPresent: () => true });
+  const said: AnyBody[] = [];
+  const replier = { ok: (body: AnyBody) => said.push(body) };
+  results.read({ query: 'results', run, wait: true }, replier as unknown as Replier);
+  expect(said).toMatchObject([{ keeps: [kept] }]);
+});

@@ -58,7 +58,9 @@ export class Results {
     const rows = run === undefined ? this.#ofTask(query) : [this.#ofRun(run)];
     const coming = new Set<string>();
     for (const { run: one, last } of rows) {
-      const uid = last === false ? state.runs.get(one)?.uid : undefined;
+      // What its node cannot keep or send for now has said so: nobody waits for that.
+      const isNear = last === false && !state.results.has(one);
+      const uid = isNear ? state.runs.get(one)?.uid : undefined;
       if (uid !== undefined && this.#agents.isPresent(uid)) coming.add(one);
     }
     return { rows, coming };

@@ -65,3 +65,14 @@ test('nothing to fetch is 4, and a list asks for no content', async () => {
   expect(JSON.parse(list.stdout)).toMatchObject([{ node: 'n1', files: 2, delivered: true }]);
   expect(list.ask.last('retQuery')).toEqual({ query: 'results', names: ['crawl'] });
 });
+
+test.each([
+  [kept, true],
+  [{ ...kept, digest: undefined, files: 0 }, true],
+  [{ ...kept, digest: undefined, last: false, reason: 'they are on their way' }, false],
+  [{ ...kept, digest: undefined, last: false, reason: 'no space left; tried again' }, false],
+  [{ ...kept, digest: undefined, reason: 'the run was removed by its retention' }, false],
+])('delivered is what is here: %j is %s', async (row, delivered) => {
+  const { stdout } = await run(['results', 'crawl', '--list', '--json'], answer(row));
+  expect(JSON.parse(stdout)).toMatchObject([{ delivered }]);
+});

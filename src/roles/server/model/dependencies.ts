@@ -166,9 +166,10 @@ function placesOf(
 export function checkFirings(state: State, record: TaskRecord, plan: ScheduleRecord['plan']): void {
   const { task, spec } = record;
   if (plan.action !== 'start' && plan.action !== 'restart') return;
-  if (spec.onAgentLost === 'move') {
-    const text = `task "${task}" may move, and a schedule would start it without its lease`;
-    throw new Refusal('unsupported', text, `start it now: lotc admin start ${task}`);
+  if (spec.onAgentLost === 'move' && (plan.env ?? plan.arguments)) {
+    const text = `task "${task}" may move, and what a schedule adds to a start would not go along`;
+    const hint = `give the variables and arguments to the task: lotc admin task set ${task}`;
+    throw new Refusal('unsupported', text, hint);
   }
   for (const node of state.nodes.values()) {
     if (!taskSelects(state, record, node)) continue;

@@ -268,7 +268,9 @@ export function replace(change: Change, name: string, uid: string, why: string):
   const isIt = (one: { readonly uid: string }): boolean => one.uid === uid;
   const leaving = task.leaving ?? [];
   if (!task.placed.includes(uid) && !leaving.some(isIt)) return;
-  const run = liveRunsOf(state, name, uid).findLast((one) => !isLeft(task, one) && isWanted(one));
+  const run = liveRunsOf(state, name, uid).findLast(
+    (one) => (one.lease || !isLeft(task, one)) && isWanted(one),
+  );
   const left = { node: state.nodes.get(uid)?.name ?? '', why };
   const again = run
     ? { ...run.given, left, who: command.who, at: command.at }

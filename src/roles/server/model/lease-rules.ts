@@ -20,6 +20,20 @@ export function leaseOf(state: State, spec: Spec): Leased['lease'] {
   return mayMove(spec) ? { term: state.seq, leaseMs: leaseMsOf(spec) } : undefined;
 }
 
+/**
+ * That of a run which a schedule began, from when its node tells of it. It is launched with a lease
+ * only, so one that began where its task has no instance, as a node does that was away, never is.
+ */
+export function leaseOfFiring(
+  state: State,
+  uid: string,
+  { task: name = '', processState, startedAt }: Shape<'process'>,
+): Leased['lease'] {
+  const task = state.tasks.get(name);
+  const isNew = processState === 'pending' && startedAt === undefined;
+  return task && isNew && task.placed?.includes(uid) ? leaseOf(state, task.spec) : undefined;
+}
+
 export function checkLease(command: Command, task: string, spec: Spec): void {
   const { onAgentLost = 'keep', leaseMs, instances } = spec;
   if (onAgentLost !== 'keep' && onAgentLost !== 'move') {

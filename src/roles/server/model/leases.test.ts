@@ -78,6 +78,7 @@ test('refused: without a number, by a clock without a bound, or one too bad for 
   expect(fleet.create()).toMatchObject({
     ...{ ok: false, code: 'unsupported' },
     text: 'task "web": the clock of the server has no bound, and a lease ends by it',
+    hint: 'give it servers of time (--ntp HOST), and look at it with lotc admin sync',
   });
   fleet.errorUs = 700_000;
   expect(fleet.create()).toMatchObject({ text: expect.stringContaining('bears 625 ms') as string });
@@ -89,18 +90,71 @@ test('refused: without a number, by a clock without a bound, or one too bad for 
 test('nodes whose clock has no bound get none; with a bound they do', () => {
   const fleet = new Fleet();
   for (const name of ['n1', 'n2']) fleet.act('nodeClock', { uid: fleet.uid(name) });
-  expect(fleet.create()).toMatchObject({ ok: false, code: 'unsupported' });
+  const hint = expect.stringMatching(/--ntp HOST.* or choose other nodes with --on$/) as string;
+  expect(fleet.create()).toMatchObject({ ok: false, code: 'unsupported', hint });
   fleet.act('nodeClock', { uid: fleet.uid('n2'), clockErrorUs: 5_000 });
   expect(fleet.create()).toMatchObject({ ok: true });
   fleet.start();
   expect(fleet.where).toEqual(['n2']);
 });
 
-test('a schedule cannot start what may move', () => {
+test('a schedule starts what may move, but adds nothing that would not go along', () => {
   const fleet = new Fleet();
   fleet.create();
-  const { reply } = fleet.act('taskRun', { targets: ['web'], timing: { everyUs: 1_000_000 } });
-  expect(reply).toMatchObject({ ok: false, code: 'unsupported' });
+  const timing = { everyUs: 1_000_000 };
+  expect(fleet.act('taskRun', { targets: ['web'], timing }).reply).toMatchObject({ ok: true });
+  const more = { targets: ['web'], timing, env: { A: '1' } };
+  expect(fleet.act('taskRun', more).reply).toMatchObject({
+    ...{ ok: false, code: 'unsupported' },
+    text: 'task "web" may move, and what a schedule adds to a start would not go along',
+    hint: 'give the variables and arguments to the task: lotc admin task set web',
+  });
+});
+
+/** A run that a schedule began on that node, as that tells of it first. */
+function fired(fleet: Fleet, name: string, run: string): RunRecord | undefined {
+  fleet.report({ run, uid: fleet.uid(name) } as RunRecord, { processState: 'pending', wish: 'up' });
+  return fleet.state.runs.get(run);
+}
+
+test('what a schedule began has a lease where its instance is, a larger one each time, and moves', () => {
+  const fleet = new Fleet();
+  fleet.create();
+  expect(fleet.start()).toMatchObject({ ok: true });
+  const [before] = fleet.live;
+  const home = fleet.where[0] ?? '';
+  if (!before) throw new Error('nothing was started');
+  fleet.report(before, { processState: 'exited', exitCode: 0, startedAt: 1, exitedAt: 2 });
+  const first = fired(fleet, home, 'RFIRST00000A');
+  expect(first?.lease).toMatchObject({ leaseMs: 10_000 });
+  expect(first?.lease?.term).toBeGreaterThan(before.lease?.term ?? 0);
+  if (!first) throw new Error('it is not known');
+  fleet.report(first, { processState: 'running', startedAt: 3, pid: 7, wish: 'up' });
+  fleet.act('detach', { uid: first.uid, orderly: false });
+  fleet.act('leaseOver', { run: first.run });
+  const [second] = fleet.live;
+  expect(second?.uid).not.toBe(first.uid);
+  expect(second?.lease?.term).toBeGreaterThan(first.lease?.term ?? 0);
+  // It was cut off and fired on: its run is known, and never has a lease.
+  fleet.act('attach', { uid: first.uid, instance: 'i', build: 'b', addresses: [] });
+  const late = fired(fleet, home, 'RLATE000000A');
+  expect([late?.ended, late?.lease]).toEqual([false, undefined]);
+  expect(fleet.live.filter(({ lease }) => lease).map(({ run }) => run)).toEqual([second?.run]);
+});
+
+test('a run and the one that replaces it: the instance moves when both leases are over', () => {
+  const { fleet, first } = running();
+  expect(fleet.act('taskRun', { targets: ['web'], mode: 'restart' }).reply.ok).toBe(true);
+  const next = fleet.live.find(({ run }) => run !== first.run);
+  expect(next?.uid).toBe(first.uid);
+  fleet.act('detach', { uid: first.uid, orderly: false });
+  fleet.act('leaseOver', { run: first.run });
+  // The other may have begun there, under a lease that lasts longer.
+  expect(fleet.live.map(({ run }) => run)).toEqual([next?.run]);
+  fleet.act('leaseOver', { run: next?.run ?? '' });
+  expect(fleet.live.map(({ uid }) => uid)).toEqual([
+    fleet.uid(fleet.state.nodes.get(first.uid)?.name === 'n1' ? 'n2' : 'n1'),
+  ]);
 });
 
 test('a lease that is over: given up there, begun elsewhere under a larger term', () => {

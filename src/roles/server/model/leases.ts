@@ -12,7 +12,7 @@ import type { Change } from './change.ts';
 import type { CommandBody } from './command.ts';
 import { lookAgain, replace } from './instances.ts';
 import { answerOperation, closeOrder } from './operations.ts';
-import { putRun, setRow } from './runs.ts';
+import { liveRunsOf, putRun, setRow } from './runs.ts';
 import { endedStates, type Reply, type RunRecord } from './state.ts';
 
 /** How far a node's clock is to be trusted has changed. */
@@ -72,8 +72,10 @@ export function takesRow(change: Change, record: RunRecord, row: Shape<'process'
 
 /** The instance leaves its node, and begins anew where it may, unless somebody ended it. */
 function moveAway(change: Change, record: RunRecord, why: string): void {
-  const { task, uid, ordered, row } = record;
+  const { task, uid, ordered, row, run } = record;
   if (task === undefined) return;
+  // Another run of it there, that which replaces it, has a lease of its own: that one decides.
+  if (liveRunsOf(change.state, task, uid).some((one) => one.run !== run && one.lease)) return;
   // That its node ended it with the lease is no wish.
   if (ordered !== 'down')
     putRun(change, { ...record, row: { ...row, processState: 'running', wish: 'up' } });

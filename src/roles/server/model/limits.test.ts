@@ -38,6 +38,7 @@ test('a limit that a selected node cannot hold is refused with node, limit and w
   expect(create({ cpuMax: 1 })).toMatchObject({
     ...{ ok: false, code: 'unsupported' },
     text: 'task "web" cannot run on node n1: this node cannot limit CPU: it has no cgroup controller for it',
+    hint: 'leave the limit out, or choose other nodes with --on',
   });
   expect(create({ pidsMax: 9 })).toMatchObject({ ok: false, code: 'unsupported' });
   expect(create({ pidsMax: 9, user: 'root:root' })).toMatchObject({ ok: false });
@@ -117,6 +118,7 @@ test('what never fits into a node is refused, at its making and at the start', (
   expect(create({ slots: 5 })).toMatchObject({
     ...{ ok: false, code: 'unsupported' },
     text: 'task "web" cannot run on node n1: it asks for 5 slots, and the node has 4',
+    hint: 'ask for less (--slots, --cpu, --memory), or choose other nodes with --on',
   });
   expect(create({ cpuMax: 3 })).toMatchObject({ ok: false, code: 'unsupported' });
   expect(create({ memoryMaxBytes: 2 ** 31 })).toMatchObject({ ok: false });
@@ -125,6 +127,7 @@ test('what never fits into a node is refused, at its making and at the start', (
   expect(act('taskRun', { targets: ['web'] }).reply).toMatchObject({
     ...{ ok: false, code: 'unsupported' },
     text: 'task "web" cannot run on node n1: it asks for 4 slots, and the node has 1',
+    hint: 'ask for less (--slots, --cpu, --memory), or choose other nodes with --on',
   });
   const bytes = Buffer.concat([...encodeEntries(freeze(state.value))]);
   const [kept] = loadEntries(bytes)?.nodes.values() ?? [];

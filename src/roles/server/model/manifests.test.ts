@@ -209,6 +209,16 @@ test('prune: what nobody names, of those that are meant', () => {
   expect([...machine.state.schedules.keys()]).toEqual(['s2']);
 });
 
+test('prune: names that nothing has take nothing, and are no mistake the next time either', () => {
+  const machine = new Machine();
+  machine.apply([task('a'), task('b'), schedule('s1', 'a')]);
+  const text = machine.text();
+  const options = { prune: true, names: ['nobody', 'x-*'] };
+  expect(machine.try([task('a')], options)).toEqual([]);
+  expect(machine.apply([task('a')], options)).toEqual([]);
+  expect(machine.text()).toBe(text);
+});
+
 test('a running process goes on, and is named; rest and enabling stay as they are', () => {
   const machine = new Machine();
   machine.join('n1');

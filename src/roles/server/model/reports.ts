@@ -11,6 +11,7 @@ import { isMeantFor } from './assignment.ts';
 import { reportBundle } from './bundles.ts';
 import type { Change } from './change.ts';
 import type { CommandBody } from './command.ts';
+import { leaseOfFiring } from './lease-rules.ts';
 import { takesRow } from './leases.ts';
 import { finishNodeRemoval } from './nodes.ts';
 import { answerOperation, closeOrder, dropIfHistory } from './operations.ts';
@@ -89,11 +90,13 @@ function applyProcess(change: Change, node: NodeRecord, row: Shape<'process'>): 
     // What a run stands on may be fetched: a node must not come by content by naming it.
     const digest = isMeantFor(state, node.uid, row.bundle ?? '') ? row.bundle : undefined;
     const bundle = task === undefined ? undefined : state.tasks.get(task)?.spec.bundle;
+    const lease = leaseOfFiring(state, node.uid, row);
     record = {
       ...{ run, task, uid: node.uid, operation, bundle, digest },
       createdAt: row.createdAt ?? command.at,
       ended: false,
       row,
+      ...(lease ? { lease } : {}),
     };
     // A run the living set forgot, or that this server never heard of: its node is right.
     if (endedStates.has(row.processState)) {
