@@ -2,20 +2,23 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PlainServer } from '../clock/plain-server.ts';
 import { Fleet, until } from './fleet.ts';
 
+const stack = new AsyncDisposableStack();
 let fleet: Fleet;
 
 beforeAll(async () => {
-  fleet = new Fleet();
-  await fleet.server();
-  await fleet.agent('n1', 'both', ['--label', 'zone=a']);
+  fleet = stack.use(new Fleet());
+  const { netns, ipv4 } = fleet.place('t1');
+  stack.use(await PlainServer.serve(netns));
+  const ntp = ['--ntp', `${ipv4}`];
+  await fleet.server('s', [], ntp);
+  await fleet.agent('n1', 'both', ['--label', 'zone=a', ...ntp]);
   await fleet.online('n1');
 }, 60_000);
 
-afterAll(async () => {
-  await fleet[Symbol.asyncDispose]();
-});
+afterAll(() => stack.disposeAsync());
 
 const file = (name: string, text: string): string => {
   writeFileSync(fleet.path(name), text);
@@ -114,7 +117,7 @@ test('prune by names that nothing has takes nothing, and says so', async () => {
   expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--prune')]);
 });
 
-/** As it stands in the contract with users; without a limit that not every kernel can hold. */
+/** As it stands in the contract with users; without limits that not every kernel can hold. */
 const example = `kind: Task                     # Task | Schedule | Node
 name: crawl-3
 bundle: crawler
@@ -126,7 +129,7 @@ preempt: true
 restart: {policy: on-failure, backoff: 1s..5m, max: 10}
 watchdog: 5s
 health: {http: "http://localhost:8080/ok", every: 5s, failures: 3}
-limits: {memory: 512MiB, pids: 100}
+limits: {memory: 512MiB}
 stop: {signal: TERM, grace: 15s}
 results: ["out/**"]
 onAgentLost: move
@@ -149,7 +152,13 @@ test('the example of the contract is applied, and what is exported then changes 
   await fleet.must(['task', 'create', 'import', '--', 'true']);
   // Its lease wants clocks with bounds.
   const apply = ['apply', '-f', '-'];
-  await until(async () => (await fleet.admin(apply, { stdin: example })).code === 0, 20_000);
+  let said = '';
+  const isApplied = async (): Promise<boolean> => {
+    const { code, stderr } = await fleet.admin(apply, { stdin: example });
+    said = stderr;
+    return code === 0;
+  };
+  await until(isApplied, 20_000, () => said);
   expect(await fleet.must(apply, { stdin: example })).toContain('nothing to change');
   const diff = await fleet.admin(['diff', '-f', '-'], { stdin: await fleet.must(['export']) });
   expect([diff.code, diff.stdout]).toEqual([0, expect.stringContaining('nothing to change')]);
