@@ -7,7 +7,7 @@
 import { signalName } from '../../base/signals.ts';
 import type { End } from '../../supervisor/end.ts';
 import { hasEnded, isWaiting } from '../../supervisor/states.ts';
-import { type DeedPorts, interruptedEnding, verbOf } from './deeds.ts';
+import { type DeedPorts, interruptedEnding, present, repeatDeed, verbOf } from './deeds.ts';
 import type { StoredRun } from './events.ts';
 import type { Fire } from './fire.ts';
 import { type Ending, isOfPlan, type Plan, type StoredFire } from './firing.ts';
@@ -83,6 +83,16 @@ export function takeUp(ports: TakeUpPorts, stored: StoredFire): TakenUp {
   }
   const runs = plan?.action === 'kill' ? spared(ports, stored) : [];
   return plan && runs.length > 0 ? { planned: { runs, plan } } : interruptedEnding;
+}
+
+/** A deed that shows has cancelled what waited for its start at that instant. */
+export function cancelWaiting(ports: DeedPorts, stored: StoredFire): void {
+  const { action, dueUs } = stored;
+  if (action !== 'kill' && action !== 'stop') return;
+  const waiting = present(ports, stored).filter(({ process }) => {
+    return isWaiting(process.state) && process.createdAt < dueUs;
+  });
+  repeatDeed(ports, { ...stored, targets: waiting.map(({ process }) => process.run) });
 }
 
 /** What KILL was meant for and did not end: it lives, or ended later and in another way. */

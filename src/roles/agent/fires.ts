@@ -16,7 +16,7 @@ import { Claims } from './claims.ts';
 import { beginDeed, orderOf, present, repeatDeed, settleDeed, signalEnding } from './deeds.ts';
 import type { StoredRun } from './events.ts';
 import type { Fire } from './fire.ts';
-import { asSeen, isDueToEnd, type TakeUpPorts, takeUp } from './fire-boot.ts';
+import { asSeen, cancelWaiting, isDueToEnd, type TakeUpPorts, takeUp } from './fire-boot.ts';
 import { FireQueue, FiresByRun } from './fire-queue.ts';
 import {
   type Ending,
@@ -190,7 +190,10 @@ export class Fires {
       this.#claims.store(fire, asNow(this.#ports, fire.stored));
       repeatDeed(this.#ports, fire.stored);
     } else {
-      if (found.result === 'ok') fire.stored = asSeen(this.#ports, stored);
+      if (found.result === 'ok') {
+        fire.stored = asSeen(this.#ports, stored);
+        cancelWaiting(this.#ports, stored);
+      }
       this.#close(fire, found);
     }
   }

@@ -202,6 +202,30 @@ test('killed at its instant, which was a little earlier by the next estimate: it
   expect(node.row(run)).toMatchObject({ processState: 'exited', restarts: 0 });
 });
 
+test('killed while the agent is gone: what waited for that end is cancelled by it too', () => {
+  const node = new Scheduled();
+  node.obeysTerm = false;
+  node.begin(
+    ...[
+      task('web'),
+      schedule('up', T0, at(3)),
+      schedule('deed', T0, { ...at(10), action: 'kill' }),
+    ],
+    schedule('next', T0, { ...at(9), overlap: 'replace' }),
+  );
+  node.pass(8);
+  node.tick(500);
+  node.settle();
+  expect(node.launches).toHaveLength(1);
+  node.crash();
+  node.sleep(5_000);
+  back(node);
+  node.pass(5);
+  expect(node.launches).toHaveLength(1);
+  const told = node.fires.map(({ schedule: id, result }) => `${id} ${result}`);
+  expect(told.toSorted()).toEqual(['deed ok', 'next skipped', 'up ok']);
+});
+
 test('what its shim would do a moment after that is taken back: skipped is what did not happen', () => {
   const node = gone('kill', 20_000);
   node.hasGroups = true;
