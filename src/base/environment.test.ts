@@ -17,3 +17,8 @@ test('the command line wins over the environment twin', () => {
   expect(optionFlag(undefined, 'plaintext', env)).toBe(true);
   expect(optionFlag(undefined, 'stop-processes', env)).toBe(false);
 });
+
+test('an option that is given and empty is a mistake, a variable that is empty is none', () => {
+  expect(() => optionText('', 'name', {})).toThrow('--name is empty');
+  expect(optionText(undefined, 'name', { LOTC_NAME: '' })).toBeUndefined();
+});

@@ -84,7 +84,7 @@ test('two race for one use: one of them is a node, every time', async () => {
 
 test('names and tokens that are none: 2, before anything is said to anybody', async () => {
   const good = await token();
-  for (const name of ['../x', 'a/b', 'a'.repeat(300), 'x\n', '@all', 'UPPER', 'a..b']) {
+  for (const name of ['', '-x', '../x', 'a/b', 'a'.repeat(300), 'x\n', '@all', 'UPPER', 'a..b']) {
     await refused(join(name, good), 2);
   }
   for (const text of [
