@@ -12,6 +12,9 @@ export const dissector = join(import.meta.dirname, '../../dissector.lua');
 
 const luaError = /Lua Error|\.lua:\d|lotc\.expert\.internal|mistake in this module/iu;
 
+/** Of address space: what no capture of a test, however it is broken, may need. */
+const MEMORY_BYTES = 1024 ** 3;
+
 export class Tshark implements Disposable {
   /** Captures go here. */
   readonly directory = mkdtempSync(join(tmpdir(), 'lotc-tshark-'));
@@ -35,7 +38,8 @@ export class Tshark implements Disposable {
   /** What it printed; with `module: false` as Wireshark is without ours. */
   run(words: readonly string[], { module = true } = {}): string {
     const ours = module ? ['-X', `lua_script:${dissector}`] : [];
-    const { status, stdout, stderr, error } = spawnSync('tshark', [...ours, ...words], {
+    const bounded = [`--as=${MEMORY_BYTES}`, 'tshark', ...ours, ...words];
+    const { status, stdout, stderr, error } = spawnSync('prlimit', bounded, {
       ...{ env: this.#env, encoding: 'utf8', maxBuffer: 1 << 30, timeout: 300_000 },
     });
     if (error) throw error;
