@@ -254,7 +254,7 @@ test('a directory copied beside its original is refused; the original goes on', 
   const second = fleet.start(place, [...args, '--accept-copy']);
   await until(async () => (await events()).some(({ kind }) => kind === 'identity-used-twice'));
   await second.stop();
-  expect(await fleet.nodeState('a1')).toBe('online');
+  await fleet.online('a1');
 });
 
 test('a node that wants signatures runs nothing that a trusted key has not signed', async () => {
