@@ -95,6 +95,24 @@ export function timeProcess(
   });
 }
 
+/** How often in a second `one` is done, by so many `lanes` at once, over `ms`. */
+export async function perSecond(
+  lanes: number,
+  ms: number,
+  one: () => Promise<void>,
+): Promise<number> {
+  const begun = performance.now();
+  let done = 0;
+  const lane = async (): Promise<void> => {
+    while (performance.now() - begun < ms) {
+      await one();
+      done += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return (done * 1_000) / (performance.now() - begun);
+}
+
 /** CPU time that the threads of a process have had, ms; to the nanosecond, without its children. */
 export function cpuMs(pid: number): number {
   let ns = 0;

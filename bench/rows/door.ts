@@ -2,26 +2,12 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:tls';
-import { digits, inTurns, median, type Row } from '../measure.ts';
+import { digits, inTurns, median, perSecond, type Row } from '../measure.ts';
 import { Bare, openSession, Rig } from '../rig.ts';
 
 const ROUNDS = 3;
 const TURN_MS = 3_000;
 const LANES = 16;
-
-/** How often in a second `one` is done, by so many at once. */
-async function rate(one: () => Promise<void>): Promise<number> {
-  const begun = performance.now();
-  let done = 0;
-  const lane = async (): Promise<void> => {
-    while (performance.now() - begun < TURN_MS) {
-      await one();
-      done += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
-  return (done * 1_000) / (performance.now() - begun);
-}
 
 /** TLS, one question, one answer. */
 async function bareHandshake(bare: Bare): Promise<void> {
@@ -42,11 +28,11 @@ export const handshakes: Row = {
     const { identity } = rig;
     const [ours = [], floor = []] = await inTurns(ROUNDS, [
       () =>
-        rate(async () => {
+        perSecond(LANES, TURN_MS, async () => {
           const link = await openSession(identity);
           await link.close();
         }),
-      () => rate(() => bareHandshake(bare)),
+      () => perSecond(LANES, TURN_MS, () => bareHandshake(bare)),
     ]);
     const part = median(ours) / median(floor);
     return [

@@ -3,11 +3,9 @@
  * same certificates; a fleet that comes back after the server's restart; and how admins are
  * answered while strangers knock.
  */
-import { type ChildProcess, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:tls';
 import {
   issueKeyPair,
@@ -18,7 +16,18 @@ import {
 import { dial } from '../../src/net/dial.io.ts';
 import { Link } from '../../src/net/link.io.ts';
 import { parseToken, tokenKey } from '../../src/net/token.ts';
-import { digits, type Finding, inTurns, median, quantile, type Row, sleep } from '../measure.ts';
+import { joinLights, tellLight } from '../lights.ts';
+import {
+  cpuWithChildrenMs,
+  digits,
+  type Finding,
+  inTurns,
+  median,
+  perSecond,
+  quantile,
+  type Row,
+  sleep,
+} from '../measure.ts';
 import { end, floor, node, openSession, Rig } from '../rig.ts';
 
 const ROUNDS = 3;
@@ -32,19 +41,6 @@ const FLOOD_MS = 15_000;
 interface Key {
   readonly certificate: string;
   readonly key: string;
-}
-
-async function rate(one: () => Promise<void>): Promise<number> {
-  const begun = performance.now();
-  let done = 0;
-  const lane = async (): Promise<void> => {
-    while (performance.now() - begun < TURN_MS) {
-      await one();
-      done += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
-  return (done * 1_000) / (performance.now() - begun);
 }
 
 async function enrolOne(rig: Rig, shown: Key): Promise<void> {
@@ -92,8 +88,8 @@ export const joining: Row = {
     const ask = await issuer(rig);
     const shown = await selfSigned(tokenKey(parseToken(rig.token(100_000))));
     const [ours = [], bare = []] = await inTurns(ROUNDS, [
-      () => rate(() => enrolOne(rig, shown)),
-      () => rate(() => ask(shown)),
+      () => perSecond(LANES, TURN_MS, () => enrolOne(rig, shown)),
+      () => perSecond(LANES, TURN_MS, () => ask(shown)),
     ]);
     const part = median(ours) / median(bare);
     return [
@@ -114,8 +110,8 @@ export const comeback: Row = {
   limitMs: 600_000,
   async run() {
     await using rig = await Rig.open();
-    const lights = await enrolled(rig);
-    await Promise.all(lights.map((light) => said(light, 'keep')));
+    const lights = await joinLights(rig, RETURN);
+    await Promise.all(lights.map((light) => tellLight(light, 'keep')));
     await rig.online(RETURN, 180_000);
     const times: number[] = [];
     const shares: number[] = [];
@@ -126,7 +122,7 @@ export const comeback: Row = {
       await rig.online(RETURN, 180_000);
       const ms = performance.now() - begun;
       times.push(ms);
-      shares.push(cpuMs(rig.pid) / ms);
+      shares.push(cpuWithChildrenMs(rig.pid) / ms);
     }
     const ms = median(times);
     return [
@@ -208,30 +204,4 @@ async function asked(rig: Rig, over: AbortSignal): Promise<Asked> {
     await sleep(20);
   }
   return { kept, fresh };
-}
-
-/** Processes of light agents that have joined, not connected yet. */
-async function enrolled(rig: Rig): Promise<ChildProcess[]> {
-  const half = RETURN / 2;
-  const token = rig.token(RETURN);
-  const script = join(import.meta.dirname, '../light.ts');
-  const lights = [1, half + 1].map((first) =>
-    rig.spawn(node, [script, rig.path('s'), String(first), String(half), token]),
-  );
-  await Promise.all(lights.map(({ stdout }) => once(stdout as NodeJS.ReadableStream, 'data')));
-  return lights;
-}
-
-async function said({ stdin, stdout }: ChildProcess, line: string): Promise<void> {
-  if (!stdin || !stdout) throw new Error('no pipes');
-  const answered = once(stdout, 'data');
-  stdin.write(`${line}\n`);
-  await answered;
-}
-
-/** User and system time of a process since its start. */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  const ticksASecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-  return ((Number(fields[11]) + Number(fields[12])) * 1_000) / ticksASecond;
 }

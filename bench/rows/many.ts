@@ -1,7 +1,6 @@
 /** Many nodes: a command on 50 agents, an order for 1,000, and what each costs the server. */
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { joinLights, tellLight } from '../lights.ts';
 import {
   cpuWithChildrenMs,
   digits,
@@ -84,12 +83,12 @@ export const thousand: Row = {
   async run() {
     await using rig = await Rig.open();
     await using bare = await Bare.open();
-    const lights = await enrolled(rig);
+    const lights = await joinLights(rig, LIGHT);
     if (rig.server) await end(rig.server);
     await rig.startServer();
     await sleep(1_000);
     const before = residentKiB(rig.pid);
-    await Promise.all(lights.map((light) => said(light, 'connect')));
+    await Promise.all(lights.map((light) => tellLight(light, 'connect')));
     await rig.online(LIGHT);
     await sleep(3_000);
     const each = (residentKiB(rig.pid) - before) / LIGHT;
@@ -102,7 +101,7 @@ export const thousand: Row = {
       const beginMs = Number(process.hrtime.bigint()) / 1e6;
       await link.request('taskRun', { key: key(), targets: ['light'], wait: true });
       answers.push(Number(process.hrtime.bigint()) / 1e6 - beginMs);
-      const last = await Promise.all(lights.map((light) => said(light, 'last')));
+      const last = await Promise.all(lights.map((light) => tellLight(light, 'last')));
       acks.push(Math.max(...last.map(Number)) - beginMs);
     }
     const script = `seq ${ASKED} | xargs -P50 -n1 "$0" "$@"; :`;
@@ -134,25 +133,6 @@ export const thousand: Row = {
     ];
   },
 };
-
-/** Two processes of light agents that have joined, not connected yet. */
-async function enrolled(rig: Rig): Promise<ChildProcess[]> {
-  const half = LIGHT / 2;
-  const token = rig.token(LIGHT);
-  const script = join(import.meta.dirname, '../light.ts');
-  const lights = [1, half + 1].map((first) =>
-    rig.spawn(node, [script, rig.path('s'), String(first), String(half), token]),
-  );
-  await Promise.all(lights.map(({ stdout }) => once(stdout as NodeJS.ReadableStream, 'data')));
-  return lights;
-}
-
-async function said({ stdin, stdout }: ChildProcess, line: string): Promise<string> {
-  if (!stdin || !stdout) throw new Error('no pipes');
-  const answered = once(stdout, 'data');
-  stdin.write(`${line}\n`);
-  return String((await answered)[0]).trim();
-}
 
 async function heldByBare(bare: Bare): Promise<number> {
   const pid = bare.server?.pid ?? 0;
