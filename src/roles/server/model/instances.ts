@@ -147,14 +147,19 @@ function isBack(state: State, task: TaskRecord, { uid }: Leaving): boolean {
   return live.length > 0 && live.every((run) => isWanted(run));
 }
 
+/** What is owed for a run that leaves its node, or has left it. */
+function anewOf({ state, command }: Change, { uid, given }: RunRecord, why: string): Owed {
+  const left = { node: state.nodes.get(uid)?.name ?? '', why };
+  return { ...given, left, who: command.who, at: command.at };
+}
+
 /** Stops what is to leave; the answer says what of it is wanted elsewhere. */
 function leave(change: Change, task: TaskRecord, leaving: Leaving): Leaving {
-  const { state, command } = change;
+  const { state } = change;
   let { again } = leaving;
   for (const run of liveRunsOf(state, task.task, leaving.uid)) {
     if (isLeft(task, run) || !isWanted(run)) continue;
-    const left = { node: state.nodes.get(run.uid)?.name ?? '', why: leaving.why };
-    again = { ...run.given, left, who: command.who, at: command.at };
+    again = anewOf(change, run, leaving.why);
     stopRun(change, task, run, leaving.why);
   }
   return { ...leaving, again };
@@ -262,7 +267,7 @@ export function lookAgain({ state, placing }: Change, uid: string): void {
  * it there is left as it is.
  */
 export function replace(change: Change, name: string, uid: string, why: string): void {
-  const { state, command } = change;
+  const { state } = change;
   const task = state.tasks.get(name);
   if (!task?.placed) return;
   const isIt = (one: { readonly uid: string }): boolean => one.uid === uid;
@@ -271,10 +276,7 @@ export function replace(change: Change, name: string, uid: string, why: string):
   const run = liveRunsOf(state, name, uid).findLast(
     (one) => (one.lease || !isLeft(task, one)) && isWanted(one),
   );
-  const left = { node: state.nodes.get(uid)?.name ?? '', why };
-  const again = run
-    ? { ...run.given, left, who: command.who, at: command.at }
-    : leaving.find(isIt)?.again;
+  const again = run ? anewOf(change, run, why) : leaving.find(isIt)?.again;
   putTask(state, name, {
     ...task,
     placed: task.placed.filter((one) => one !== uid),

@@ -152,15 +152,15 @@ function judge(change: Change, aim: Aim, { verb, signal }: VerbRequest): Answer 
   const { state } = change;
   const { node, run, task } = aim;
   const place = { node: node.name, task: task?.task, run: run?.run };
-  const no = (code: ErrorCode, text: string): Answer => {
-    return { ...place, ok: false, code, text, hint: hintOf(code, aim.target) };
+  const no = (code: ErrorCode, text: string, hint = hintOf(code, aim.target)): Answer => {
+    return { ...place, ok: false, code, text, hint };
   };
   const name = task ? `task "${task.task}"` : `run ${run?.run ?? aim.target}`;
   const judged = judgedOf(run);
   if (verb === 'start' || verb === 'restart') {
     if (!task) return no('unsupported', `${name} belongs to no task and cannot be started again`);
     const fault = startFault(state, task, ` on node ${node.name}`) ?? leaseFault(change, task);
-    if (fault) return { ...no(fault.code, fault.text), ...(fault.hint && { hint: fault.hint }) };
+    if (fault) return no(fault.code, fault.text, fault.hint);
     if (node.removing !== undefined) return no('in-use', `node ${node.name} is being removed`);
     // That is why it is not placed there.
     const isSpared = node.draining !== undefined && judged === 'none';
@@ -168,7 +168,7 @@ function judge(change: Change, aim: Aim, { verb, signal }: VerbRequest): Answer 
       return no('not-selected', outsideText(state, task, node));
     }
     const limit = limitRefusal(task, node);
-    if (limit !== undefined) return { ...no('unsupported', limit), hint: limitHint(task, node) };
+    if (limit !== undefined) return no('unsupported', limit, limitHint(task, node));
   }
   let verdict = verdictOf(verbWith(verb, signal), judged, isPreempted(run));
   // It starts anew as soon as it can, whatever was asked for first.
