@@ -177,8 +177,11 @@ function* expandLists(term: string): Generator<string> {
   }
 }
 
+/** A name, or a pattern for names. */
+export const isGlob = (text: string): boolean => /^[a-z0-9._*?-]+$/.test(text);
+
 function checkGlob(glob: string, text: string): string {
-  if (!/^[a-z0-9._*?-]+$/.test(glob)) throw usage(`selector "${text}": "${glob}" is no glob`);
+  if (!isGlob(glob)) throw usage(`selector "${text}": "${glob}" is no glob`);
   return glob;
 }
 

@@ -5,7 +5,7 @@
  * until it says so: at once for a few milliseconds (a tree of 100 is frozen within one), then at
  * growing intervals. A group inside the group (a program may make some) is acted on with it.
  */
-import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { limits } from '../base/limits.ts';
 import { readText, sendSignal } from './proc.io.ts';
@@ -123,9 +123,6 @@ function groupsBelow(path: string): string[] {
 
 /** One file instead of a listing of 40: nearly no run makes groups of its own. */
 function hasNoGroups(path: string): boolean {
-  try {
-    return keyedValue(readFileSync(join(path, 'cgroup.stat'), 'utf8'), 'nr_descendants') === 0;
-  } catch {
-    return true;
-  }
+  const text = readText(join(path, 'cgroup.stat'));
+  return text === undefined || keyedValue(text, 'nr_descendants') === 0;
 }

@@ -1,6 +1,7 @@
 /** What `apply` and `diff` share: manifests read, asked about, and told. */
 import { Option } from 'clipanion';
 import { LotcError } from '../../../base/errors.ts';
+import { isGlob } from '../../../base/selector.ts';
 import { encodeSequence } from '../../../net/codec.ts';
 import type { Ok, Shape } from '../../../net/layout.ts';
 import { AdminCommand, countOf, usage } from '../command.ts';
@@ -39,7 +40,7 @@ export abstract class ManifestCommand extends AdminCommand {
     if (this.files.length === 0) throw usage('-f is missing', 'for instance: -f tasks.yaml');
     if (this.selector.length > 0 && !this.prune) throw usage('--selector goes with --prune');
     for (const text of this.selector) {
-      if (!/^[a-z0-9._*?-]+$/.test(text))
+      if (!isGlob(text))
         throw usage(`--selector: "${text}" is no name of tasks or schedules, nor a glob over them`);
     }
     const sources: Source[] = [];
