@@ -14,6 +14,13 @@ function running(action: string, more: Partial<Plan> = {}): Scheduled {
   return node;
 }
 
+/** Half a second before the deed, of which shim or thread has been told. */
+function planned(node: Scheduled): void {
+  node.pass(1);
+  node.tick(500);
+  node.settle();
+}
+
 const deed = (node: Scheduled) => node.fires.find((fire) => fire.schedule === 'deed');
 const [run = ''] = running('suspend').launches;
 
@@ -31,9 +38,7 @@ test.each(['suspend', 'kill'])(
   '%s with the agent gone: done, and told when it is back',
   (action) => {
     const node = running(action);
-    node.pass(1);
-    node.tick(500);
-    node.settle();
+    planned(node);
     node.crash();
     node.sleep(20_000);
     node.boot();
@@ -155,9 +160,7 @@ test('what fell by itself before its KILL, the agent gone, is brought back', () 
 function gone(action: string, ms: number, more: Partial<Plan> = {}): Scheduled {
   const node = running(action, more);
   node.hasGroups = false;
-  node.pass(1);
-  node.tick(500);
-  node.settle();
+  planned(node);
   // The thread for deeds goes with its agent.
   node.directories.get(run)?.acts?.clear();
   node.crash();
@@ -252,9 +255,7 @@ test.each([
 test('a KILL begun, and the agent ends before it is done: the next one is told as late as it is', () => {
   const node = running('kill');
   node.hasGroups = false;
-  node.pass(1);
-  node.tick(500);
-  node.settle();
+  planned(node);
   node.tick(501);
   node.commit();
   expect(node.row(run)?.processState).toBe('stopping');
@@ -270,9 +271,7 @@ test.each(['suspend', 'kill', 'stop'])(
   '%s, the agent frozen over its instant: it was done',
   (action) => {
     const node = running(action);
-    node.pass(1);
-    node.tick(500);
-    node.settle();
+    planned(node);
     node.sleep(15_000);
     // A timer comes before what shims have to say.
     node.step({ type: 'tick' });
@@ -285,9 +284,7 @@ test.each(['suspend', 'kill', 'stop'])(
 test('the agent frozen over an instant at which nobody else could do it: missed', () => {
   const node = running('suspend');
   node.hasGroups = false;
-  node.pass(1);
-  node.tick(500);
-  node.settle();
+  planned(node);
   node.sleep(15_000);
   node.step({ type: 'tick' });
   node.settle();
@@ -303,9 +300,7 @@ test.each([
   ['before it', 0, undefined],
 ])('taken back %s: what was done is told, and nothing else', (_, ms, result) => {
   const node = running('suspend');
-  node.pass(1);
-  node.tick(500);
-  node.settle();
+  planned(node);
   node.sleep(ms);
   node.change([], ['schedule:deed']);
   node.pass(5);
@@ -314,9 +309,7 @@ test.each([
 
 test('taken back and wanted again at once: it is done at its instant', () => {
   const node = running('suspend');
-  node.pass(1);
-  node.tick(500);
-  node.settle();
+  planned(node);
   node.assignOnly([schedule('deed', T0, { ...at(10), action: 'suspend', missed: 'once' })]);
   node.settle();
   node.pass(5);
@@ -327,9 +320,7 @@ test('resumed at its instant, and ended before the agent has seen it run: ok', (
   const node = running('resume');
   const order = { item: 'O1/0', order: 'O1/0', generation: 0, entry: 'order', run };
   node.change([{ ...order, verb: 'suspend' }]);
-  node.pass(1);
-  node.tick(500);
-  node.settle();
+  planned(node);
   node.sleep(600);
   node.endSome();
   node.step({ type: 'tick' });
