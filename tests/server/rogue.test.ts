@@ -107,9 +107,14 @@ test('a node that asks what an admin may: ERR, in the audit, and its session is 
   await expect(asked).rejects.toMatchObject({ code: 'not-allowed', exitCode: 6 });
   await expect(reported).rejects.toMatchObject({ code: 'unresponsive' });
   expect(await rogue.link.closed).toMatchObject({ by: 'peer' });
-  const said: Shape<'audit'>[] = [];
-  await collect(admin, 'audit', ({ audits = [] }) => {
-    said.push(...audits.filter(({ who }) => who === 'rogue'));
+  // It is told before that is in the journal.
+  let said: Shape<'audit'>[] = [];
+  await until(async () => {
+    said = [];
+    await collect(admin, 'audit', ({ audits = [] }) => {
+      said.push(...audits.filter(({ who }) => who === 'rogue'));
+    });
+    return said.length > 0;
   });
   expect(said).toMatchObject([{ verb: 'taskRun', targets: ['not-for-nodes'], errorCode: 14 }]);
   const all = { query: 'processes', names: ['not-for-nodes'], all: true };
@@ -247,5 +252,19 @@ test('results of a rogue node that lead out of the directory: 7, and nothing out
   const files = found.filter((one) => one.isFile()).map(({ name }) => name);
   expect(files).toEqual(['ok']);
   expect(readdirSync(directory).sort()).toEqual([...before, 'out'].sort());
+  await rogue.link.close();
+});
+
+test('results of a rogue node for a run that is a path: none are kept, nothing is written', async () => {
+  const rogue = await HandNode.make(admin, own, 'climber');
+  await create('climbs', { on: 'climber', results: ['out/*'] });
+  const content = tar(['authorized_keys']);
+  expect(await put(rogue.link, content, content.length)).toBeUndefined();
+  const kept = { task: 'climbs', digest: digestOf(content), sizeBytes: content.length, files: 1 };
+  await rogue.report({ entry: 'kept', kept: { ...kept, run: '../../../climbed' } });
+  const before = readdirSync(directory).sort();
+  const { code, stderr } = await cli('results', 'climbs', '--all', '-C', 'into/deep/er');
+  expect([code, stderr]).toEqual([4, expect.stringContaining('no result files')]);
+  expect(readdirSync(directory).sort()).toEqual(before);
   await rogue.link.close();
 });

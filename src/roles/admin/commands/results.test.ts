@@ -37,6 +37,23 @@ test('what is unsafe here is named too, and a terminal sees how far it is', asyn
 });
 
 test.each([
+  [{ ...kept, run: '../../../etc/cron.d' }, kept, 7],
+  [{ ...kept, node: '..' }, kept, 7],
+  [{ ...kept, node: 'a/b' }, kept, 7],
+])(
+  'a server that was lied to names a place of which there is none: %j',
+  async (bad, good, code) => {
+    const { console, exitCode, stderr } = await run(
+      ['results', 'crawl', '-C', 'out'],
+      answer(bad, good),
+      { prepare: content },
+    );
+    expect([exitCode, console.unpacked]).toEqual([code, { 'out/n1/R0123456789A': 5 }]);
+    expect(stderr).toContain('is no place');
+  },
+);
+
+test.each([
   [[kept, { ...kept, digest: undefined, reason: 'node n2 is away', node: 'n2' }], 7],
   [[{ ...kept, digest: undefined, reason: 'node n1 is away' }], 1],
   [[{ ...kept, digest: undefined, files: 0 }], 0],

@@ -1,6 +1,7 @@
 /** `results`: the files that runs left behind, fetched from the server. */
 import { Command, Option } from 'clipanion';
 import { isRunId } from '../../../base/ids.ts';
+import { isName } from '../../../base/names.ts';
 import { printable } from '../../../base/printable.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { AdminCommand, checkOn, checkTarget, isTty, usage } from '../command.ts';
@@ -80,7 +81,10 @@ export class Results extends AdminCommand {
 
   async #fetchAll(rows: readonly Kept[], into: string): Promise<number> {
     const fetched: Fetched[] = [];
-    for (const row of rows) {
+    const unsafe = rows.filter((row) => !isSafePlace(row));
+    for (const { node, run } of unsafe)
+      this.complain([{ code: 'bad-archive', message: `not written: ${node}/${run} is no place` }]);
+    for (const row of rows.filter(isSafePlace)) {
       const what = `${placeOf(row)} ${row.run}`;
       const { digest, reason, skipped = [] } = row;
       for (const one of skipped) this.note(`warning: ${what}: left out: ${one}`);
@@ -98,7 +102,8 @@ export class Results extends AdminCommand {
     else if (this.format === 'name') this.write(fetched.map(({ row }) => `${row.run}\n`).join(''));
     else this.write(fetched.map(({ path }) => `${printable(path)}\n`).join(''));
     const failed = rows.filter(({ digest, reason }) => digest === undefined && reason);
-    if (failed.length === 0 && fetched.every(({ whole }) => whole)) return 0;
+    const all = failed.length === 0 && unsafe.length === 0;
+    if (all && fetched.every(({ whole }) => whole)) return 0;
     return failed.length === rows.length ? 1 : PARTIAL;
   }
 
@@ -136,6 +141,9 @@ export class Results extends AdminCommand {
     };
   }
 }
+
+/** Its node and its run name directories here; that they are names is nobody else's to promise. */
+const isSafePlace = ({ node = '', run }: Kept): boolean => isName(node) && isRunId(run);
 
 const fetchedJson = ({ row, path, files, skipped }: Fetched): Record<string, unknown> => ({
   ...{ task: row.task ?? null, node: row.node ?? null, run: row.run },

@@ -125,7 +125,7 @@ test('what a schedule began has a lease where its instance is, a larger one each
   const home = fleet.where[0] ?? '';
   if (!before) throw new Error('nothing was started');
   fleet.report(before, { processState: 'exited', exitCode: 0, startedAt: 1, exitedAt: 2 });
-  const first = fired(fleet, home, 'RFIRST00000A');
+  const first = fired(fleet, home, 'RF1RST00000A');
   expect(first?.lease).toMatchObject({ leaseMs: 10_000 });
   expect(first?.lease?.term).toBeGreaterThan(before.lease?.term ?? 0);
   if (!first) throw new Error('it is not known');
@@ -137,7 +137,7 @@ test('what a schedule began has a lease where its instance is, a larger one each
   expect(second?.lease?.term).toBeGreaterThan(first.lease?.term ?? 0);
   // It was cut off and fired on: its run is known, and never has a lease.
   fleet.act('attach', { uid: first.uid, instance: 'i', build: 'b', addresses: [] });
-  const late = fired(fleet, home, 'RLATE000000A');
+  const late = fired(fleet, home, 'R1ATE000000A');
   expect([late?.ended, late?.lease]).toEqual([false, undefined]);
   expect(fleet.live.filter(({ lease }) => lease).map(({ run }) => run)).toEqual([second?.run]);
 });

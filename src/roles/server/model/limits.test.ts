@@ -97,7 +97,14 @@ test('what a node holds is in the snapshot', () => {
 test('a warning of a node is an event; what else it may say of its runs is not its to name', () => {
   fleet(bare);
   const [node] = state.value.nodes.values();
-  const report = { seq: 1, at: 1, entry: 'event', run: 'R1', task: 'web', text: 'uses much' };
+  const report = {
+    seq: 1,
+    at: 1,
+    entry: 'event',
+    run: 'R11111111111',
+    task: 'web',
+    text: 'uses much',
+  };
   const told = (eventKind: string, seq: number) =>
     act('report', { uid: node?.uid ?? '', reports: [{ ...report, eventKind, seq }] }).change.events;
   expect(told('process-warned', 1)).toMatchObject([

@@ -15,11 +15,11 @@ import { leaseOfFiring } from './lease-rules.ts';
 import { takesRow } from './leases.ts';
 import { finishNodeRemoval } from './nodes.ts';
 import { answerOperation, closeOrder, dropIfHistory } from './operations.ts';
+import { reportFault } from './report-rules.ts';
 import { keepResult } from './results.ts';
 import { addRun, dropRun, rowOf, setRow } from './runs.ts';
 import { endedStates, type NodeRecord, type Reply, type RunRecord } from './state.ts';
 import { finishRemoval } from './tasks.ts';
-import { timeFault } from './times.ts';
 
 export function applyReports(change: Change, body: CommandBody<'report'>): Reply {
   const { state } = change;
@@ -29,7 +29,7 @@ export function applyReports(change: Change, body: CommandBody<'report'>): Reply
   for (const report of body.reports) {
     if (report.seq <= reportSeq) continue;
     reportSeq = report.seq;
-    const fault = timeFault(report);
+    const fault = reportFault(state, node, report);
     if (fault === undefined) applyReport(change, node, report);
     else leaveOut(change, node, fault);
   }

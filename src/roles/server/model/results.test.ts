@@ -1,5 +1,6 @@
 /** Result files by their retention: number of runs, age, bytes; in the order the runs ended. */
 import { expect, test } from 'vitest';
+import { limits } from '../../../base/limits.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { neededDigests } from './bundles.ts';
 import { Change } from './change.ts';
@@ -74,4 +75,25 @@ test('a node speaks of its own runs alone, and may correct itself', () => {
   expect(resultsOf(machine.state, 't')[0]?.uid).toBe('Nn1');
   machine.keep('a', 5, 77);
   expect(resultsOf(machine.state, 't')).toMatchObject([{ sizeBytes: 77 }]);
+});
+
+test('whatever tasks a node names, so many of its results and no more', () => {
+  const machine = new Machine();
+  const { state } = machine;
+  const kept = (task: string) => ({
+    run: `R${task}`,
+    task,
+    at: 1,
+    digest: 'sha256:x',
+    sizeBytes: 1,
+  });
+  for (let no = 0; no < limits.resultsPerNode; no += 1) {
+    const record = { kept: kept(`t${no}`), uid: 'Nn1', sizeBytes: 1, expiresAt: 1e9 };
+    state.results.set(record.kept.run, record);
+  }
+  machine.keep('other', 2, 1, 'n2');
+  expect(state.results.size).toBe(limits.resultsPerNode + 1);
+  keepResult(new Change(state, { at: 2 } as Command), node('n1'), kept('more'));
+  expect(state.results.size).toBe(limits.resultsPerNode + 1);
+  expect([state.results.has('Rt0'), state.results.has('Rmore')]).toEqual([false, true]);
 });

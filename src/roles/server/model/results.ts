@@ -27,6 +27,7 @@ export function keepResult(change: Change, node: NodeRecord, told: Shape<'kept'>
   const record = state.runs.get(run);
   if (record && !record.collected) putRun(change, { ...record, collected: true });
   if (task !== undefined) retain(change, task, node.uid, spec);
+  retainOf(change, node.uid);
   if (kept.digest !== undefined || kept.reason !== undefined) announce(change, kept);
 }
 
@@ -50,6 +51,13 @@ function retain(change: Change, task: string, uid: string, spec?: Shape<'spec'>)
     const isOver = (record.uid === uid && count > keepRuns) || (bytes > keepBytes && !isOne);
     if (isOver || record.expiresAt <= change.command.at) drop(change, record);
   }
+}
+
+/** Of tasks that nobody has, too: what a node names is its own word. */
+function retainOf(change: Change, uid: string): void {
+  const own = [...change.state.results.values()].filter((record) => record.uid === uid);
+  for (const record of own.slice(0, Math.max(0, own.length - limits.resultsPerNode)))
+    drop(change, record);
 }
 
 function drop(change: Change, { kept, sizeBytes }: ResultRecord): void {

@@ -1,6 +1,7 @@
 /** A node that lies: what it says of others changes nothing of theirs, whatever it says. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { limits } from '../../../base/limits.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { isMeantFor } from './assignment.ts';
 import { Fleet } from './fleet.fake.ts';
@@ -83,6 +84,32 @@ test('content is not had by naming it: not in a run of its own making, not in a 
     false,
     true,
   ]);
+});
+
+test('what is no run is none: its id would name a directory where results are fetched', () => {
+  const { fleet: all } = fleet();
+  const kept = { run: '../../../etc/cron.d', task: 'web', digest: OURS, sizeBytes: 1 };
+  tell(all, 'bad', { entry: 'kept', kept });
+  const process = { run: 'web', processState: 'running', startedAt: 1 };
+  tell(all, 'bad', { entry: 'process', process });
+  expect(all.state.results.size).toBe(0);
+  expect(all.state.runs.has('web')).toBe(false);
+});
+
+test('runs of its own making have an end; what was ordered of it is heard all the same', () => {
+  const { fleet: all } = fleet();
+  all.create({ on: 'bad' }, 'late');
+  all.act('taskRun', { targets: ['late'] });
+  const uid = all.uid('bad');
+  const many = Array.from({ length: limits.runsPerNode }, (_, no) => `made ${no}`);
+  all.state.index.runsOn.set(uid, new Set([all.runOn('bad', 'late'), ...many]));
+  const made = (run: string, processState: string) =>
+    tell(all, 'bad', { entry: 'process', process: { run, processState, startedAt: 1 } });
+  made('R1111111111A', 'running');
+  expect(all.state.runs.has('R1111111111A')).toBe(false);
+  const ordered = all.runOn('bad', 'late');
+  made(ordered, 'running');
+  expect(all.state.runs.get(ordered)?.row.processState).toBe('running');
 });
 
 const states = ['pending', 'armed', 'disarmed', 'running', 'stopping', 'exited', 'failed', 'lost'];
