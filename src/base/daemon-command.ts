@@ -1,15 +1,21 @@
 /** What the command lines of both daemons share: options and their environment twins. */
-import { Command, Option, UsageError } from 'clipanion';
+import { Command, Option } from 'clipanion';
 import { optionFlag, optionList, optionText } from './environment.ts';
+import { usageError } from './errors.ts';
 
 /** Whatever works on a data directory. */
 export abstract class DataCommand extends Command {
   data = Option.String('--data', { description: 'the data directory (LOTC_DATA)' });
 
+  /** How an option is given, and where to read on. */
+  protected way(example: string, twin: string): string {
+    return `for instance ${example}, or ${twin}; see: lotc ${this.path.join(' ')} --help`;
+  }
+
   protected directory(): string {
     const data = optionText(this.data, 'data', this.context.env);
-    if (data === undefined) throw new UsageError('--data DIR is required (or LOTC_DATA)');
-    return data;
+    if (data !== undefined) return data;
+    throw usageError('option "--data" is missing', this.way('--data /var/lib/lotc', 'LOTC_DATA'));
   }
 }
 

@@ -54,6 +54,25 @@ test('answers a usage error with 2, on stderr', () => {
   expect(status).toBe(2);
 });
 
+test.each([
+  [['server'], 'option "--data" is missing', 'LOTC_DATA; see: lotc server --help'],
+  [['agent'], 'option "--data" is missing', 'LOTC_DATA; see: lotc agent --help'],
+  [['agent', '--data', 'd'], 'option "--server" is missing', 'LOTC_SERVER; see: lotc agent --help'],
+  [['server', 'check'], 'option "--data" is missing', 'LOTC_DATA; see: lotc server check --help'],
+  [
+    ['server', 'restore', '--data', 'd'],
+    '"--accept-loss" is missing',
+    'lotc server restore --help',
+  ],
+  [['agent', '--data', 'd', '--server', 'x', '--heartbeat', '1ms'], 'between 100ms and 1h', ''],
+])('%j: what is missing, with its remedy, and no list of all options', (words, what, remedy) => {
+  const { status, stdout, stderr } = lotc(...words);
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^lotc: .*\n( {6}.*\n)?$/u);
+  expect(stderr).toContain(what);
+  expect(stderr).toContain(remedy);
+});
+
 test('answers a usage error as an object where JSON is asked for', () => {
   const { status, stderr } = lotc('admin', 'cannon', '--json');
   expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'usage' } });

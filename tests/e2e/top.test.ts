@@ -1,9 +1,8 @@
 /** `lotc admin top` on a terminal: what it draws, and how it leaves it on every way out. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { executable, Fleet, processesBelow, until } from './fleet.ts';
+import { Fleet, until } from './fleet.ts';
+import { CTRL_C, expectLeft, Sitting } from './sitting.ts';
 
 const ESC = '\u{1b}';
 const ENTER = `${ESC}[?1049h`;
@@ -23,71 +22,37 @@ beforeAll(async () => {
 });
 afterAll(() => fleet[Symbol.asyncDispose]());
 
-/** On a terminal of its own (`script` makes it), which tells in the end how it was left. */
-class Sitting {
-  readonly child: ChildProcess;
-  text = '';
-  readonly ended: Promise<void>;
-
-  constructor(...more: readonly string[]) {
-    const place = fleet.place('srv');
-    const top = `${executable} admin top ${more.join(' ')}`;
-    const line = `stty rows 20 cols 90; ${top}; echo "code $?"; stty -a | tr ';' '\\n'`;
-    this.child = spawn('ip', ['netns', 'exec', place.netns, 'script', '-qfec', line, '/dev/null'], {
-      cwd: fleet.directory,
-      env: {
-        ...{ PATH: process.env['PATH'] ?? '', HOME: fleet.directory, TERM: 'xterm' },
-        LOTC_IDENTITY: fleet.path('s/admin.json'),
-      },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    this.child.stdout?.on('data', (data: Buffer) => {
-      this.text += data.toString();
-    });
-    this.ended = new Promise((resolve) => this.child.once('close', () => resolve()));
-  }
-
-  type(keys: string): void {
-    this.child.stdin?.write(keys);
-  }
-
-  /** It has left the terminal cooked, with its cursor, on the screen that was there before. */
-  async left(code: number): Promise<void> {
-    await this.ended;
-    const rest = this.text.slice(this.text.lastIndexOf(LEAVE));
-    expect(this.text.split(ENTER)).toHaveLength(2);
-    expect(this.text.split(`${ESC}[?25l`)).toHaveLength(this.text.split(`${ESC}[?25h`).length);
-    expect(rest).toContain(`code ${code}`);
-    expect(rest).toMatch(/[^-]icanon/);
-    expect(rest).toMatch(/[ \n]echo /);
-  }
+async function expectRestored(sitting: Sitting, code: number): Promise<void> {
+  await expectLeft(sitting, code);
+  const { text } = sitting;
+  expect(text.split(ENTER)).toHaveLength(2);
+  expect(text.split(LEAVE)).toHaveLength(2);
+  expect(text.lastIndexOf(LEAVE)).toBeLessThan(text.lastIndexOf('code '));
+  expect(text.split(`${ESC}[?25l`)).toHaveLength(text.split(`${ESC}[?25h`).length);
 }
 
 test('draws nodes and processes, sorts by a key, and q leaves', async () => {
-  const sitting = new Sitting();
-  await until(
-    () => sitting.text.includes('web'),
-    10_000,
-    () => sitting.text,
-  );
+  const sitting = new Sitting(fleet, 'admin top');
+  await sitting.shows('web');
   expect(sitting.text).toContain('1 node, 1 process');
   sitting.type('m');
-  await until(
-    () => sitting.text.includes('memory'),
-    10_000,
-    () => sitting.text,
-  );
+  await sitting.shows('memory');
   sitting.type('q');
-  await sitting.left(0);
+  await expectRestored(sitting, 0);
 });
 
 test('a signal leaves it too', async () => {
-  const sitting = new Sitting('--every', '300ms');
-  await until(() => sitting.text.includes('web'));
-  const [top] = processesBelow(fleet.directory).filter((pid) => commandLine(pid).includes(' top'));
-  expect(top).toBeGreaterThan(0);
-  process.kill(top ?? 0, 'SIGTERM');
-  await sitting.left(0);
+  const sitting = new Sitting(fleet, 'admin top --every 300ms');
+  await sitting.shows('web');
+  process.kill(await sitting.pid(), 'SIGTERM');
+  await expectRestored(sitting, 0);
+});
+
+test('Ctrl-C leaves it as q does', async () => {
+  const sitting = new Sitting(fleet, 'admin top');
+  await sitting.shows('web');
+  sitting.type(CTRL_C);
+  await expectRestored(sitting, 0);
 });
 
 test('without a terminal it is one table', async () => {
@@ -104,12 +69,3 @@ test('readings of the last minutes are there at once', async () => {
   expect(rows.every(({ task }) => task === 'web')).toBe(true);
   expect(rows.map(({ at }) => at)).toEqual(rows.map(({ at }) => at).sort());
 });
-
-function commandLine(pid: number): string {
-  try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return words[0] === executable ? words.join(' ') : '';
-  } catch {
-    return '';
-  }
-}

@@ -29,6 +29,7 @@ import type {
   Terminal,
   Unpacking,
 } from './context.ts';
+import { setRaw } from './raw-terminal.io.ts';
 
 const BROKEN_PIPE = 141;
 
@@ -122,10 +123,10 @@ function endWithReader(stdout: NodeJS.WritableStream): void {
 }
 
 function terminalOf({ stdin, stdout }: AdminContext): Terminal | undefined {
-  const [input, output] = [stdin as NodeJS.ReadStream, stdout as NodeJS.WriteStream];
+  const [input, output] = [stdin as typeof process.stdin, stdout as NodeJS.WriteStream];
   if (!input.isTTY || !output.isTTY) return undefined;
   return {
-    raw: (on) => void input.setRawMode(on),
+    raw: (isRaw) => setRaw(input, isRaw),
     size: () => ({ rows: output.rows, columns: output.columns }),
     onResize: (listener) => {
       output.on('resize', listener);

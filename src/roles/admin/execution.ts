@@ -28,6 +28,7 @@ export interface ExecutionSettings {
 
 /** Ctrl-C so many times, and the console leaves; the server then stops the program. */
 const SIGNALS_UNTIL_LEAVING = 3;
+const LEAVING = 'note: once more to leave; the program is then stopped\n';
 
 export class Execution {
   interrupted = false;
@@ -136,8 +137,12 @@ export class Execution {
   #signal(signal: string, asked: Asked<'retExec'>): void {
     this.#signals += 1;
     this.interrupted = true;
-    if (this.#signals >= SIGNALS_UNTIL_LEAVING) asked.drop();
-    else if (this.#operation === undefined) this.#waiting.push(signal);
+    if (this.#signals >= SIGNALS_UNTIL_LEAVING) {
+      asked.drop();
+      return;
+    }
+    if (this.#signals === SIGNALS_UNTIL_LEAVING - 1) this.#settings.streams.stderr.write(LEAVING);
+    if (this.#operation === undefined) this.#waiting.push(signal);
     else this.#input({ signal });
   }
 

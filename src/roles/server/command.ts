@@ -1,9 +1,10 @@
 /** `lotc server` and its offline tools: options and their environment twins; no decision. */
 
-import { Command, type CommandClass, Option, UsageError } from 'clipanion';
+import { Command, type CommandClass, Option } from 'clipanion';
 import { DaemonCommand, DataCommand } from '../../base/daemon-command.ts';
 import { parseDurationMs } from '../../base/duration.ts';
 import { optionList, optionText } from '../../base/environment.ts';
+import { usageError } from '../../base/errors.ts';
 import { nameFault } from '../../base/names.ts';
 import { parseTimeServers } from '../../net/time-server.ts';
 import { parseHooks } from './hook-rule.ts';
@@ -130,7 +131,10 @@ class Restore extends DataCommand {
 
   async execute(): Promise<number> {
     if (this.from === undefined && !this.acceptLoss) {
-      throw new UsageError('--from DIR or --accept-loss is required');
+      throw usageError(
+        'one of "--from DIR" and "--accept-loss" is missing',
+        'see: lotc server restore --help',
+      );
     }
     const { restore } = await import('./offline.io.ts');
     this.context.stdout.write(await restore(this.directory(), this.from));
@@ -171,7 +175,7 @@ class RecoverAdmin extends DataCommand {
 
   async execute(): Promise<number> {
     const fault = this.name === undefined ? undefined : nameFault(this.name);
-    if (fault !== undefined) throw new UsageError(`--name "${this.name}": ${fault}`);
+    if (fault !== undefined) throw usageError(`--name "${this.name}": ${fault}`);
     const { recoverAdmin } = await import('./recover.io.ts');
     const { out, name } = this;
     this.context.stdout.write(await recoverAdmin(this.directory(), { out, name }));

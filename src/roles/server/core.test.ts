@@ -453,6 +453,31 @@ test('run: output is relayed within the credit, the end follows it, a lost conso
   expect(agent.last('retLog').dropped).toBe(true);
 });
 
+test('run: a signal given before the node has said that the program runs is passed on then', () => {
+  const { world, core, admin } = make();
+  const agent = join(world, core, admin, 'n1');
+  hello(world, core, agent);
+  const exec = { spec: { command: ['x'] }, on: '@all', credit: 100_000 };
+  const answer = ask(core, admin, 'retExec', { key: key(), ...exec });
+  world.flush();
+  const input = { operation: answer.acked?.operation, signal: 'SIGINT' };
+  const early = [ask(core, admin, 'retInput', input), ask(core, admin, 'retInput', input)];
+  world.flush();
+  expect(early.map(({ done }) => done)).toEqual([{}, {}]);
+  expect(answer.done).toBeUndefined();
+  obey(world, core, agent, 'running');
+  const signals = (): unknown[] =>
+    agent.asked
+      .filter(({ kind }) => kind === 'synAssign')
+      .flatMap(({ body }) => body.items ?? [])
+      .filter(({ entry, signal }) => entry === 'order' && signal === 'SIGINT');
+  expect(signals()).toHaveLength(2);
+  const late = ask(core, admin, 'retInput', input);
+  world.flush();
+  expect(late.done).toEqual({});
+  expect(signals()).toHaveLength(3);
+});
+
 test('replaying the journal makes the same server', () => {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');

@@ -17,6 +17,8 @@ interface Execution {
   /** Runs whose end has not been told to the console yet. */
   readonly open: Set<string>;
   readonly drained: Set<string>;
+  /** Signals for runs whose start has not been told of yet, in order. */
+  readonly early: Map<string, string[]>;
 }
 
 export class Executions {
@@ -78,7 +80,7 @@ export class Executions {
     const { state } = this.#controller;
     const { session, operation, processes } = of;
     const open = new Set(processes.map((row) => row.run));
-    const execution: Execution = { session, operation, open, drained: new Set() };
+    const execution: Execution = { session, operation, open, drained: new Set(), early: new Map() };
     this.#byOperation.set(operation, execution);
     const relay = new Relay(this.#agents, replier, of.credit);
     const finish = (): void => {
@@ -88,6 +90,7 @@ export class Executions {
     };
     const look = (run: string): void => {
       const record = state.runs.get(run);
+      if (record?.row.processState !== 'pending') this.#catchUp(execution, run, of.asker);
       if (!open.has(run) || !execution.drained.has(run)) return;
       const away = record && !record.ended && !this.#agents.isPresent(record.uid);
       if (record && !record.ended && !away) return;
@@ -136,9 +139,7 @@ export class Executions {
     }
     const runs = [...execution.open];
     if (body.signal !== undefined) {
-      const { signal } = body;
-      const kill = { targets: runs, mode: 'kill', signal };
-      this.#controller.submit('taskKill', kill, asker, () => replier.ok({}));
+      this.#signal(execution, body.signal, asker, replier);
       return;
     }
     let left = runs.length;
@@ -154,6 +155,36 @@ export class Executions {
       const asked = this.#agents.ask(uid, 'retInput', ask, { ok: done, fail: done });
       if (!asked) done();
     }
+  }
+
+  /**
+   * What a program prints may be here before the word that it runs, and Ctrl-C upon that: a run
+   * whose record is still pending has its signal as soon as the record says more.
+   */
+  #signal(execution: Execution, signal: string, asker: Asker, replier: Replier): void {
+    const { early, open } = execution;
+    const isPending = (run: string): boolean =>
+      this.#controller.state.runs.get(run)?.row.processState === 'pending';
+    for (const run of [...open].filter(isPending)) {
+      early.set(run, [...(early.get(run) ?? []), signal]);
+    }
+    const targets = [...open].filter((run) => !isPending(run));
+    if (targets.length === 0) replier.ok({});
+    else this.#kill({ targets, signal }, asker, () => replier.ok({}));
+  }
+
+  #catchUp({ early }: Execution, run: string, asker: Asker): void {
+    const signals = early.get(run) ?? [];
+    early.delete(run);
+    for (const signal of signals) this.#kill({ targets: [run], signal }, asker, () => undefined);
+  }
+
+  #kill(
+    kill: { readonly targets: readonly string[]; readonly signal: string },
+    asker: Asker,
+    answer: () => void,
+  ): void {
+    this.#controller.submit('taskKill', { ...kill, mode: 'kill' }, asker, answer);
   }
 
   /** A node that is gone cannot drain its output: its runs are told as they stand. */

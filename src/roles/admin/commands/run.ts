@@ -28,7 +28,8 @@ export class Run extends AdminCommand {
       'Streams the output, with `node| ` before each line where there are several nodes. ' +
       "Ends with the program's own code, 128+n for signal n; with several nodes 0 if all " +
       'ended with 0, else 7; 125 where lotc itself failed, 126 and 127 as in a shell. Ctrl-C ' +
-      'goes to the program. When this console goes away, the program is stopped.',
+      'goes to the program; the third one leaves. When this console goes away, the program is ' +
+      'stopped: TERM, the grace, KILL.',
     examples: [
       ['On every node', '$0 admin run --on @all -- uptime'],
       ['A shell on one node', '$0 admin run --on n1 -t -- bash -l'],

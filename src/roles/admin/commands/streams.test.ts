@@ -168,7 +168,7 @@ test('run: Ctrl-C goes to the program; the third time the console leaves', async
     await settle();
     console.signal?.('SIGINT');
   };
-  const { ask, exitCode } = await run(
+  const { ask, exitCode, stderr } = await run(
     ['run', '--on', 'n1', '--', 'x'],
     { retExec: { ack: began('n1'), silent: true }, retInput: { ok: {} } },
     { during },
@@ -179,6 +179,7 @@ test('run: Ctrl-C goes to the program; the third time the console leaves', async
     { operation, signal: 'SIGTERM' },
   ]);
   expect([exitCode, ask.dropped]).toEqual([130, ['retExec']]);
+  expect(stderr).toContain('once more to leave');
 });
 
 test('run: the time is up, and it says where the command has not ended', async () => {
@@ -285,7 +286,31 @@ test('ping: each node as it answers, and who does not', async () => {
       },
     },
   );
-  expect(rounds.ask.said).toHaveLength(3);
+  expect(rounds.ask.said.filter(({ kind }) => kind === 'pingNode')).toHaveLength(3);
+});
+
+test.each([
+  ['ping', 'pingNode', ['n1', 'n2', 'n3'], 'nodes n2, n3'],
+  ['sync', 'synNode', ['n1', 'n2'], 'node n2'],
+  ['sync', 'synNode', ['n1'], undefined],
+])('%s: the time is up, and it says who has not answered (%#)', async (verb, kind, all, named) => {
+  const rows = (names: readonly string[]) =>
+    names.map((node) => ({ node, nodeState: 'online', clock: { synchronized: false } }));
+  const { exitCode, stderr, stdout } = await run(
+    [verb, '--timeout', '3s', '-o', 'name'],
+    {
+      retQuery: { ok: { nodes: rows(all) } },
+      [kind]: { more: [{ nodes: rows(['n1']) }], silent: true },
+    },
+    {
+      during: async (console) => {
+        await settle();
+        console.pass(3_000);
+      },
+    },
+  );
+  expect([exitCode, stdout]).toEqual([124, 'n1\n']);
+  expect(stderr).toContain(named ? `error: no answer within 3s of ${named}\n` : 'within 3s\n');
 });
 
 const event = (seq: number) => ({ seq, at: seq, eventKind: 'k', text: `event ${seq}` });

@@ -1,8 +1,10 @@
 /** `sync`: each node asks its sources of time again, and says how its clock then stands. */
 import { Command, Option } from 'clipanion';
+import type { LotcError } from '../../../base/errors.ts';
 import type { Shape } from '../../../net/layout.ts';
 import { AdminCommand, checkOn } from '../command.ts';
 import { judgeAnswers } from '../outcome.ts';
+import { Roll } from '../roll.ts';
 import { views } from '../views.ts';
 
 export class Sync extends AdminCommand {
@@ -23,15 +25,23 @@ export class Sync extends AdminCommand {
 
   on = Option.String('--on', { description: 'Only these (a selector; default @all)' });
 
+  #overdue: (timeoutMs: number) => LotcError | undefined = () => undefined;
+
   protected override async perform(): Promise<number> {
     const on = checkOn(this.on) ?? '@all';
     const nodes: Shape<'node'>[] = [];
-    const add = (some: readonly Shape<'node'>[]): void => void nodes.push(...some);
+    const roll = new Roll(this.query({ query: 'nodes', on }));
+    this.#overdue = (timeoutMs) => {
+      this.#tell(nodes);
+      return roll.overdue(timeoutMs);
+    };
+    const add = (some: readonly Shape<'node'>[]): void => {
+      nodes.push(...some);
+      roll.answered(some);
+    };
     const last = await this.ask('synNode', { on }, { onMore: (body) => add(body.nodes) });
     add(last.nodes);
-    nodes.sort((a, b) => (a.node < b.node ? -1 : 1));
-    this.list(views.sync, nodes);
-    if (this.format === 'table' || this.format === 'wide') this.#servers(nodes);
+    this.#tell(nodes);
     if (last.clock?.synchronized === false) {
       this.note(
         'the server itself knows no true time: bounds by it alone are relative to its clock',
@@ -43,6 +53,18 @@ export class Sync extends AdminCommand {
     ]);
     this.complain(complaints);
     return exitCode;
+  }
+
+  /** Who has answered is told, also where others have not. */
+  protected override timedOut(timeoutMs: number): Promise<LotcError> {
+    const error = this.#overdue(timeoutMs);
+    return error ? Promise.resolve(error) : super.timedOut(timeoutMs);
+  }
+
+  #tell(nodes: Shape<'node'>[]): void {
+    nodes.sort((a, b) => (a.node < b.node ? -1 : 1));
+    this.list(views.sync, nodes);
+    if (this.format === 'table' || this.format === 'wide') this.#servers(nodes);
   }
 
   #servers(nodes: readonly Shape<'node'>[]): void {
