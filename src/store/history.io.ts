@@ -23,7 +23,10 @@ type StoredRow = Record<(typeof columns)[number], string | null> & {
   readonly body: Uint8Array;
 };
 
-/** Inside the caller's transaction. A row with the name of another of its kind replaces it. */
+/**
+ * Inside the caller's transaction. A row with the name of another of its kind replaces it, unless
+ * that is of another node: a name belongs to whom it was first told of.
+ */
 export function storeRows(insert: StatementSync, rows: readonly HistoryRow[]): void {
   for (const row of rows) {
     const named = columns.map((column) => row[column] ?? null);
@@ -32,8 +35,13 @@ export function storeRows(insert: StatementSync, rows: readonly HistoryRow[]): v
 }
 
 export function prepareStoreRows(db: DatabaseSync): StatementSync {
-  return db.prepare(`INSERT OR REPLACE INTO history
-    (kind, seq, n, at, ${columns.join(', ')}, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const all = ['kind', 'seq', 'n', 'at', ...columns, 'body'];
+  const anew = all.map((column) => `${column} = excluded.${column}`).join(', ');
+  return db.prepare(`INSERT INTO history (${all.join(', ')})
+    VALUES (${all.map(() => '?').join(', ')})
+    ON CONFLICT(kind, name) WHERE name IS NOT NULL DO UPDATE SET ${anew}
+      WHERE history.node IS excluded.node
+    ON CONFLICT(kind, seq, n) DO UPDATE SET ${anew}`);
 }
 
 export function queryRows(db: DatabaseSync, query: HistoryQuery): HistoryRow[] {

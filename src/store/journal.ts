@@ -92,7 +92,7 @@ export interface HistoryRow {
   readonly run?: string | undefined;
   readonly operation?: string | undefined;
   readonly schedule?: string | undefined;
-  /** Of its kind there is one row with this name: the newest takes the place of the others. */
+  /** Of its kind there is one row with this name: the newest of the node that had it first. */
   readonly name?: string | undefined;
   readonly body: Uint8Array;
 }

@@ -115,19 +115,19 @@ export class MemoryDisk {
   }
 
   store(rows: readonly HistoryRow[], through: number): void {
-    const named = new Set<string>();
-    for (const { kind, name } of rows) if (name !== undefined) named.add(`${kind} ${name}`);
-    if (named.size > 0) {
-      this.#rows = this.#rows.filter(
-        ({ kind, name }) => name === undefined || !named.has(`${kind} ${name}`),
-      );
-    }
-    const newest = new Map<string, HistoryRow>();
+    const named = new Map<string, HistoryRow>();
+    for (const row of this.#rows)
+      if (row.name !== undefined) named.set(`${row.kind} ${row.name}`, row);
+    const gone = new Set<HistoryRow>();
     for (const row of rows) {
-      if (row.name === undefined) this.#rows.push(row);
-      else newest.set(`${row.kind} ${row.name}`, row);
+      const key = `${row.kind} ${row.name}`;
+      const before = row.name === undefined ? undefined : named.get(key);
+      if (before && before.node !== row.node) continue;
+      if (before) gone.add(before);
+      if (row.name !== undefined) named.set(key, row);
+      this.#rows.push(row);
     }
-    this.#rows.push(...newest.values());
+    if (gone.size > 0) this.#rows = this.#rows.filter((row) => !gone.has(row));
     this.#rows.sort((left, right) => left.seq - right.seq || left.n - right.n);
     this.projected = Math.max(this.projected, through);
   }

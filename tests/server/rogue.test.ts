@@ -268,3 +268,31 @@ test('results of a rogue node for a run that is a path: none are kept, nothing i
   expect(readdirSync(directory).sort()).toEqual(before);
   await rogue.link.close();
 });
+
+test('the id of a run that has ended, used again, by its node or another: one row, and the first', async () => {
+  const other = await HandNode.make(admin, own, 'thief');
+  await create('once', { on: 'good' });
+  await verb('taskRun', 'once');
+  const run = good.orders.at(-1)?.run ?? '';
+  await verb('taskKill', 'once');
+  // What has ended is history once another run of it has begun.
+  await verb('taskRun', 'once');
+  await verb('taskKill', 'once');
+  const at = Date.now() * 1_000;
+  const said = { run, task: 'once', processState: 'exited', startedAt: at, exitedAt: at };
+  for (let no = 0; no < 5; no += 1) {
+    await good.report({ entry: 'process', process: { ...said, exitCode: 0 } });
+    await other.report({ entry: 'process', process: { ...said, exitCode: 99 } });
+  }
+  const asked = { query: 'history', task: 'once' };
+  const { processes = [] } = await admin.request('retQuery', asked);
+  const rows = processes.map((row) => ({
+    first: row.run === run,
+    node: row.node,
+    code: row.exitCode,
+  }));
+  expect(rows).toHaveLength(2);
+  expect(rows).toContainEqual({ first: true, node: 'good', code: 0 });
+  expect(rows).toContainEqual({ first: false, node: 'good', code: 0 });
+  await other.link.close();
+});

@@ -259,6 +259,20 @@ function histories(bench: () => Bench): void {
     expect(after).toEqual([...kept.slice(1), fire(4, 0, 'b1')]);
   });
 
+  test('a name belongs to the node that had it first', async () => {
+    let journal = await bench().open();
+    await appendMany(journal, 4);
+    const run = (seq: number, node: string, name: string): HistoryRow =>
+      row(seq, 0, { kind: 'run', run: name, name, node });
+    const stored = (): Promise<HistoryRow[]> => journal.history({ kind: 'run', limit: 10 });
+    journal.project([run(1, 'n1', 'r1'), run(2, 'n2', 'r1'), run(3, 'n2', 'r2')], 3);
+    expect(await stored()).toEqual([run(1, 'n1', 'r1'), run(3, 'n2', 'r2')]);
+    await bench().crash();
+    journal = await bench().open();
+    journal.project([run(2, 'n2', 'r1'), run(3, 'n2', 'r2'), run(4, 'n1', 'r1')], 4);
+    expect(await stored()).toEqual([run(3, 'n2', 'r2'), run(4, 'n1', 'r1')]);
+  });
+
   test('history is pruned by age and by count', async () => {
     const journal = await bench().open();
     await appendMany(journal, 1);

@@ -187,7 +187,7 @@ function historyRows(change: Change, seq: number, rows: HistoryRow[]): void {
     if (process) {
       const { task, node, run } = process;
       rows.push({
-        ...{ seq, n, kind: 'run', at, task, node, run },
+        ...{ seq, n, kind: 'run', at, task, node, run, name: run },
         body: encodeShape('process', process),
       });
     }
