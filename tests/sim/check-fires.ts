@@ -20,7 +20,8 @@ const SLACK_US = 3_000_000;
 
 /** How many firings the ledger has. */
 export function checkFires(fleet: FireFleet): number {
-  expect(fleet.fired.faults, 'at the instant').toEqual([]);
+  const { faults } = fleet.fired;
+  expect(faults, `at the instant: ${faults.join(', ')}`).toEqual([]);
   let told = 0;
   for (const agent of fleet.agents) {
     const rows = ledgerOf(fleet, agent);
@@ -123,7 +124,8 @@ function deedsAreTold({ fired }: FireFleet, { name }: SimAgent, rows: readonly R
     const results = told.get(`${act} ${task} ${dueUs}`) ?? [];
     return !results.some((result) => result === 'ok' || result === 'lost');
   });
-  expect(untold, `${name} deeds of shims that are not told`).toEqual([]);
+  const which = JSON.stringify(untold);
+  expect(untold, `${name} deeds of shims that are not told: ${which}`).toEqual([]);
 }
 
 /** Every instant of a rule that nobody touched is in the ledger, or in a stretch told as one. */

@@ -45,6 +45,18 @@ test('none twice, none unaccounted, whatever crashes when', { timeout: 7_200_000
   expect(fires).toBeGreaterThanOrEqual(only > 0 ? 1 : most);
 });
 
+/** Worlds that failed once; what was mended: */
+const kept = [
+  [3004, 'a kill that had been done was told as missed'],
+  [20_078, 'a start that replaces several runs waited for the first of them alone'],
+  [20_047, 'what had passed its gate counted as held for a later instant'],
+  [10_038, 'a suspend that nobody can know of was told as failed'],
+] as const;
+
+test.skipIf(only > 0).each(kept)('seed %i: %s', (seed) => {
+  expect(fire(seed)).toBeGreaterThan(0);
+});
+
 test.each(fireMutants)('%s is caught', (name, mutation, by) => {
   for (let seed = 1; seed <= 40; seed += 1) {
     try {

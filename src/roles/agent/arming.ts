@@ -195,7 +195,8 @@ export class Arming {
   #isAlone(fire: Fire, { overlap }: Plan): boolean {
     if (overlap === 'allow') return true;
     const others = this.#ports.runs().liveOf(fire.stored.task);
-    if (!others.every((other) => isHeldBehind(other, fire.stored))) return false;
+    const { atUs } = this.#ports.time();
+    if (!others.every((other) => isHeldBehind(other, fire.stored, atUs))) return false;
     for (const one of [...this.#armed]) {
       if (one.stored.task === fire.stored.task) this.disarm(one, 'claim');
     }
@@ -221,8 +222,9 @@ export class Arming {
   /** Whether it would be armed as it is, if it were not. */
   #holds(fire: Fire): boolean {
     const { stored } = fire;
+    const { atUs } = this.#ports.time();
     // Its instant has come: it is the shim's.
-    if (stored.dueUs <= this.#ports.time().atUs) return true;
+    if (stored.dueUs <= atUs) return true;
     const plan = this.#ports.plan(stored.schedule);
     const start = plan && startOrder(this.#ports, stored, plan);
     if (!start || 'result' in start || this.#ports.mustWait(fire)) return false;
@@ -232,6 +234,8 @@ export class Arming {
     if (plan.overlap === 'allow') return true;
     if (!this.#isNext(fire, plan)) return false;
     const others = this.#ports.runs().liveOf(stored.task);
-    return others.every((other) => other.process.run === stored.run || isHeldBehind(other, stored));
+    return others.every((other) => {
+      return other.process.run === stored.run || isHeldBehind(other, stored, atUs);
+    });
   }
 }

@@ -4,6 +4,7 @@ import { hasEnded } from '../../supervisor/states.ts';
 import type { Bundles } from './bundles.ts';
 import type { Hold } from './dependencies.ts';
 import type { StoredRun } from './events.ts';
+import type { Runs } from './runs.ts';
 
 export interface Around {
   /** By other tasks. */
@@ -12,6 +13,22 @@ export interface Around {
   /** The run it replaces. */
   readonly previous: StoredRun | undefined;
   readonly lease: () => string | undefined;
+}
+
+/** Whether it replaces runs of that task. */
+export function replaces(stored: StoredRun | undefined, task: string | undefined): boolean {
+  return stored?.order.previous !== undefined && stored.order.task === task;
+}
+
+/** What it replaces and still lives: a run, or another of its task that is being ended. */
+export function replacedBy(
+  { order: { previous, task } }: StoredRun,
+  runs: Pick<Runs, 'get' | 'liveOf'>,
+): StoredRun | undefined {
+  if (previous === undefined) return undefined;
+  const first = runs.get(previous);
+  if (first && !hasEnded(first.process.state)) return first;
+  return runs.liveOf(task).find(({ process }) => process.wish === 'down');
 }
 
 /** In words; or what it ends with; undefined: it waits for nothing of this. */

@@ -11,7 +11,8 @@ import { Heap } from '../../scheduler/heap.ts';
 import type { Planned } from '../../scheduler/planner.ts';
 import { Arming } from './arming.ts';
 import type { DeedPorts } from './deeds.ts';
-import type { Fire } from './fire.ts';
+import { type Fire, lastOf } from './fire.ts';
+import { isAheadAgain } from './fire-boot.ts';
 import {
   claimOf,
   clockWhy,
@@ -71,7 +72,9 @@ export class Claims {
   }
 
   load(stored: StoredFire): Fire {
-    const fire: Fire = { stored, state: 'claimed', place: -1, wakeUs: stored.dueUs };
+    const isInherited = stored.targets !== undefined;
+    const at = { place: -1, wakeUs: stored.dueUs };
+    const fire: Fire = { stored, state: 'claimed', isInherited, ...at };
     this.#fires.set(fireKey(stored), fire);
     this.#outstanding += 1;
     return fire;
@@ -117,6 +120,15 @@ export class Claims {
     this.await(fire);
   }
 
+  /** It was begun, and the clock put back: its run waits for an instant that is to come again. */
+  rewind(fire: Fire): void {
+    if (fire.state !== 'begun' || !isAheadAgain(this.#ports, fire.stored)) return;
+    this.#outstanding += 1;
+    this.store(fire, { ...fire.stored, targets: undefined });
+    this.hold(fire);
+    if (!this.#ports.plan(fire.stored.schedule)) this.disarm(fire);
+  }
+
   /** What may fire may have become another, of one task or of all. */
   doubt(task?: string): void {
     if (task === undefined) this.#arming.doubt('all');
@@ -146,12 +158,9 @@ export class Claims {
     const due: Fire[] = [];
     for (let { top } = this.#ahead; top && top.wakeUs <= atUs; { top } = this.#ahead) {
       this.#ahead.take(top);
-      const { dueUs } = top.stored;
       if (wantsMark(top.stored)) this.#mark(top);
-      else if (dueUs <= atUs) due.push(top);
-      else {
-        this.#look(top);
-      }
+      else if (top.stored.dueUs <= atUs) due.push(top);
+      else this.#look(top);
     }
     this.#overdue();
     return due.sort((a, b) => (firesBefore(a.stored, b.stored) ? -1 : 1));
@@ -159,16 +168,7 @@ export class Claims {
 
   /** The last instant of each schedule that has come and is to be judged, now or once durable. */
   lastDue(): ReadonlyMap<string, number> {
-    const { atUs } = this.#ports.time();
-    const last = new Map<string, number>();
-    for (const { state, stored } of this.#fires.values()) {
-      const { schedule, dueUs } = stored;
-      const isOpen = state === 'claimed' || state === 'retracting';
-      if (isOpen && dueUs <= atUs && dueUs > (last.get(schedule) ?? 0)) {
-        last.set(schedule, dueUs);
-      }
-    }
-    return last;
+    return lastOf(this.#fires.values(), this.#ports.time().atUs);
   }
 
   /** It is carried out now: no longer ahead. */

@@ -137,10 +137,9 @@ function replaceRuns(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
 
 /** Runs of the task that live at the firing's turn; what is held for a later one is none yet. */
 export function present(ports: DeedPorts, fire: StoredFire): readonly StoredRun[] {
-  return ports
-    .runs()
-    .liveOf(fire.task)
-    .filter((stored) => !isHeldBehind(stored, fire));
+  const { atUs } = ports.time();
+  const live = ports.runs().liveOf(fire.task);
+  return live.filter((stored) => !isHeldBehind(stored, fire, atUs));
 }
 
 /** What a start would launch now, or why it would not. */

@@ -4,6 +4,7 @@
  * then its effect is looked for, and where none is seen the firing is `lost`, never guessed. Only
  * of what KILL was meant for and did not end is it certain that it was not.
  */
+import { limits } from '../../base/limits.ts';
 import { signalName } from '../../base/signals.ts';
 import type { End } from '../../supervisor/end.ts';
 import { hasEnded, isWaiting } from '../../supervisor/states.ts';
@@ -33,6 +34,12 @@ export type TakenUp =
   | 'gone'
   | 'queued';
 
+/** It was marked shortly before its instant, which is far ahead again: it may have come before. */
+const putBackEnding: Ending = {
+  result: 'lost',
+  reason: 'the clock was put back over that instant: whether it was done cannot be known',
+};
+
 /**
  * Whether a run that ended while nobody was there was to be ended by a schedule before that: then
  * no restart policy brings it back, and `takeUp` says that the firing was seen.
@@ -56,6 +63,12 @@ export function isDueToEnd(
   return false;
 }
 
+/** A start that was begun waits at its gate: the clock was put back since. */
+export function isAheadAgain(ports: DeedPorts, { run, dueUs }: StoredFire): boolean {
+  const state = run === undefined ? undefined : ports.runs().get(run)?.process.state;
+  return state === 'armed' && dueUs > ports.time().atUs;
+}
+
 /** A deed that shows, with when it was. */
 export function asSeen(ports: DeedPorts, stored: StoredFire): StoredFire {
   const { atUs, errorUs } = seenDeed(ports, stored) ?? { atUs: stored.dueUs };
@@ -76,7 +89,9 @@ export function takeUp(ports: TakeUpPorts, stored: StoredFire): TakenUp {
     return isSignal || !plan ? interruptedEnding : { targets };
   }
   if (stored.queued) return 'queued';
-  if (!stored.prepared || dueUs > ports.time().atUs) return 'claimed';
+  if (!stored.prepared) return 'claimed';
+  const aheadUs = dueUs - ports.time().atUs;
+  if (aheadUs > 0) return aheadUs > limits.prepareAheadUs ? putBackEnding : 'claimed';
   if (isSignal) return interruptedEnding;
   if (seenDeed(ports, stored)) {
     return { result: 'ok', reason: 'seen afterwards: the agent ended at that instant' };

@@ -17,6 +17,19 @@ export interface Fire extends Placed {
   planned?: { readonly runs: readonly string[]; readonly plan: Plan } | undefined;
   /** Of these nobody has said yet whether it was done before it was taken back. */
   unanswered?: Set<string> | undefined;
+  /** It was begun by an earlier life of the agent. */
+  readonly isInherited: boolean;
   /** What it is once it is taken back: claimed as before, nothing, or ended like that. */
   after?: 'claim' | 'forget' | Ending | undefined;
+}
+
+/** The last instant of each schedule that has come, of firings that are to be judged. */
+export function lastOf(fires: Iterable<Fire>, nowUs: number): ReadonlyMap<string, number> {
+  const last = new Map<string, number>();
+  for (const { state, stored } of fires) {
+    const { schedule, dueUs } = stored;
+    const isOpen = state === 'claimed' || state === 'retracting';
+    if (isOpen && dueUs <= nowUs && dueUs > (last.get(schedule) ?? 0)) last.set(schedule, dueUs);
+  }
+  return last;
 }

@@ -244,6 +244,7 @@ export class Fires {
 
   #settle(fire: Fire): void {
     const { stored } = fire;
+    this.#claims.rewind(fire);
     if (fire.state === 'armed' || fire.state === 'disarming') {
       const heard = this.#claims.heard(fire);
       if (heard === 'gone') this.#forget(fire);

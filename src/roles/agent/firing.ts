@@ -84,10 +84,17 @@ export function gateOf({ item, verb, at }: Item): number | undefined {
   return verb === 'start' && item.startsWith(KEY) ? at : undefined;
 }
 
-/** Whether a run waits for an instant that comes after this firing's turn: it is none yet. */
-export function isHeldBehind({ order, process }: StoredRun, fire: StoredFire): boolean {
+/**
+ * Whether a run waits for an instant that comes after this firing's turn: it is none yet. Once
+ * that has come its shim may have let it go, whatever is known of it.
+ */
+export function isHeldBehind(
+  { order, process }: StoredRun,
+  fire: StoredFire,
+  nowUs: number,
+): boolean {
   const dueUs = gateOf(order);
-  if (dueUs === undefined || !isWaiting(process.state)) return false;
+  if (dueUs === undefined || dueUs <= nowUs || !isWaiting(process.state)) return false;
   const schedule = order.item.slice(KEY.length, order.item.lastIndexOf('/'));
   return firesBefore(fire, { dueUs, action: 'start', schedule });
 }

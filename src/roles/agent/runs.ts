@@ -10,7 +10,7 @@ import type { Shape } from '../../net/bodies.ts';
 import { advance, type Input, newProcess, type Process } from '../../supervisor/process.ts';
 import type { Room } from '../../supervisor/room.ts';
 import { hasEnded } from '../../supervisor/states.ts';
-import { awaitedBy } from './awaited.ts';
+import { awaitedBy, replacedBy, replaces } from './awaited.ts';
 import type { Bundles } from './bundles.ts';
 import { Dependencies } from './dependencies.ts';
 import type { Acted, AgentAction, Item, StoredRun, Time } from './events.ts';
@@ -192,10 +192,9 @@ export class Runs {
   }
 
   #waitsFor(stored: StoredRun): ReturnType<typeof awaitedBy> {
-    const { order } = stored;
     const ports = this.#ports;
     const hold = this.#dependencies.holdOf(stored, ports.node(), ports.time().atUs);
-    const previous = this.#runs.get(order.previous ?? '');
+    const previous = replacedBy(stored, this);
     const lease = (): string | undefined => ports.leases().why(stored);
     return awaitedBy(stored, { hold, bundles: ports.bundles(), previous, lease });
   }
@@ -293,8 +292,9 @@ export class Runs {
     this.#retentionDue = true;
     this.#ports.bundles().sweep();
     // Who replaces this run was waiting for its end.
+    const { task } = this.#runs.get(run)?.order ?? {};
     for (const pending of [...this.#pending]) {
-      if (this.#runs.get(pending)?.order.previous === run) this.evaluate(pending);
+      if (replaces(this.#runs.get(pending), task)) this.evaluate(pending);
     }
   }
 }

@@ -229,6 +229,38 @@ test('killed while the agent is gone: what waited for that end is cancelled by i
   expect(told.toSorted()).toEqual(['deed ok', 'next skipped', 'up ok']);
 });
 
+test('the clock put back over a deed while the agent is gone: nobody can know, and it is told', () => {
+  const node = running('suspend');
+  planned(node);
+  node.crash();
+  node.sleep(1_000);
+  node.clockAheadUs -= 8 * SECOND;
+  back(node);
+  expect(deed(node)).toMatchObject({ result: 'lost' });
+  expect(deed(node)?.reason).toContain('the clock was put back');
+  node.pass(20);
+  expect(node.fires.filter((fire) => fire.schedule === 'deed')).toHaveLength(1);
+});
+
+test.each([
+  ['goes on', false, 'next ok'],
+  ['rests', true, undefined],
+])('a late start, and the clock is put back: it waits; its schedule %s', (_, paused, told) => {
+  const node = new Scheduled();
+  node.obeysTerm = false;
+  const next: Partial<Plan> = { ...at(9), overlap: 'replace' };
+  node.begin(task('web'), schedule('up', T0, at(3)), schedule('next', T0, next));
+  node.pass(9);
+  node.clockAheadUs -= 6 * SECOND;
+  node.endSome();
+  node.settle();
+  expect([...node.directories.values()].some(({ gateUs }) => gateUs !== undefined)).toBe(true);
+  if (paused) node.change([schedule('next', T0, { ...next, paused })]);
+  node.pass(10);
+  const words = node.fires.map(({ schedule: id, result }) => `${id} ${result}`);
+  expect(words.toSorted()).toEqual([told, 'up ok'].filter((word) => word !== undefined));
+});
+
 test('what its shim would do a moment after that is taken back: skipped is what did not happen', () => {
   const node = gone('kill', 20_000);
   node.hasGroups = true;

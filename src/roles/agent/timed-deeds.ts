@@ -10,7 +10,7 @@
  */
 import { verdicts } from '../../base/verbs.ts';
 import { judgedState } from '../../supervisor/process.ts';
-import { type DeedPorts, present, verbOf } from './deeds.ts';
+import { type DeedPorts, interruptedEnding, present, verbOf } from './deeds.ts';
 import type { Acted, Signalled, StoredRun, TimedAct } from './events.ts';
 import type { Fire } from './fire.ts';
 import type { Ending, Plan, StoredFire } from './firing.ts';
@@ -65,12 +65,16 @@ export function isDone(ports: DeedPorts, { stored, planned }: Fire): boolean {
   return planned?.runs.some(done) ?? false;
 }
 
-/** What was suspended or resumed at its instant was, whatever has become of the run since. */
+/**
+ * What was suspended or resumed at its instant was, whatever has become of the run since. What an
+ * earlier life of the agent began, and what does not show any more, may have been.
+ */
 export function truly(ports: DeedPorts, fire: Fire, ending: Ending): Ending {
   const { action, targets = [] } = fire.stored;
   if (ending.result !== 'failed' || (action !== 'suspend' && action !== 'resume')) return ending;
   const wasDone = isDone(ports, fire) || doneInTime(ports, fire.stored, targets) !== undefined;
-  return wasDone ? { result: 'ok' } : ending;
+  if (wasDone) return { result: 'ok' };
+  return fire.isInherited ? interruptedEnding : ending;
 }
 
 /** It is done by the agent. */
