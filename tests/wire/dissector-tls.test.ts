@@ -40,3 +40,26 @@ test.each([
   execFileSync('editcap', ['--inject-secrets', `tls,${keys}`, raw, file]);
   expect(tshark.fields(file, 'tls && lotc', ['lotc.id']).flat()).toEqual(ids);
 });
+
+test('where ALPN says something else, it is read by Decode As', async () => {
+  const file = tshark.path('decode-as.pcapng');
+  const keys = tshark.path('decode-as.keys');
+  const capture = new Capture();
+  const [first, ...others] = words;
+  if (!first) throw new Error('there are no vectors');
+  const all = Buffer.concat([first.bytes.subarray(5), ...others.map(({ bytes }) => bytes)]);
+  // One record, which begins inside a frame.
+  const said = [{ side: 'client' as const, bytes: all.subarray(0, 16_000) }];
+  const options = { family: 'ipv6', serverPort: 9_443 } as const;
+  writeFileSync(keys, await sealed(capture, options, said, 'another/1'));
+  capture.write(file);
+  const shown = ['-r', file, '-o', `tls.keylog_file:${keys}`, '-Y', 'lotc.id'];
+  const read = [...shown, '-T', 'fields', '-e', 'lotc.id'];
+  expect(tshark.run(read)).toBe('');
+  const found = tshark
+    .run([...read, '-d', 'tls.port==9443,lotc'])
+    .trim()
+    .split(/[\n,]/u);
+  expect(found.length).toBeGreaterThan(10);
+  expect(found).toEqual(ids.slice(1, 1 + found.length));
+});

@@ -182,6 +182,19 @@ describe('a stream', () => {
     expect(tshark.fields(file, 'lotc.expert.lost', ['frame.number'])).toHaveLength(1);
   });
 
+  test('that nobody could recognise is read where it is decoded as LOTC', () => {
+    const file = tshark.path('decode-as.pcap');
+    const capture = new Capture();
+    const options = { midway: true, clientPort: 40_000, serverPort: 9_999 };
+    // No segment begins with a frame, so neither port nor first bytes say what it is.
+    capture.stream(options).send('client', all.subarray(5), { mss: 100_000 });
+    capture.write(file);
+    expect(tshark.fields(file, 'lotc', ['lotc.id'])).toEqual([]);
+    const shown = ['-2', '-r', file, '-Y', 'lotc.id', '-T', 'fields', '-e', 'lotc.id'];
+    const text = tshark.run([...shown, '-d', 'tcp.port==9999,lotc']);
+    expect(text.trim().split(/[\n,]/u)).toEqual(ids.slice(1));
+  });
+
   test('that lost a segment says so and goes on', () => {
     const file = tshark.path('lost.pcap');
     const capture = new Capture();
