@@ -49,9 +49,9 @@ const collect = (globs: readonly string[], resultBytes?: number) =>
   collectFiles({ directory: work, globs, into: join(root, 'results.tar'), resultBytes });
 
 /** What comes out of a tar, written below `out`. */
-async function unpack(bytes: Uint8Array, into = join(root, 'out'), digest = digestOf(bytes)) {
-  const unpacker = await LooseUnpacker.open(into);
-  for (let at = 0; at < bytes.length; at += 700) await unpacker.write(bytes.subarray(at, at + 700));
+function unpack(bytes: Uint8Array, into = join(root, 'out'), digest = digestOf(bytes)) {
+  const unpacker = LooseUnpacker.open(into);
+  for (let at = 0; at < bytes.length; at += 700) unpacker.write(bytes.subarray(at, at + 700));
   return unpacker.finish(digest);
 }
 
@@ -73,11 +73,11 @@ test('what the globs take, the same bytes each time, and back', async () => {
   expect(execFileSync('tar', ['tf', join(root, 'results.tar')], { encoding: 'utf8' })).toBe(
     'out/a\nout/b\nout/deep/c\n',
   );
-  expect(await unpack(bytes)).toEqual({ files: 3, skipped: [] });
+  expect(unpack(bytes)).toEqual({ files: 3, skipped: [] });
   expect(readFileSync(join(root, 'out/out/b'), 'utf8')).toBe('two');
   expect(statSync(join(root, 'out/out/a')).mode & 0o100).toBe(0o100);
   // A second time into the same place.
-  expect(await unpack(bytes)).toEqual({ files: 3, skipped: [] });
+  expect(unpack(bytes)).toEqual({ files: 3, skipped: [] });
 });
 
 test('links out, devices, pipes and files of others are named, never opened', async () => {
@@ -105,7 +105,7 @@ test('links out, devices, pipes and files of others are named, never opened', as
   ]);
   const bytes = readFileSync(join(root, 'results.tar'));
   expect(bytes.includes('secret')).toBe(false);
-  await unpack(bytes);
+  unpack(bytes);
   expect(readFileSync(join(root, 'out/out/inside'), 'utf8')).toBe('good');
 });
 
@@ -192,7 +192,7 @@ test('a file that grows or shrinks while it is read is named, and the tar is who
   } finally {
     clearInterval(timer);
   }
-  const { files } = await unpack(readFileSync(join(root, 'results.tar')));
+  const { files } = unpack(readFileSync(join(root, 'results.tar')));
   expect(files).toBe(3);
   expect(readFileSync(join(root, 'out/out/last'), 'utf8')).toBe('last');
 });
@@ -248,7 +248,7 @@ test('what is not safe to write is left out and named, the rest is written', asy
     ...[entry('link', { kind: 'symlink', size: 0, target: '/etc' }), entry('dir/ok')],
     ...[entry('bell\u0007'), entry('x'.repeat(300)), entry(`${'d/'.repeat(80)}deep`)],
   ]);
-  const { files, skipped } = await unpack(bytes);
+  const { files, skipped } = unpack(bytes);
   expect(files).toBe(2);
   expect(skipped).toHaveLength(11);
   expect(existsSync(join(root, 'evil'))).toBe(false);
@@ -256,10 +256,9 @@ test('what is not safe to write is left out and named, the rest is written', asy
   expect(readFileSync(join(out, 'dir/ok'), 'utf8')).toBe('x');
 });
 
-test('other content than the digest says is an error', async () => {
+test('other content than the digest says is an error', () => {
   const bytes = tar([entry('a')]);
-  await expect(unpack(bytes, join(root, 'out'), `sha256:${'0'.repeat(64)}`)).rejects.toMatchObject({
-    code: 'damaged',
-  });
-  await expect(unpack(bytes.subarray(0, 900))).rejects.toThrow('archive');
+  const other = `sha256:${'0'.repeat(64)}`;
+  expect(() => unpack(bytes, join(root, 'out'), other)).toThrow('damaged');
+  expect(() => unpack(bytes.subarray(0, 900))).toThrow('archive');
 });

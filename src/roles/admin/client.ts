@@ -44,7 +44,7 @@ export interface Ask {
   /** Sends content the server does not have yet; done when the server has it durably. */
   upload(upload: Upload, onProgress?: (doneBytes: number) => void): Promise<void>;
   /** Content of the server's, in order; goes on where it was when the connection breaks. */
-  download(wanted: Download, take: (data: Uint8Array) => Promise<void>): Promise<void>;
+  download(wanted: Download, take: (data: Uint8Array) => void): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -46,10 +46,10 @@ export interface Packed extends Upload {
 }
 
 export interface Unpacking {
-  write(data: Uint8Array): Promise<void>;
-  /** Rejects where the content is not that of the digest. */
-  finish(digest: string): Promise<{ readonly files: number; readonly skipped: readonly string[] }>;
-  close(): Promise<void>;
+  write(data: Uint8Array): void;
+  /** Throws where the content is not that of the digest. */
+  finish(digest: string): { readonly files: number; readonly skipped: readonly string[] };
+  close(): void;
 }
 
 export interface NamedText {

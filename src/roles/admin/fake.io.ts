@@ -83,10 +83,11 @@ export class FakeAsk implements Ask {
     return Promise.resolve();
   }
 
-  async download({ digest }: Download, take: (data: Uint8Array) => Promise<void>): Promise<void> {
+  download({ digest }: Download, take: (data: Uint8Array) => void): Promise<void> {
     const content = this.contents[digest];
     if (!content) throw new LotcError('no-such-bundle', `there is no content ${digest}`);
-    for (let at = 0; at < content.length; at += 1000) await take(content.subarray(at, at + 1000));
+    for (let at = 0; at < content.length; at += 1000) take(content.subarray(at, at + 1000));
+    return Promise.resolve();
   }
 
   close(): Promise<void> {
@@ -211,10 +212,9 @@ export class FakeConsole implements Console {
     return Promise.resolve({
       write: (data) => {
         this.unpacked[into] = (this.unpacked[into] ?? 0) + data.length;
-        return Promise.resolve();
       },
-      finish: () => Promise.resolve({ files: 1, skipped: this.unsafe }),
-      close: () => Promise.resolve(),
+      finish: () => ({ files: 1, skipped: this.unsafe }),
+      close: () => undefined,
     });
   }
 

@@ -107,10 +107,7 @@ export class LastingAsk implements Ask {
     }
   }
 
-  async download(
-    { digest, sizeBytes }: Download,
-    take: (data: Uint8Array) => Promise<void>,
-  ): Promise<void> {
+  async download({ digest, sizeBytes }: Download, take: (data: Uint8Array) => void): Promise<void> {
     let at = 0;
     for (;;) {
       const connection = await this.#connect();
@@ -129,7 +126,7 @@ export class LastingAsk implements Ask {
       const content = call.receive({ offset: at, sizeBytes });
       try {
         for (let part = await content.read(); part; part = await content.read()) {
-          await take(part);
+          take(part);
           at += part.length;
           content.drained(part.length);
         }

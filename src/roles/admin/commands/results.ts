@@ -114,18 +114,18 @@ export class Results extends AdminCommand {
     const show = this.#progress(`${placeOf(row)} ${run}`);
     let done = 0;
     try {
-      await this.asker.download({ digest, sizeBytes }, async (data) => {
-        await sink.write(data);
+      await this.asker.download({ digest, sizeBytes }, (data) => {
+        sink.write(data);
         done += data.length;
         show(done, sizeBytes);
       });
-      const { files, skipped } = await sink.finish(digest);
+      const { files, skipped } = sink.finish(digest);
       for (const one of skipped) this.note(`warning: ${placeOf(row)} ${run}: not written: ${one}`);
       const all = [...(row.skipped ?? []), ...skipped];
       return { row, path, files, skipped: all, whole: skipped.length === 0 };
     } finally {
       show();
-      await sink.close();
+      sink.close();
     }
   }
 
