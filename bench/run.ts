@@ -1,13 +1,14 @@
 /**
- * `make bench`: every row in order, or those that are named (`node bench/run.ts version ps`).
- * A full run writes bench/RESULTS.md; a row that does not end within its time is broken off, said
- * so, and everything it started is stopped.
+ * `make bench`: every row in order, or those that are named (`node bench/run.ts version ps`). Each
+ * takes its place in bench/RESULTS.md when it ends; one that does not end within its time is broken
+ * off, said so, and everything it started is stopped.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Finding, Row } from './measure.ts';
+import { loadNow, machine, readResults, record } from './record.ts';
 import { disposeAll } from './rig.ts';
 import { burst } from './rows/burst.ts';
 import { chain } from './rows/chain.ts';
@@ -81,34 +82,32 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
-/** What a full run does not look at. */
-const left: readonly string[] = [
-  'NATS, Slurm, clush and ssh themselves: they are no part of the build. `run --on @all` is held ' +
-    'against forks by xargs, of which NATS with responders that spawn took 5.3 times as many, and ' +
-    'ssh over kept connections 7.2 times, on a quiet machine of this kind.',
-  'Anything over a real network: all of it is loopback, so the CPU of both ends is in each figure.',
-];
-
-const findings: Finding[] = [];
-const broken: string[] = [];
-const beginMs = performance.now();
+const order = rows.map(({ name }) => name);
+const build = execFileSync(executable, ['--version'], { encoding: 'utf8' }).trim();
+let failures = 0;
 for (const row of chosen) {
   process.stderr.write(`== ${row.name}\n`);
+  const before = loadNow();
+  const beginMs = performance.now();
+  const condition = () => ({
+    ...{ day: new Date().toISOString().slice(0, 10), build, machine: machine() },
+    load: [before, loadNow()] as const,
+    seconds: Math.round((performance.now() - beginMs) / 1_000),
+  });
   try {
-    for (const finding of await bounded(row)) {
-      findings.push(finding);
-      console.log(lineOf(finding));
-    }
+    const findings = await bounded(row);
+    for (const finding of findings) console.log(lineOf(finding));
+    record(row.name, { ...condition(), findings }, order);
   } catch (error) {
     await disposeAll();
-    const reason = (error as Error).message.split('\n')[0] ?? '';
-    broken.push(`\`${row.name}\`: ${reason}`);
+    failures += 1;
+    const broken = (error as Error).message.split('\n')[0] ?? '';
+    const earlier = readResults()[row.name] ?? { ...condition(), findings: [] };
+    record(row.name, { ...earlier, broken }, order);
     console.log(`${row.name}: not measured: ${(error as Error).stack}`);
   }
 }
-const seconds = Math.round((performance.now() - beginMs) / 1_000);
-if (names.length === 0) writeFileSync(join(import.meta.dirname, 'RESULTS.md'), results());
-process.exit(broken.length === 0 ? 0 : 1);
+process.exit(failures === 0 ? 0 : 1);
 
 function bounded(row: Row): Promise<Finding[]> {
   const { limitMs } = row;
@@ -119,32 +118,6 @@ function bounded(row: Row): Promise<Finding[]> {
 }
 
 function lineOf({ what, figure, against, result, goal, met }: Finding): string {
-  const judged = met === undefined ? '' : met ? 'yes' : '**no**';
-  return `| ${[what, figure, against, result, goal, judged].join(' | ')} |`;
-}
-
-function results(): string {
-  const commit = execFileSync(executable, ['--version'], { encoding: 'utf8' }).trim();
-  const model = /^model name\s*:\s*(.+)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1];
-  const day = new Date().toISOString().slice(0, 10);
-  const notMeasured = [...broken.map((text) => `${text}.`), ...left];
-  return `# Measured
-
-${day}, ${commit}, by \`make bench\` (${seconds} s).
-Machine: ${cpus().length} virtual cores (${model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, \
-load ${loadavg()
-    .map((load) => load.toFixed(1))
-    .join(' ')} at the end.
-
-The machine is shared and noisy: **read the ratios**. Both sides of a ratio take turns inside
-each round of one run, on the same Node, disk and loopback; figures are medians.
-
-| what | LOTC | against | result | to reach | reached |
-| --- | --- | --- | --- | --- | --- |
-${findings.map(lineOf).join('\n')}
-
-## Not measured
-
-${notMeasured.map((text) => `- ${text}`).join('\n')}
-`;
+  const judged = met === undefined ? '' : met ? 'yes' : 'NO';
+  return [what, figure, against, result, goal, judged].join(' | ');
 }
