@@ -210,9 +210,10 @@ test('server killed, agents killed, one clock an hour wrong: each instant once, 
     await sleep(prng.int(100, 900));
   }
   // One that was left alone for long waits as long until it tries again.
-  const isBack = async (): Promise<boolean> => (await fleet.nodeState('n3')) === 'online';
-  await until(isBack, 45_000, () => `n3 is away: ${agents.get('n3')?.text()}`);
-  await fleet.online(...NODES);
+  for (const name of NODES) {
+    const isBack = async (): Promise<boolean> => (await fleet.nodeState(name)) === 'online';
+    await until(isBack, 90_000, () => `${name} is away: ${agents.get(name)?.text()}`);
+  }
   await fleet.must(['schedule', 'pause', beat.trim()]);
   const firesOfAll = (): Promise<Fire[]> => fleet.json<Fire[]>(['fires', '--task', 'beat']);
   // All is told when what is told stays as it is, and nothing is left out: a busy machine is slow.

@@ -202,7 +202,7 @@ export class Fleet implements AsyncDisposable {
     const role = this.start(this.place('srv'), args, via);
     await until(
       () => existsSync(ready) || !role.alive,
-      15_000,
+      60_000,
       () => `server not ready: ${role.text()}`,
     );
     if (!role.alive) throw new Error(`the server ended: ${role.text()}`);
