@@ -470,6 +470,7 @@ local KEYS = {
   [444] = { "next_pin", "Next pin", "", "text" },
   [445] = { "holders", "Holders", "", "texts" },
   [446] = { "lackers", "Lackers", "", "texts" },
+  [450] = { "tallies", "Tallies", "", "list", "tally" },
 }
 -- shape = keys that must be there
 local SHAPES = {
@@ -492,6 +493,7 @@ local SHAPES = {
   event = { 3, 4, 146, 19 },
   token = { 39, 31, 141, 65 },
   audit = { 325, 3, 4, 45, 70, 326 },
+  tally = { 19, 197 },
   ca = { 441, 443 },
   identity = { 43, 31, 38, 88, 322 },
   sample = { 4 },

@@ -102,7 +102,7 @@ function errorsTable(): string {
 /** Which limits a peer can meet. */
 const told = [
   ...(['bodyBytesBeforeHello', 'bodyBytes', 'chunkBytes', 'cborDepth', 'cborItems'] as const),
-  ...(['cborTextBytes', 'requestsInFlight', 'ownAnswersPerSecond'] as const),
+  ...(['cborTextBytes', 'requestsInFlight', 'ownAnswersPerSecond', 'samplesPerSecond'] as const),
   ...(['sendQueueBytes', 'bulkQueueBytes'] as const),
   ...(['creditBytes', 'answersKept', 'answerRepeatMs', 'answerGiveUpMs', 'handshakeMs'] as const),
   ...([
@@ -112,7 +112,8 @@ const told = [
     'unauthenticatedPerAddress',
   ] as const),
   ...(['newPerSecondPerAddress', 'newBurstPerAddress'] as const),
-  ...(['badKeysPerMinute', 'reportsPerMessage', 'assignmentItemsPerMessage'] as const),
+  ...(['badKeysPerMinute', 'sessionsPerIdentity'] as const),
+  ...(['reportsPerMessage', 'assignmentItemsPerMessage'] as const),
 ] as const satisfies readonly (keyof typeof limits)[];
 
 const sections: Readonly<Record<string, () => string>> = {

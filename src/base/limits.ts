@@ -36,6 +36,8 @@ export const limits = {
   requestsInFlight: 256,
   /** What a session answers by itself (pings, repeats, refusals): honest peers need a handful. */
   ownAnswersPerSecond: 1_000,
+  /** One a heartbeat is what an honest node says. */
+  samplesPerSecond: 1_000,
   sendQueueBytes: 1 * MiB,
   /**
    * Credit a receiver grants for one transfer: bounds what lies in sockets before a kill, 4 ms
@@ -65,6 +67,8 @@ export const limits = {
   newPerSecondPerAddress: 32,
   newBurstPerAddress: 64,
   badKeysPerMinute: 5,
+  /** Open at once with one key, a token's too: a script may run many consoles beside each other. */
+  sessionsPerIdentity: 1_024,
   /** Budgets kept for addresses without a socket; a flood of /64s must not cost memory. */
   addressesRemembered: 4_096,
   /** A stranger never gets the last descriptors: the journal and the logs need them. */

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { limits } from '../base/limits.ts';
 import { Admission, networkOf } from './admission.ts';
+import { Tally } from './tally.ts';
 
 const times = <T>(count: number, act: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => act(index));
@@ -126,4 +127,22 @@ test('whatever comes and goes, nothing is left when all have gone', () => {
       expect(admission.strangers).toBe(0);
     }),
   );
+});
+
+test('what was refused is counted by the limit that it met', () => {
+  const tally = new Tally();
+  const admission = new Admission(tally);
+  times(limits.newBurstPerAddress + 3, () => {
+    if (admission.admit('192.0.2.1', 0) === 'ok') admission.closed('192.0.2.1', 'stranger');
+  });
+  times(limits.unauthenticatedPerAddress + 2, () => admission.admit('192.0.2.2', 0));
+  times(limits.badKeysPerMinute, () => admission.badKey('192.0.2.3', 0));
+  admission.admit('192.0.2.3', 1);
+  for (let no = 0; admission.admit(`198.51.100.${no}`, 0) === 'ok'; no += 1);
+  expect(tally.rows).toEqual([
+    { text: 'badKeysPerMinute', count: 1 },
+    { text: 'newPerSecondPerAddress', count: 3 },
+    { text: 'unauthenticatedPerAddress', count: 2 },
+    { text: 'unauthenticatedSockets', count: 1 },
+  ]);
 });

@@ -10,6 +10,7 @@
  */
 import { limits } from '../base/limits.ts';
 import { ipv6Groups, isLoopback, unmapped } from './address.ts';
+import { type Tallied, Tally } from './tally.ts';
 
 /** 'full': too many strangers in all; room is made by ending the one that is silent longest. */
 export type Admitted = 'ok' | 'busy' | 'full';
@@ -30,16 +31,27 @@ const MINUTE_MS = 60_000;
 const TELL_EVERY_MS = 1_000;
 
 export class Admission {
+  readonly #tally: Tally;
   readonly #budgets = new Map<string, Budget>();
   #strangers = 0;
+
+  constructor(tally: Tally = new Tally()) {
+    this.#tally = tally;
+  }
 
   /** A socket of that address came in; 'ok' counts it until `closed`. */
   admit(address: string, nowMs: number): Admitted {
     const budget = this.#budgetOf(address, nowMs);
     if (budget.sessions === 0) {
-      if (nowMs < budget.barredUntilMs) return 'busy';
-      if (!isLoopback(address) && !within(budget, nowMs)) return 'busy';
-      if (this.#strangers >= limits.unauthenticatedSockets) return 'full';
+      const met = isLoopback(address) ? undefined : metBy(budget, nowMs);
+      if (met !== undefined) {
+        this.#tally.add(met);
+        return 'busy';
+      }
+      if (this.#strangers >= limits.unauthenticatedSockets) {
+        this.#tally.add('unauthenticatedSockets');
+        return 'full';
+      }
     }
     budget.strangers += 1;
     this.#strangers += 1;
@@ -137,13 +149,15 @@ function refilled({ tokens, atMs }: Budget, nowMs: number): number {
   return Math.min(limits.newBurstPerAddress, grown);
 }
 
-/** Takes one token of the bucket; false where it is empty or too many sockets are open. */
-function within(budget: Budget, nowMs: number): boolean {
+/** The limit that an address meets; where none, one token is taken of its bucket. */
+function metBy(budget: Budget, nowMs: number): Tallied | undefined {
+  if (nowMs < budget.barredUntilMs) return 'badKeysPerMinute';
   budget.tokens = refilled(budget, nowMs);
   budget.atMs = nowMs;
-  if (budget.tokens < 1 || budget.strangers >= limits.unauthenticatedPerAddress) return false;
+  if (budget.strangers >= limits.unauthenticatedPerAddress) return 'unauthenticatedPerAddress';
+  if (budget.tokens < 1) return 'newPerSecondPerAddress';
   budget.tokens -= 1;
-  return true;
+  return undefined;
 }
 
 /** The part of an address that one budget belongs to. */

@@ -30,6 +30,7 @@ export type ShapeName =
   | 'change'
   | 'after'
   | 'ca'
+  | 'tally'
   | 'lease'
   | 'room';
 

@@ -189,6 +189,7 @@ export const layouts = {
         ...['nodes', 'processes', 'tasks', 'bundles', 'operations', 'events', 'tokens'],
         ...['samples', 'seq', 'after', 'schedules', 'fires', 'summaries', 'identities'],
         ...['audits', 'number', 'hash', 'anchorNumber', 'anchorHash', 'keeps', 'ca'],
+        ...['tallies'],
       ] as const,
     },
   },

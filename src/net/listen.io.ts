@@ -18,6 +18,7 @@ import { bindAll, closeAll } from './bind.io.ts';
 import { ALPN, logKeys, notLoopback } from './dial.io.ts';
 import { contextOf, type ListenCredentials } from './listen-context.ts';
 import { reasonOf } from './race.io.ts';
+import { Tally } from './tally.ts';
 import { spkiOf } from './token.ts';
 
 export type ListenLog = (
@@ -51,6 +52,7 @@ export interface ListenOptions {
   readonly keylog?: string | undefined;
   readonly handshakeMs?: number | undefined;
   readonly log: ListenLog;
+  readonly tally?: Tally | undefined;
   readonly onSocket: (caller: Caller) => void;
 }
 
@@ -95,7 +97,8 @@ interface Guest {
 
 class Door {
   readonly #options: ListenOptions;
-  readonly #admission = new Admission();
+  readonly #tally: Tally;
+  readonly #admission: Admission;
   /** Never listens itself: it makes TLS of sockets that were let in. */
   readonly #tls: Server;
   /** Let in, and not yet the caller's; oldest first. */
@@ -105,6 +108,8 @@ class Door {
 
   constructor(options: ListenOptions) {
     this.#options = options;
+    this.#tally = options.tally ?? new Tally();
+    this.#admission = new Admission(this.#tally);
     const tls = createServer({
       ...contextOf(options.credentials),
       ALPNProtocols: [ALPN],
@@ -114,6 +119,7 @@ class Door {
     tls.on('secureConnection', (socket) => this.#secure(socket));
     tls.on('tlsClientError', (error, socket) => {
       const guest = this.#guestOf(socket);
+      this.#tally.add('handshakeFailed');
       if (guest) this.#tell(guest.host, reasonOf(error));
       socket.destroy();
     });
@@ -141,6 +147,7 @@ class Door {
     const { remoteAddress, remotePort = 0 } = raw;
     const host = unmapped(remoteAddress ?? '');
     if (!this.#spares(descriptorOf(raw))) {
+      this.#tally.add('descriptorsReserved');
       raw.resetAndDestroy();
       return;
     }
@@ -166,6 +173,7 @@ class Door {
     }
     const handshakeMs = this.#options.handshakeMs ?? limits.handshakeMs;
     guest.timer = setTimeout(() => {
+      this.#tally.add('handshakeMs');
       this.#tell(guest.host, `no handshake within ${handshakeMs / 1_000} s`);
       raw.destroy();
     }, handshakeMs);

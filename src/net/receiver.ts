@@ -14,12 +14,14 @@ import type { Frame } from './frame.ts';
 import type { Failure, MessageKind, Ok, Req } from './layout.ts';
 import type { Questions } from './questions.ts';
 import type { ReplyState, SessionEvent } from './session-events.ts';
+import type { Tally } from './tally.ts';
 
 export interface ReceiverOptions {
   readonly opener: boolean;
   readonly enrol: boolean;
   readonly questions: Questions;
   readonly answers: Answers;
+  readonly tally: Tally | undefined;
   send(frame: Uint8Array): void;
   emit(event: SessionEvent): void;
   /** One of our pings, sent then, was answered. */
@@ -31,6 +33,7 @@ export class Receiver {
   readonly #questions: Questions;
   readonly #answers: Answers;
   readonly #allowance = new Allowance(limits.ownAnswersPerSecond);
+  readonly #samples = new Allowance(limits.samplesPerSecond);
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -51,7 +54,7 @@ export class Receiver {
     if (!open) this.#judgeGreeting(message);
     if (message.state !== 'REQ') this.#reply(message, message.state);
     else if (isAnswered(message.kind)) this.#request(message, nowMs);
-    else this.#notice(message);
+    else this.#notice(message, nowMs);
   }
 
   #judgeGreeting({ kind, state, id }: DecodedMessage): void {
@@ -69,6 +72,7 @@ export class Receiver {
     if (arrival.is === 'answered') {
       this.#answerAlone(arrival.frame, nowMs);
     } else if (arrival.is === 'too-many' && kind !== 'ping') {
+      this.#options.tally?.add('requestsInFlight');
       const text = `more than ${limits.requestsInFlight} requests at once on one session`;
       const failure: Failure = { errorCode: errorCodes.busy.number, text };
       this.#answer(encodeFrame({ kind, state: 'ERR', id, body: failure }), id, nowMs);
@@ -95,12 +99,11 @@ export class Receiver {
       this.#options.send(frame);
       return;
     }
-    const text = `more than ${limits.ownAnswersPerSecond} pings, repeats and refusals in a second`;
-    throw new ProtocolError('too-many-requests', text);
+    throw tooMany(`${limits.ownAnswersPerSecond} pings, repeats and refusals`);
   }
 
   /** What is never answered: it belongs to a transfer, withdraws a request, or stands alone. */
-  #notice({ kind, id, body, more }: DecodedMessage): void {
+  #notice({ kind, id, body, more }: DecodedMessage, nowMs: number): void {
     if (kind === 'fileChunk' || kind === 'fileCredit') {
       if (!this.#isOpen(kind, id)) return;
       const { credit = 0, data = empty, offset = 0 } = body;
@@ -110,11 +113,14 @@ export class Receiver {
     }
     if (id !== 0) throw badId(kind, id);
     if (kind !== 'synDrop') {
+      if (!this.#samples.take(nowMs)) throw tooMany(`${limits.samplesPerSecond} readings`);
       this.#options.emit({ type: 'notify', kind, body });
       return;
     }
     const dropped = body.request ?? 0;
     if (this.#answers.drop(dropped)) this.#options.emit({ type: 'drop', id: dropped });
+    else if (!this.#allowance.take(nowMs))
+      throw tooMany(`${limits.ownAnswersPerSecond} withdrawals`);
   }
 
   /** Frames of a transfer that ended or was withdrawn may still be on their way. */
@@ -172,6 +178,9 @@ export class Receiver {
 }
 
 const empty = new Uint8Array(0);
+
+const tooMany = (what: string): ProtocolError =>
+  new ProtocolError('too-many-requests', `more than ${what} in a second`);
 
 function badId(kind: MessageKind, id: number): ProtocolError {
   return new ProtocolError('bad-id', `${kind} with request id ${id}`);

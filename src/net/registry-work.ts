@@ -56,4 +56,7 @@ export const workKeys = {
   nextPin: [444, 'text'],
   holders: [445, 'texts'],
   lackers: [446, 'texts'],
+
+  // limits that were met
+  tallies: [450, { list: 'tally' }],
 } as const satisfies Record<string, readonly [number, KeyType]>;

@@ -4,6 +4,7 @@
  */
 import type { ProtocolFault } from '../base/errors.ts';
 import type { AnyBody, Failure, MessageKind, Ok, Req } from './layout.ts';
+import type { Tally } from './tally.ts';
 
 export interface SessionOptions {
   readonly side: 'opener' | 'acceptor';
@@ -13,6 +14,8 @@ export interface SessionOptions {
   readonly handshakeMs?: number | undefined;
   /** Where our request ids end; the session does, too. */
   readonly idsEnd?: number | undefined;
+  /** Limits that the peer meets are counted here. */
+  readonly tally?: Tally | undefined;
 }
 
 export interface Chunk {

@@ -260,6 +260,8 @@ test('answers are kept within bounds: an old repeat gets none, and starts nothin
 });
 
 const most = limits.ownAnswersPerSecond;
+const sample = { kind: 'hostSample', state: 'REQ', id: 0, body: { samples: [] } } as const;
+const drop = { kind: 'synDrop', state: 'REQ', id: 0 } as const;
 
 test('as many pings as a session answers in a second may come in each', () => {
   const { acceptor } = new Pair().open();
@@ -287,6 +289,23 @@ test.each([
   // The answers so far, and its last words.
   expect(acceptor.takeOutput(1e9)).toHaveLength(most + 1);
 });
+
+test.each([
+  ['readings', limits.samplesPerSecond, () => encodeFrame(sample)],
+  ['withdrawals of nothing', most, () => encodeFrame({ ...drop, body: { request: 3 } })],
+] as const)(
+  'a flood of %s ends the session: nobody is answered, and somebody is busy',
+  (_, so, make) => {
+    const { acceptor, nowMs } = new Pair().open();
+    for (let second = 0; second < 3; second += 1) {
+      const many = Buffer.concat(Array.from({ length: so }, make));
+      expect(endOf(acceptor.receive(many, nowMs + second * 1_000))).toBeUndefined();
+    }
+    expect(endOf(acceptor.receive(make(), nowMs + 2_500))).toMatchObject({
+      ...{ by: 'us', fault: 'too-many-requests' },
+    });
+  },
+);
 
 test('more than 256 requests at once are refused by name, and the session goes on', () => {
   const pair = new Pair().open();

@@ -50,6 +50,7 @@ export class Session {
     this.#receiver = new Receiver({
       opener: this.#opener,
       enrol: options.enrol ?? false,
+      tally: options.tally,
       questions: this.#questions,
       answers: this.#answers,
       send: (frame) => this.#control(frame),
@@ -291,8 +292,7 @@ export class Session {
     const { repeats, givenUp } = this.#questions.tick(nowMs);
     for (const frame of repeats) this.#control(frame);
     for (const { id, kind } of givenUp) {
-      const seconds = limits.answerGiveUpMs / 1000;
-      const text = `no answer to ${kind} for ${seconds} s, though the peer lives`;
+      const text = `no answer to ${kind} for ${limits.answerGiveUpMs / 1000} s, though the peer lives`;
       const body: Failure = { errorCode: errorCodes.timeout.number, text };
       this.#events.push({ type: 'reply', kind, id, state: 'ERR', more: false, body });
     }

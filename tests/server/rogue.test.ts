@@ -296,3 +296,38 @@ test('the id of a run that has ended, used again, by its node or another: one ro
   expect(rows).toContainEqual({ first: false, node: 'good', code: 0 });
   await other.link.close();
 });
+
+test('one key has so many sessions and no more; others come in, and it is counted', async () => {
+  const secret = await makeToken(admin, { role: 'viewer' });
+  const vic = await enrol(own, secret, { role: 'console', identity: 'vic' });
+  const credentials = { ...vic, addresses: own.addresses };
+  const many: Link[] = [];
+  const open = async (): Promise<void> => void many.push(await openSession(credentials));
+  while (many.length < limits.sessionsPerIdentity)
+    await Promise.all(Array.from({ length: 16 }, open));
+  await expect(openSession(credentials)).rejects.toMatchObject({ code: 'busy', exitCode: 8 });
+  const other = await openSession(own);
+  const { tallies = [] } = await other.request('retQuery', { query: 'limits' });
+  expect(tallies).toContainEqual({ text: 'sessionsPerIdentity', count: 1 });
+  await other.close();
+  await many.pop()?.close();
+  await until(async () => (await cameIn(credentials)) === true);
+  await Promise.all(many.map((link) => link.close()));
+  const { code, stdout } = await cli('report', '--json');
+  const { limits: met } = JSON.parse(stdout) as { limits: Record<string, number> };
+  expect([code, met['too-many-requests'], met['sessionsPerIdentity']]).toMatchObject([0, 1, 1]);
+}, 120_000);
+
+const cameIn = async (credentials: Admin): Promise<boolean> => {
+  const link = await openSession(credentials).catch(() => undefined);
+  await link?.close();
+  return link !== undefined;
+};
+
+test('a flood of readings ends the session of the node that sends it', async () => {
+  const rogue = await HandNode.make(admin, own, 'gauge');
+  const at = Date.now() * 1_000;
+  for (let no = 0; no < 20 * limits.samplesPerSecond && !rogue.link.end; no += 1)
+    rogue.link.notify('hostSample', { samples: [{ at }] });
+  expect(await rogue.link.closed).toMatchObject({ by: 'peer', fault: 'too-many-requests' });
+});

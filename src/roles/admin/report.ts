@@ -13,6 +13,7 @@ export interface Observed {
   readonly processes: readonly Shape<'process'>[];
   readonly summaries: readonly Shape<'summary'>[];
   readonly samples: readonly Shape<'sample'>[];
+  readonly tallies: readonly Shape<'tally'>[];
 }
 
 /** Of all runs: what lives, and the latest of each task on each node. */
@@ -43,7 +44,7 @@ const most = (values: readonly (number | undefined)[]): number | null => {
 };
 
 export function reportOf(observed: Observed) {
-  const { nowUs, nodes, tasks, processes, summaries, samples } = observed;
+  const { nowUs, nodes, tasks, processes, summaries, samples, tallies } = observed;
   const runs = samples.filter(({ run }) => run !== undefined);
   const machines = samples.filter(({ run }) => run === undefined);
   const bad = processes.filter(({ processState: state, exitCode = 0, signal, wish }) => {
@@ -85,6 +86,8 @@ export function reportOf(observed: Observed) {
       nodeMemoryTotalBytes: sum(machines.map(({ memoryTotalBytes }) => memoryTotalBytes)),
       leastDiskFreeBytes: least(machines.map(({ diskFreeBytes }) => diskFreeBytes)),
     },
+    /** Since the server started: what was refused for which limit or fault. */
+    limits: Object.fromEntries(tallies.map(({ text, count }) => [text, count])),
   };
 }
 
@@ -114,6 +117,7 @@ export function reportText(report: Report): string {
     `firings    ${ok} ok, ${skipped} skipped, ${failed} failed, ${lost} lost; latest ${late}`,
     `resources  CPU ${resources.cpuPercent} %, memory ${roughSizeBytes(resources.memoryBytes)}` +
       (free === null ? '' : `; least disk free ${roughSizeBytes(free)}`),
+    `limits     ${listed(report.limits)}`,
     ...failures.map((one) => {
       const end = one.signal ?? (one.exitCode === null ? '' : `code ${one.exitCode}`);
       const what = placeOf({

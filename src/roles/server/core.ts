@@ -114,6 +114,7 @@ export class ServerCore {
         return this.#syn(body as Req<'synDef'>, replier);
       case 'retQuery':
         if (body.query === 'ca') return replier.ok(this.trusting.facts());
+        if (body.query === 'limits') return replier.ok({ tallies: this.#ports.tally?.rows ?? [] });
         return this.admins.request(port, kind, body, replier);
       case 'ping':
         return replier.ok({});

@@ -4,12 +4,14 @@
  */
 import type { Instant } from '../../base/clock.ts';
 import { errorCodes, LotcError, ProtocolError } from '../../base/errors.ts';
+import { limits } from '../../base/limits.ts';
 import type { Log } from '../../base/log.io.ts';
 import { checkRequest, issueForRequest, type Subject } from '../../net/certificate.io.ts';
 import type { Reply } from '../../net/exchange.ts';
 import type { AnyBody, Failure, Req } from '../../net/layout.ts';
 import { Link } from '../../net/link.io.ts';
 import type { Caller } from '../../net/listen.io.ts';
+import type { Tally } from '../../net/tally.ts';
 import type { Authorities } from './authorities.io.ts';
 import type { ServerCore } from './core.ts';
 import { believed, identify } from './identify.ts';
@@ -47,31 +49,35 @@ export interface DoorsOptions {
   readonly transfers: Transfers;
   readonly authorities: Authorities;
   readonly log: Log;
+  readonly tally: Tally;
   now(): Instant;
 }
 
 export class Doors {
   readonly #options: DoorsOptions;
   readonly #links = new Set<Link>();
+  /** Open sessions by key. */
+  readonly #open = new Map<string, number>();
 
   constructor(options: DoorsOptions) {
     this.#options = options;
   }
 
   open(incoming: Caller): void {
-    const { core, log } = this.#options;
+    const { core, log, tally } = this.#options;
     const identified = identify(core.state, incoming, this.#options.now());
     const enrol = !('peer' in identified) || identified.peer.role === 'enrol';
-    const link = new Link({ socket: incoming.socket, side: 'acceptor', enrol });
+    const link = new Link({ socket: incoming.socket, side: 'acceptor', enrol, tally });
     this.#links.add(link);
     void link.closed.then(() => this.#links.delete(link));
     if ('refused' in identified) {
       incoming.badKey();
       log('warn', 'refused', { from: incoming.address, reason: identified.refused });
       core.strange(incoming.spki, incoming.address, identified.refused);
-      refuseAll(link, identified.refused);
+      refuseAll(link, unknown(`the server does not know this key: ${identified.refused}`));
       return;
     }
+    if (!this.#counted(identified.peer, link)) return;
     incoming.settled();
     const port = new LinkPort(identified.peer, link);
     link.handle({
@@ -85,6 +91,7 @@ export class Doors {
       notify: (kind, body) => core.request(port, kind, body, nobody),
       end: (end) => {
         if (end.fault !== undefined) {
+          if (end.by === 'us') tally.add(end.fault);
           const { name, role, address } = port.peer;
           log('warn', 'session ended', {
             name,
@@ -97,6 +104,26 @@ export class Doors {
         core.closed(port, end.text);
       },
     });
+  }
+
+  /** False where one key has so many sessions already: then it is told so. */
+  #counted({ spki, name, address }: Peer, link: Link): boolean {
+    const open = this.#open.get(spki) ?? 0;
+    if (open >= limits.sessionsPerIdentity) {
+      const { log, tally } = this.#options;
+      tally.add('sessionsPerIdentity');
+      log('warn', 'refused', { name, from: address, reason: `it has ${open} sessions` });
+      const text = `${name} has ${open} sessions already`;
+      refuseAll(link, { errorCode: errorCodes.busy.number, text });
+      return false;
+    }
+    this.#open.set(spki, open + 1);
+    void link.closed.then(() => {
+      const left = (this.#open.get(spki) ?? 1) - 1;
+      if (left > 0) this.#open.set(spki, left);
+      else this.#open.delete(spki);
+    });
+    return true;
   }
 
   /** Content goes past the core, its rights do not. */
@@ -197,8 +224,7 @@ const unknown = (text: string): Failure => ({
 });
 
 /** Possession of the key is proven, so its owner is told why it may not come in. */
-function refuseAll(link: Link, why: string): void {
-  const failure = unknown(`the server does not know this key: ${why}`);
+function refuseAll(link: Link, failure: Failure): void {
   link.handle({
     hello: () => link.refuse(failure),
     request: (_, __, reply) => reply.fail(failure),

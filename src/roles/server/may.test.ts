@@ -27,6 +27,7 @@ const asked: Readonly<Record<Question, string>> = {
   ...{ operations: '--yyy', events: '--yyy', stats: '--yyy', history: '--yyy' },
   ...{ schedules: '--yyy', next: '--yyy', planned: '--yyy', fires: '--yyy', summaries: '--yyy' },
   ...{ tokens: '----y', identities: '----y', audit: '----y', ca: '----y', results: '--lsy' },
+  ...{ limits: '--yyy' },
 };
 const letters = { no: '-', yes: 'y', own: 'o', scope: 's', define: 'd', run: 'r', logs: 'l' };
 

@@ -98,6 +98,7 @@ export const questions = {
   planned: readers,
   fires: readers,
   summaries: readers,
+  limits: readers,
   results: output,
   tokens: adminOnly,
   identities: adminOnly,

@@ -1,6 +1,7 @@
 /** The core's ports onto the journal, the blobs and the clock. */
 import { randomBytes } from 'node:crypto';
 import type { Log } from '../../base/log.io.ts';
+import type { Tally } from '../../net/tally.ts';
 import type { SystemClock } from '../../scheduler/clock.io.ts';
 import type { ServerJournal } from '../../store/journal.ts';
 import type { ServerPorts } from './ports.ts';
@@ -16,12 +17,13 @@ export interface PortsOptions {
   readonly vault: Vault;
   readonly signers: ReadonlySet<string> | undefined;
   readonly authority: () => string;
+  readonly tally: Tally;
   /** Removes content that nothing names. */
   readonly sweep: () => Promise<void>;
 }
 
 export function makePorts(options: PortsOptions): ServerPorts {
-  const { journal, clock, log, vault, signers, authority, sweep } = options;
+  const { journal, clock, log, vault, signers, authority, tally, sweep } = options;
   let sweeping: NodeJS.Timeout | undefined;
   return {
     now: () => clock.now(),
@@ -51,5 +53,6 @@ export function makePorts(options: PortsOptions): ServerPorts {
     vault,
     signers,
     authority,
+    tally,
   };
 }

@@ -5,6 +5,7 @@
  */
 import type { Instant } from '../../base/clock.ts';
 import type { AnyBody, Failure, MessageKind } from '../../net/layout.ts';
+import type { Tally } from '../../net/tally.ts';
 import type { HistoryQuery, HistoryRow } from '../../store/journal.ts';
 import type { PeerRole } from './may.ts';
 import type { Vault } from './secrets.ts';
@@ -74,6 +75,8 @@ export interface ServerPorts {
   readonly authority?: (() => string) | undefined;
   /** Bundles are to be signed by one of these. */
   readonly signers?: ReadonlySet<string> | undefined;
+  /** How often each limit was met. */
+  readonly tally?: Tally | undefined;
   /** Content that nothing names any more. */
   blobsUnneeded(): void;
   log(level: 'info' | 'warn' | 'error', text: string, facts?: Record<string, unknown>): void;

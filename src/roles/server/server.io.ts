@@ -12,6 +12,7 @@ import { announceReady, notify } from '../../base/ready.io.ts';
 import type { ChainEnd } from '../../net/audit.ts';
 import { type Listener, listen } from '../../net/listen.io.ts';
 import { readSigners } from '../../net/signers.io.ts';
+import { Tally } from '../../net/tally.ts';
 import type { NamedTimeServer } from '../../net/time-server.ts';
 import { openClock, type SystemClock } from '../../scheduler/clock.io.ts';
 import { type BlobStore, openBlobs } from '../../store/blobs.io.ts';
@@ -31,6 +32,7 @@ import { loadEntries } from './model/snapshot.ts';
 import type { State } from './model/state.ts';
 import { makePorts } from './ports.io.ts';
 import { keepPruning } from './prune.io.ts';
+import { Replay } from './replay.io.ts';
 import { parseRetention } from './retention.ts';
 import type { Vault } from './secrets.ts';
 import { SnapshotSaver } from './snapshot-saver.io.ts';
@@ -94,17 +96,19 @@ async function serve(options: ServerOptions, log: Log): Promise<void> {
   const vault = await openVault(options.data);
   const authorities = new Authorities(options.data, credentials);
   const authority = (): string => authorities.trusted;
-  const parts = { journal, blobs, credentials, log, clock, vault, signers, authority };
+  const tally = new Tally();
+  const parts = { journal, blobs, credentials, log, clock, vault, signers, authority, tally };
   const running = await start(parts);
   const { core, transfers } = running;
   await authorities.settle(core.state.ca);
-  const doors = new Doors({ core, transfers, authorities, log, now: () => clock.now() });
+  const doors = new Doors({ core, transfers, authorities, log, tally, now: () => clock.now() });
   const listener = await listen({
     listen: options.listen,
     credentials: authorities.listen,
     plaintext: options.plaintext,
     keylog: options.keylog,
     log,
+    tally,
     onSocket: (socket) => doors.open(socket),
   });
   stack.defer(() => listener.close());
@@ -173,6 +177,7 @@ interface Parts {
   readonly vault: Vault;
   readonly signers: ReadonlySet<string> | undefined;
   readonly authority: () => string;
+  readonly tally: Tally;
 }
 
 interface Running {
@@ -266,33 +271,4 @@ function anchorAudit(core: ServerCore, end: ChainEnd): Promise<void> {
       else reject(new LotcError(reply.code, reply.text));
     });
   });
-}
-
-/** Says how far a long replay is, once a second. */
-class Replay {
-  readonly done: Promise<void>;
-  readonly #end: number;
-  readonly #log: Log;
-  readonly #begunMs = performance.now();
-  #saidMs = performance.now();
-  #resolve: () => void = () => undefined;
-
-  constructor(end: number, from: number, log: Log) {
-    this.#end = end;
-    this.#log = log;
-    this.done = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    if (from >= end) this.#resolve();
-  }
-
-  passed(seq: number): void {
-    const nowMs = performance.now();
-    if (seq >= this.#end) this.#resolve();
-    else if (nowMs - this.#saidMs > 1_000) {
-      this.#saidMs = nowMs;
-      const elapsedMs = Math.round(nowMs - this.#begunMs);
-      this.#log('info', 'replaying the journal', { record: seq, of: this.#end, elapsedMs });
-    }
-  }
 }

@@ -41,6 +41,7 @@ const answers: Readonly<Record<string, object>> = {
       },
     ],
   },
+  limits: { tallies: [{ text: 'handshakeMs', count: 2 }] },
   stats: {
     samples: [
       { at: 1, node: 'n1', run: 'R0123456789A', cpuPercent: 12.34, memoryBytes: 1024 },
@@ -60,6 +61,7 @@ test('the whole system, for people', async () => {
     'processes  2 exited, 1 running',
     'firings    3 ok, 1 skipped, 1 failed, 0 lost; latest 2.000ms',
     'resources  CPU 12.3 %, memory 1.0KiB; least disk free 1.0GiB',
+    'limits     2 handshakeMs',
     'failure    t@n2 R2 exited code 3 exit 3',
     '',
   ]);

@@ -43,9 +43,10 @@ export class Report extends AdminCommand {
     const { processes = [] } = await this.query({ query: 'processes', all: true });
     const { summaries = [] } = await this.query({ query: 'summaries' });
     const { samples = [] } = await this.query({ query: 'stats' });
+    const { tallies = [] } = await this.query({ query: 'limits' });
     const nowUs = this.console.nowUs();
     const latest = latestOf(processes);
-    return reportOf({ nowUs, nodes, tasks, processes: latest, summaries, samples });
+    return reportOf({ nowUs, nodes, tasks, processes: latest, summaries, samples, tallies });
   }
 
   async #tell(report: Reported): Promise<void> {
