@@ -237,7 +237,6 @@ export const limits = {
   nofileMaxMax: 1_048_576,
   logReadBytes: 1 * MiB,
   logLineBytes: 16 * KiB,
-  watchersPerSession: 64,
   /** A tree not seen frozen, thawed or gone by then is reported, never waited for longer. */
   freezeMs: 5_000,
   killTreeMs: 5_000,

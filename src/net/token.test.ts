@@ -2,7 +2,7 @@ import { createPublicKey, sign, verify } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LotcError } from '../base/errors.ts';
-import { formatToken, parseToken, spkiOf, tokenKey, tokenSpki } from './token.ts';
+import { formatToken, isCaseSafe, parseToken, spkiOf, tokenKey, tokenSpki } from './token.ts';
 
 const secret = new Uint8Array(20).map((_, n) => n);
 const pin = new Uint8Array(32).fill(0xee);
@@ -50,4 +50,14 @@ test.each([
   const parse = (): unknown => parseToken(wrong);
   expect(parse).toThrow(LotcError);
   expect(parse).toThrow(expect.objectContaining({ code: 'usage' }));
+});
+
+test('a token in small letters is none, where it was made so', () => {
+  for (let low = 0; low < 16; low += 1) {
+    const secret = Buffer.alloc(20, 0xa5).fill(0xf0 | low, 19);
+    const small = formatToken({ secret, pin: Buffer.alloc(32, 0xa5) }).toLowerCase();
+    if (isCaseSafe(secret)) expect(() => parseToken(small)).toThrow('this is no token');
+  }
+  expect(isCaseSafe(Buffer.alloc(20, 0))).toBe(true);
+  expect(isCaseSafe(Buffer.alloc(20, 7))).toBe(false);
 });

@@ -25,7 +25,13 @@ export interface Token {
   readonly pin: Uint8Array;
 }
 
-/** `secret`: 20 random bytes. */
+/**
+ * Whether a token of this secret is none in small letters: its last character is a capital then,
+ * whose small one has bits that none may have there (RFC 4648, section 3.5).
+ */
+export const isCaseSafe = (secret: Uint8Array): boolean => ((secret.at(-1) ?? 0) & 0x0f) < 7;
+
+/** `secret`: 20 random bytes, `isCaseSafe`. */
 export function formatToken({ secret, pin }: Token): string {
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
   return `lotc1.${text(secret)}.${text(pin)}`;

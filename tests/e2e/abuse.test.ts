@@ -3,9 +3,21 @@
  * (docs/SECURITY.md, "Threats"). What needs no executable stands in tests/wire and tests/store.
  */
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import tls from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { issueKeyPair, makeAuthority } from '../../src/net/certificate.io.ts';
 import { executable, Fleet, finish, type Result, type Role, until } from './fleet.ts';
 
 let fleet: Fleet;
@@ -82,22 +94,59 @@ test('two race for one use: one of them is a node, every time', async () => {
   }
 });
 
-test('names and tokens that are none: 2, before anything is said to anybody', async () => {
+test('names and tokens that are none: 2, and nobody is connected to', async () => {
+  let connections = 0;
+  const listener = createServer(() => (connections += 1)).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  const ends = async (name: string, secret: string): Promise<number | null> => {
+    directories += 1;
+    const args = ['agent', '--data', fleet.path(`x${directories}`), '--name', name];
+    const child = spawn(executable, [...args, '--token', secret, '--server', `127.0.0.1:${port}`]);
+    return (await finish(child)).code;
+  };
   const good = await token();
-  for (const name of ['', '-x', '../x', 'a/b', 'a'.repeat(300), 'x\n', '@all', 'UPPER', 'a..b']) {
-    await refused(join(name, good), 2);
+  for (const name of ['', '-x', '../x', 'a/b', 'a'.repeat(300), 'x\n', '@all', 'UPPER', 'a..b'])
+    expect([name, await ends(name, good)]).toEqual([name, 2]);
+  const none = ['x', 'lotc1', good.slice(0, -1), good.replace(/.$/u, '!'), `${good}x`, 'K10::x'];
+  for (const text of [...none, good.toLowerCase(), good.slice(0, 40)])
+    expect([text, await ends('x', text)]).toEqual([text, 2]);
+  expect(connections).toBe(0);
+  listener.close();
+});
+
+test('a server that is not the pinned one hears not a byte: 6', async () => {
+  const authority = await makeAuthority('another');
+  const own = await issueKeyPair(authority, { fleet: 'another', role: 'server', name: 'main' });
+  let [connections, bytes] = [0, 0];
+  const server = tls.createServer(
+    {
+      key: own.key,
+      cert: own.certificate + authority.certificate,
+      ALPNProtocols: ['lotc/2'],
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
+    (socket) => {
+      socket.on('data', (data: Buffer) => (bytes += data.length)).on('error', () => undefined);
+    },
+  );
+  server.on('connection', () => (connections += 1)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const where = ['--server', `127.0.0.1:${port}`, '--token', await token()];
+  const agent = ['agent', '--data', fleet.path('pinned'), '--name', 'x', ...where];
+  const login = ['admin', 'login', '--name', 'x', '--identity', fleet.path('x.json'), ...where];
+  for (const words of [agent, login]) {
+    const { code, stderr } = await finish(spawn(executable, words));
+    expect([code, stderr]).toEqual([
+      6,
+      expect.stringMatching(/not the one (this token is for|the token names)/),
+    ]);
   }
-  for (const text of [
-    'x',
-    'lotc1',
-    good.slice(0, -1),
-    good.replace(/.$/u, '!'),
-    `${good}x`,
-    'K10::x',
-  ]) {
-    await refused(join('x', text), 2);
-  }
-  expect(await nodes()).not.toContain('x');
+  expect(connections).toBeGreaterThanOrEqual(2);
+  expect(bytes).toBe(0);
+  server.close();
 });
 
 test('the name of another node: 8, whether that lives or is away', async () => {
@@ -329,3 +378,70 @@ test('keys renew themselves, killed or not, and nobody notices', async () => {
   expect(statSync(fleet.path('a-turns/private/identity.json')).mode & 0o777).toBe(0o600);
   await fleet.must(['kill', 'lasts', '--wait']);
 }, 60_000);
+
+test('a fork bomb within --pids: its node answers, and it is ended', async () => {
+  const bomb = 'b() { while :; do b & wait; done; }; b & b & b & wait';
+  chmodSync(fleet.directory, 0o711);
+  // Of a user of its own, every kernel can: of root it takes a controller.
+  const bounds = ['--on', 'n1', '--pids', '50', '--user', 'nobody'];
+  await fleet.must(['task', 'create', 'bomb', ...bounds, '--', 'bash', '-c', bomb]);
+  await fleet.must(['start', 'bomb', '--wait']);
+  const [row] = await fleet.json<{ pid: number }[]>(['ps', 'bomb']);
+  const pids = (): number => groupSizeOf(row?.pid ?? 0);
+  await until(() => pids() >= 20, 30_000);
+  for (let no = 0; no < 5; no += 1) {
+    await fleet.must(['ping', '--on', 'n1', '--timeout', '10s']);
+    await fleet.must(['run', '--on', 'n1', '--timeout', '10s', '--', 'true']);
+    expect(pids()).toBeLessThanOrEqual(50);
+  }
+  await fleet.must(['kill', 'bomb', '--wait', '--timeout', '30s']);
+  expect(pids()).toBe(0);
+  await fleet.must(['task', 'rm', 'bomb']);
+}, 120_000);
+
+/** Processes whose session is that of a run's program. */
+function groupSizeOf(session: number): number {
+  return readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const text = readFileSync(`/proc/${name}/stat`, 'utf8');
+      return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[3]) === session;
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+test('consoles that stopped reading a loud log: the server holds little, others are answered', async () => {
+  const [server] = fleet.roles('server');
+  const mib = (): number => {
+    const text = readFileSync(`/proc/${server?.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1]) / 1024;
+  };
+  const loud = 'while :; do head -c 1000000 /dev/zero | tr "\\0" "x"; echo; done';
+  await fleet.must(['task', 'create', 'loud', '--on', 'n1', '--', 'sh', '-c', loud]);
+  await fleet.must(['start', 'loud', '--wait']);
+  const before = mib();
+  const { netns } = fleet.place('srv');
+  const env = { PATH: process.env['PATH'] ?? '', LOTC_IDENTITY: fleet.path('s/admin.json') };
+  const line = ['netns', 'exec', netns, executable, 'admin', 'logs', 'loud', '-f'];
+  const consoles = Array.from({ length: 5 }, () =>
+    spawn('ip', line, { env, stdio: ['ignore', 'pipe', 'ignore'] }),
+  );
+  try {
+    for (const { stdout } of consoles) await once(stdout, 'readable');
+    for (const console of consoles) console.kill('SIGSTOP');
+    // Three times as long as a console may be silent before its line counts as dead.
+    const end = Date.now() + 20_000;
+    while (Date.now() < end) {
+      await fleet.must(['ps', '--timeout', '10s']);
+      await fleet.must(['logs', 'loud', '--tail', '1', '--timeout', '10s']);
+    }
+    expect(mib() - before).toBeLessThan(300);
+    expect(await fleet.nodeState('n1')).toBe('online');
+  } finally {
+    for (const console of consoles) console.kill('SIGKILL');
+  }
+  await fleet.must(['kill', 'loud', '--wait']);
+  await fleet.must(['task', 'rm', 'loud']);
+}, 120_000);

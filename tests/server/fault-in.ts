@@ -1,6 +1,7 @@
 /**
  * Loaded before a server: a bug of its own. LOTC_FAULT is where it is met: `timer`, where nobody
  * catches it, by whoever asks for the tasks; `apply`, by what is applied of a task named "boom".
+ * `enrol` is no bug: killed when an enrolment is durable, and nobody has been told.
  */
 import { AdminServer } from '../../src/roles/server/admin-server.ts';
 import { Controller, type Entry } from '../../src/roles/server/controller.ts';
@@ -27,6 +28,12 @@ if (process.env['LOTC_FAULT'] === 'timer') {
     if ((body as { query?: string }).query !== 'tasks') return false;
     setImmediate(fault);
     return true;
+  });
+} else if (process.env['LOTC_FAULT'] === 'enrol') {
+  watch(Controller.prototype, 'entries', (entries) => {
+    const all = (entries as readonly Entry[]).map(({ rec }) => decodeCommand(rec).kind);
+    if (all.includes('enrol')) process.kill(process.pid, 'SIGKILL');
+    return false;
   });
 } else {
   watch(Controller.prototype, 'entries', (entries) =>

@@ -20,7 +20,8 @@ export async function startServer(
 ): Promise<ServerProcess> {
   const ready = join(directory, 'ready');
   rmSync(ready, { force: true });
-  const args = ['--data', join(directory, 's'), '--listen', '127.0.0.1:0', '--ready-file', ready];
+  const { LOTC_LISTEN: listen = '127.0.0.1:0' } = env;
+  const args = ['--data', join(directory, 's'), '--listen', listen, '--ready-file', ready];
   const child = spawn(process.execPath, [...before, main, 'server', ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],

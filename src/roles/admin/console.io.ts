@@ -64,11 +64,12 @@ export function realConsole(context: AdminContext): Console {
   async function makeToken(settings: ConnectSettings): Promise<MadeToken> {
     const { readIdentity } = await import('./identity.io.ts');
     const { createPublicKey, hash, randomBytes, X509Certificate } = await import('node:crypto');
-    const { formatToken, tokenSpki } = await import('../../net/token.ts');
+    const { formatToken, isCaseSafe, tokenSpki } = await import('../../net/token.ts');
     const { authority } = readIdentity(settings.identity, context.env, () => undefined);
     const key = createPublicKey(new X509Certificate(authority).publicKey.export(PEM));
     const pin = Buffer.from(hash('sha256', key.export({ format: 'der', type: 'spki' }), 'buffer'));
-    const secret = randomBytes(20);
+    let secret = randomBytes(20);
+    while (!isCaseSafe(secret)) secret = randomBytes(20);
     return { secret: formatToken({ secret, pin }), spki: tokenSpki({ secret }) };
   }
 }

@@ -118,12 +118,14 @@ export class Doors {
       return false;
     }
     this.#open.set(spki, open + 1);
-    void link.closed.then(() => {
-      const left = (this.#open.get(spki) ?? 1) - 1;
-      if (left > 0) this.#open.set(spki, left);
-      else this.#open.delete(spki);
-    });
+    void link.closed.then(() => this.#gone(spki));
     return true;
+  }
+
+  #gone(spki: string): void {
+    const left = (this.#open.get(spki) ?? 1) - 1;
+    if (left > 0) this.#open.set(spki, left);
+    else this.#open.delete(spki);
   }
 
   /** Content goes past the core, its rights do not. */

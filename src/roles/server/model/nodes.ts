@@ -31,7 +31,7 @@ export function enrolNode(change: Change, body: CommandBody<'enrol'>): Reply {
   if (known) return enrolled(change, body.spki);
   const token = usableToken(change, body, 'agent');
   const name = grantedName(change, token.node, body.node);
-  const labels = { ...body.labels, ...token.labels };
+  const labels = grantedLabels(token.labels, body.labels);
   checkLabels(labels);
   const { at } = command;
   const node: NodeRecord = {
@@ -85,6 +85,20 @@ function grantedName(change: Change, bound: string | undefined, asked: string | 
     );
   }
   return name;
+}
+
+/** A token's labels are what the node has; of others it may claim any. */
+function grantedLabels(bound: Labels = {}, asked: Labels = {}): Labels {
+  for (const [key, value] of Object.entries(asked)) {
+    const granted = Object.hasOwn(bound, key) ? bound[key] : value;
+    if (granted === value) continue;
+    throw new Refusal(
+      'not-allowed',
+      `this token is for nodes with ${key}=${granted}, not ${key}=${value}`,
+      `start the agent with --label ${key}=${granted}, or without`,
+    );
+  }
+  return { ...asked, ...bound };
 }
 
 function checkLabels(labels: Labels): void {
