@@ -32,6 +32,7 @@ import {
   standsStill,
   type WalkedRun,
   walkFreeze,
+  walkHasMembers,
   walkKill,
   walkMembers,
   walkThaw,
@@ -207,7 +208,7 @@ export class RunTrees {
   /** Whether there are any. */
   async hasMembers(tree: RunTree): Promise<boolean> {
     const path = this.#path(tree.run);
-    if (path === undefined) return (await walkMembers(tree)).length > 0;
+    if (path === undefined) return walkHasMembers(tree);
     if (groupEvent(path, 'populated') === 1) return true;
     return (await readLiving(await outside(tree, []))).length > 0;
   }

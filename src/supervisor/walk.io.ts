@@ -52,6 +52,22 @@ export async function walkMembers(target: WalkedRun): Promise<ProcessStat[]> {
   return tree.filter((stat) => !hasEnded(stat));
 }
 
+/**
+ * Whether anything of it lives. While its shim does, by the kernel's lists of children, which cost
+ * what the tree is large and not what the machine has; twice where they are empty, because a child
+ * that ends while its list is read may hide another.
+ */
+export async function walkHasMembers(target: WalkedRun): Promise<boolean> {
+  const { shim } = target;
+  if (shim === undefined) return (await walkMembers(target)).length > 0;
+  for (let look = 0; look < 2; look += 1) {
+    const living = await livingBelow(shim.pid);
+    if (!isAlive(shim)) return (await walkMembers(target)).length > 0;
+    if (living.length > 0) return true;
+  }
+  return false;
+}
+
 /** True once every thread of every process is stopped; false: not in time, and undone. */
 export async function walkFreeze(target: WalkedRun): Promise<boolean> {
   let quietLooks = 0;

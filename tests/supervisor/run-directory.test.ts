@@ -87,6 +87,8 @@ test('removal takes everything of the run and follows no link', async () => {
   symlinkSync(outside, join(run.work, 'link'));
   symlinkSync('/nowhere', join(run.work, 'dangling'));
   mkdirSync(join(run.work, 'closed'), { mode: 0 });
+  // What is large goes another way than what is small.
+  writeFileSync(join(run.work, 'large'), Buffer.alloc(2 << 20));
   for (let i = 0; i < 2000; i += 1) writeFileSync(join(run.work, `f${i}`), '');
   const deep = `mkdir ${'d/'.repeat(3)} && cd ${'d/'.repeat(3)}`;
   execFileSync(

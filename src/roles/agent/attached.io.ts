@@ -43,6 +43,8 @@ export interface Attached extends Said {
   disarmed?: true;
   /** The shim has said how it ended, or that it never began. */
   over: boolean;
+  /** It has said that no process of the run is left. */
+  isEmpty?: true;
   /** Who has asked the shim for `marked`, in order. */
   marks: Mark[];
   /** Events wait here until the core asks for them. */

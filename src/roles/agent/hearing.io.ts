@@ -180,6 +180,7 @@ export class Hearing {
   #gone(run: string, attached: Attached): void {
     const kind = attached.disarmed ? 'disarmed' : 'gone';
     attached.over = true;
+    attached.isEmpty = true;
     delete attached.disarmed;
     this.#tell(run, attached, () => this.#options.emit(run, { kind }));
   }
@@ -192,13 +193,17 @@ export class Hearing {
     if (isAsked) this.#told.do(run, () => this.askDone(run, attached));
   }
 
-  /** Whether something of the tree is left is asked of the kernel: the shim's word comes later. */
+  /**
+   * Whether something of the tree is left is asked of the kernel: the shim's word comes later,
+   * unless this agent has been slow to get here.
+   */
   #exited(run: string, attached: Attached, event: Exited): void {
     const { trees, emit } = this.#options;
     this.#tell(run, attached, async () => {
       // What ended it on purpose is told first.
       await this.#options.deedsTold(run);
-      const left = await trees.hasMembers({ run, shim: attached.shim }).catch(() => true);
+      const isLeft = (): Promise<boolean> => trees.hasMembers({ run, shim: attached.shim });
+      const left = attached.isEmpty ? false : await isLeft().catch(() => true);
       const end = endOf(event, { run, trees, trueAt: this.trueAt, said: attached });
       emit(run, { kind: 'ended', end, left });
     });
