@@ -45,12 +45,25 @@ export function isMeantFor(state: State, uid: string, digest: string): boolean {
 export function withdraw(change: Change, uid: string, item: string, when?: 'soon'): void {
   const assignment = change.state.assignments.get(uid);
   if (!assignment?.items.delete(item)) return;
-  assignment.generation += 1;
-  assignment.removed.set(item, assignment.generation);
-  if (assignment.removed.size > REMOVALS_KEPT) forgetOne(assignment);
+  remove(assignment, item);
   // Removals that are forgotten before they are told cost a full list.
   const due = assignment.generation % UNTOLD === 0;
   if (when !== 'soon' || due) change.nodes.add(uid);
+}
+
+/** What the node may have changed by itself: it is told once more what it is to have of it. */
+export function retell(change: Change, uid: string, item: string): void {
+  const assignment = change.state.assignments.get(uid);
+  const known = assignment?.items.get(item);
+  if (!assignment || known) return known && assign(change, uid, known);
+  remove(assignment, item);
+  change.nodes.add(uid);
+}
+
+function remove(assignment: Assignment, item: string): void {
+  assignment.generation += 1;
+  assignment.removed.set(item, assignment.generation);
+  if (assignment.removed.size > REMOVALS_KEPT) forgetOne(assignment);
 }
 
 /** The oldest removal goes, other items before bundles. */

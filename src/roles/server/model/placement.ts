@@ -6,7 +6,7 @@
  * Nothing here knows rules or instants: a plan is carried, not read.
  */
 import { matches } from '../../../base/selector.ts';
-import { assign, withdraw } from './assignment.ts';
+import { assign, bundleItem, retell, withdraw } from './assignment.ts';
 import type { Change } from './change.ts';
 import { bundleSelects, isWithin, selectorOf, taskSelects } from './resolve.ts';
 import type { NodeRecord, ScheduleRecord, State } from './state.ts';
@@ -93,11 +93,19 @@ function placeOn(change: Change, record: ScheduleRecord, node: NodeRecord, placi
   const marks = { ...(paused ? { paused } : {}), ...(draining ? { draining } : {}) };
   const plan = paused || draining ? { ...record.plan, ...marks } : record.plan;
   assign(change, uid, { item, entry: 'schedule', at, plan });
+  if (paused && old && !old.plan?.paused) retellCode(change, record, uid);
 }
 
-function takeFrom(change: Change, { plan }: ScheduleRecord, uid: string): void {
-  const { task, schedule } = plan;
+/** By its own clock an instant may have come that now comes for nobody else. */
+function retellCode(change: Change, { plan }: ScheduleRecord, uid: string): void {
+  const { action, bundle = '' } = plan;
+  if (action === 'load' || action === 'unload') retell(change, uid, bundleItem(bundle));
+}
+
+function takeFrom(change: Change, record: ScheduleRecord, uid: string): void {
+  const { task, schedule } = record.plan;
   withdraw(change, uid, itemOf(schedule));
+  retellCode(change, record, uid);
   if (task !== undefined && use(change.state, task, uid, -1) === 0)
     withdraw(change, uid, taskItemOf(task));
 }

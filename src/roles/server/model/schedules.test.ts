@@ -299,6 +299,25 @@ test('a load at an instant: the content is wanted now, the name changes then', (
   expect(machine.held('n1')).toEqual([]);
 });
 
+test('a node may have loaded by its own clock what nobody loads any more: it is told so', () => {
+  const machine = new Machine();
+  const removedOf = (name: string): readonly string[] => {
+    return [...(machine.state.assignments.get(machine.uid(name))?.removed.keys() ?? [])];
+  };
+  const code = { bundle: 'code', digest: DIGEST, sizeBytes: 3, on: 'n1' };
+  machine.ok('fileDef', { ...code, timing: { everyUs: HOUR, schedule: 'roll' } });
+  machine.ok('depSchedule', { mode: 'pause', names: ['roll'] });
+  expect(removedOf('n1')).toEqual(['bundle:code']);
+  machine.ok('depSchedule', { mode: 'resume', names: ['roll'] });
+  machine.ok('scheduleDue', { schedule: 'roll', plannedUs: machine.at + HOUR });
+  const before = machine.item('n1', 'bundle:code')?.generation ?? 0;
+  machine.ok('depSchedule', { mode: 'rm', names: ['roll'] });
+  const { digest, generation = 0 } = machine.item('n1', 'bundle:code') ?? {};
+  expect(digest).toBe(DIGEST);
+  expect(generation).toBeGreaterThan(before);
+  expect(removedOf('n2')).toEqual([]);
+});
+
 test('a load whose instant came while it rested is not caught up on', () => {
   const machine = new Machine();
   const load = { bundle: 'code', digest: DIGEST, sizeBytes: 3, on: 'n1' };
