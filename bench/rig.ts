@@ -160,6 +160,13 @@ export class Rig extends Place {
     await this.online(first + count);
   }
 
+  /** Another life of an agent that has ended, n1 being the first. */
+  resumeAgent(at: number): void {
+    const [address = ''] = this.identity.addresses;
+    const args = ['--data', this.path(`a${at}`), '--name', `n${at}`, '--server', address];
+    this.agents.push(this.spawn(executable(), ['agent', ...args]));
+  }
+
   /** Until so many nodes are online. */
   async online(count: number, limitMs = 90_000): Promise<void> {
     const link = await this.session();

@@ -17,6 +17,7 @@ import { ps, startWait, version } from './rows/cold.ts';
 import { dissectorFlat, dissectorFuzz, dissectorList } from './rows/dissector.ts';
 import { handshakes } from './rows/door.ts';
 import { batch, commands } from './rows/durable.ts';
+import { fired } from './rows/fired.ts';
 import { fuzzed } from './rows/fuzz.ts';
 import { gate } from './rows/gate.ts';
 import { tree } from './rows/held.ts';
@@ -41,7 +42,20 @@ import { supervised } from './rows/supervised.ts';
 import { watch } from './rows/watch.ts';
 
 const rows: readonly Row[] = [
-  ...[version, ps, startWait, notify, batch, commands, firstInstruction, gate, died, idle, watch],
+  ...[
+    version,
+    ps,
+    startWait,
+    notify,
+    batch,
+    commands,
+    firstInstruction,
+    gate,
+    fired,
+    died,
+    idle,
+    watch,
+  ],
   ...[restart, starts, saturated, supervised, tree, kills, loud, chain, preempt, lost],
   ...[runAll, thousand, pushOne, pushTen, resultFiles],
   ...[
