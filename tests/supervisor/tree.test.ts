@@ -77,8 +77,7 @@ describe.each(['cgroup', 'walk'] as const)('%s', (kind) => {
     ['exit', 4, 4],
   ] as const)('finds and kills all of %s %i', async (mode, count, living) => {
     await using run = await begin(kind, mode, count);
-    await sleep(20);
-    expect(await run.trees.members(run.tree)).toHaveLength(living);
+    await expect.poll(() => run.trees.members(run.tree), { timeout: 10_000 }).toHaveLength(living);
     expect(await run.trees.hasMembers(run.tree)).toBe(true);
     await run.trees.killTree(run.tree);
     expect(await livingBelow(run.tree.shim.pid)).toBe(0);
