@@ -66,6 +66,11 @@ test('labels that a selector could not name are refused', () => {
   expect(labelFault('zone', 'a,b')).toBeDefined();
 });
 
+test('a list of too many is told as that', () => {
+  expect(() => parseSelector('n[1-99999999]')).toThrow('"n[1-99999999]" names too many');
+  expect(() => parseSelector('n[9-1]')).toThrow('"9-1" in "n[9-1]" is no range of numbers');
+});
+
 test('any text gives a selector or a usage error, quickly', () => {
   const pieces = fc.constantFrom(...'n1*?[]()-,=! @alinzoe09.'.split(''));
   fc.assert(

@@ -168,7 +168,8 @@ function* expandLists(term: string): Generator<string> {
       const to = Number(last ?? first);
       const widthFits =
         last === undefined || !first.startsWith('0') || first.length === last.length;
-      if (to < from || to - from >= LISTED_MAX || (!widthFits && first !== '0')) {
+      if (to - from >= LISTED_MAX) throw usage(`selector "${term}" names too many`);
+      if (to < from || (!widthFits && first !== '0')) {
         throw usage(`selector: "${range}" in "${term}" is no range of numbers`);
       }
       const width = first === '0' ? 1 : first.length;

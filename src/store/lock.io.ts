@@ -10,7 +10,7 @@
  * 0700; one that others may write to, or that is not ours, is refused.
  */
 
-import { chmodSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -63,9 +63,25 @@ export function lockDirectory(path: string, role: string): DirectoryLock {
   };
 }
 
+/** Answers with the first directory it made, if any. */
+function make(path: string, mode: number): string | undefined {
+  try {
+    return mkdirSync(path, { recursive: true, mode });
+  } catch (error) {
+    // On a file system that is read-only Node says only that something is missing.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') mkdirSync(firstMissing(path), { mode });
+    throw error;
+  }
+}
+
+function firstMissing(path: string): string {
+  const above = dirname(path);
+  return above === path || existsSync(above) ? path : firstMissing(above);
+}
+
 function prepare(path: string, mode: number): void {
   try {
-    const created = mkdirSync(path, { recursive: true, mode });
+    const created = make(path, mode);
     if (created !== undefined) {
       chmodSync(path, mode);
       syncDirectorySync(dirname(path));

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { removeFileDurably, writeFileDurably } from '../../src/store/durable.io.ts';
 import { lockDirectory } from '../../src/store/lock.io.ts';
 import { removeTree } from '../fixtures/remove.ts';
+import { mountMemory } from './mounted.ts';
 
 let base = '';
 beforeEach(() => {
@@ -43,6 +44,14 @@ test('a directory is created private, held, and named to the second', () => {
   );
   lock[Symbol.dispose]();
   expect(attempt(path)).toBe('locked');
+});
+
+test.each(['data', 'far/below/data'])('a read-only file system is named as one: %s', (name) => {
+  using disk = mountMemory(1);
+  execFileSync('mount', ['-o', 'remount,ro', disk.path]);
+  expect(attempt(join(disk.path, name))).toEqual(
+    refusal('io', /^cannot create .*\/data: .*read-only/),
+  );
 });
 
 test('death frees it, whatever way', async () => {

@@ -7,7 +7,7 @@ import { formatInstant } from '../../base/clock.ts';
 import { errorCodeOf, LotcError } from '../../base/errors.ts';
 import { AuditChain, auditFields } from '../../net/audit.ts';
 import type { Ok, Shape } from '../../net/layout.ts';
-import { text, type View } from './cells.ts';
+import { named, text, type View } from './cells.ts';
 import type { Draft } from './client.ts';
 import { type Format, JsonList, jsonText, StreamRenderer } from './render.ts';
 
@@ -27,8 +27,8 @@ const auditView: View<Entry> = {
     { title: 'WHO', text: (row) => row.who },
     { title: 'FROM', text: (row) => text(row.origin) },
     { title: 'WHAT', text: (row) => row.verb },
-    { title: 'TARGETS', text: ({ targets = [] }) => targets.join(',') },
-    { title: 'NODES', wide: true, text: ({ names = [] }) => names.join(',') },
+    { title: 'TARGETS', text: ({ targets = [] }) => named(targets) },
+    { title: 'NODES', wide: true, text: ({ names = [] }) => named(names) },
     { title: 'KEY', wide: true, text: (row) => text(row.by) },
     { title: 'ANSWER', text: (row) => [answer(row), row.text ?? ''].join(' ').trim() },
   ],

@@ -4,6 +4,8 @@ import { roughDurationMs } from '../../base/duration.ts';
 import { roughSizeBytes } from '../../base/size.ts';
 import type { Column } from './table.ts';
 
+const NAMED = 8;
+
 export interface View<T> {
   /** What `-o name` prints. */
   name(row: T): string;
@@ -25,6 +27,11 @@ export const size = (bytes: number | undefined): string =>
   bytes === undefined ? '' : roughSizeBytes(bytes);
 export const ms = (us: number | undefined): string =>
   us === undefined ? '' : `${(us / 1000).toFixed(3)}ms`;
+/** Names in a cell: a table of which one row fills the screen is none. */
+export const named = (names: readonly string[]): string => {
+  const more = names.length - NAMED;
+  return `${names.slice(0, NAMED).join(',')}${more > 0 ? ` and ${more} more` : ''}`;
+};
 export const pairs = (map: Readonly<Record<string, string>> | undefined): string =>
   Object.entries(map ?? {})
     .map(([key, value]) => `${key}=${value}`)

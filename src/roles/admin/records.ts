@@ -4,7 +4,7 @@ import { roughDurationMs } from '../../base/duration.ts';
 import { errorCodeOf } from '../../base/errors.ts';
 import { eventFields } from '../../net/event.ts';
 import type { Shape } from '../../net/layout.ts';
-import { age, orNull, pairs, second, size, text, time, type View } from './cells.ts';
+import { age, named, orNull, pairs, second, size, text, time, type View } from './cells.ts';
 import { placeOf } from './outcome.ts';
 
 export function answerJson({ errorCode, hint, node, ok, run, task, ...rest }: Shape<'answer'>) {
@@ -35,13 +35,13 @@ export const operationView: View<Shape<'operation'>> = {
   columns: [
     { title: 'ID', text: (row) => row.operation },
     { title: 'VERB', text: (row) => row.verb },
-    { title: 'TARGETS', text: (row) => row.targets.join(',') },
+    { title: 'TARGETS', text: (row) => named(row.targets) },
     { title: 'STATE', text: (row) => row.operationState },
     {
       title: 'ANSWERS',
       text: ({ answers = [] }) => `${answers.filter(({ ok }) => ok).length}/${answers.length}`,
     },
-    { title: 'WAITS FOR', text: ({ nodes = [] }) => nodes.map(({ node }) => node).join(',') },
+    { title: 'WAITS FOR', text: ({ nodes = [] }) => named(nodes.map(({ node }) => node)) },
     { title: 'BY', wide: true, text: (row) => text(row.who) },
     { title: 'AT', text: (row) => second(row.at) },
   ],

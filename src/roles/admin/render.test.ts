@@ -103,6 +103,13 @@ test('cells cannot break the table or the terminal', () => {
   expect(text).toContain('a\\nb\\x1b[31m');
 });
 
+test('many targets do not fill the screen; in JSON all are there', () => {
+  const targets = Array.from({ length: 2_000 }, (_, index) => `t${index}`);
+  const row = { ...(least['operation'] as object), targets } as never;
+  expect(renderList(views.operation, [row], 'table', AT)).toContain('t6,t7 and 1992 more  ');
+  expect(JSON.parse(renderList(views.operation, [row], 'json', AT))[0].targets).toHaveLength(2_000);
+});
+
 test('one object', () => {
   expect(JSON.parse(renderOne(views.ping, { node: 'n1', rttUs: 5 }, 'json', 0))).toEqual({
     ...{ node: 'n1', rttUs: 5, outUs: null, backUs: null, wayErrorUs: null },
