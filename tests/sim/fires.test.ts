@@ -50,6 +50,7 @@ const kept = [
   [3004, 'a kill that had been done was told as missed'],
   [20_078, 'a start that replaces several runs waited for the first of them alone'],
   [20_047, 'what had passed its gate counted as held for a later instant'],
+  [40_020, 'what was told as lost was claimed again with what comes before it'],
   [10_038, 'a suspend that nobody can know of was told as failed'],
 ] as const;
 

@@ -34,7 +34,18 @@ export type TakenUp =
   | 'gone'
   | 'queued';
 
-/** It was marked shortly before its instant, which is far ahead again: it may have come before. */
+/**
+ * Marks are made shortly before an instant; where one of the schedule's is far ahead, the clock was
+ * put back since, and the instants of all of them may have come before. Told together, they leave
+ * none behind that would have to be claimed again with what comes before it.
+ */
+function isPutBack(ports: TakeUpPorts, { schedule }: StoredFire, all: readonly Fire[]): boolean {
+  const farUs = ports.time().atUs + limits.prepareAheadUs;
+  return all.some(({ stored }) => {
+    return stored.schedule === schedule && stored.prepared && stored.dueUs > farUs;
+  });
+}
+
 const putBackEnding: Ending = {
   result: 'lost',
   reason: 'the clock was put back over that instant: whether it was done cannot be known',
@@ -75,7 +86,8 @@ export function asSeen(ports: DeedPorts, stored: StoredFire): StoredFire {
   return { ...stored, firedUs: atUs, clockErrorUs: errorUs };
 }
 
-export function takeUp(ports: TakeUpPorts, stored: StoredFire): TakenUp {
+/** `all`: of the earlier life, to be taken up with it. */
+export function takeUp(ports: TakeUpPorts, stored: StoredFire, all: readonly Fire[]): TakenUp {
   const { run, targets, dueUs } = stored;
   const plan = ports.plan(stored.schedule);
   const isSignal = plan !== undefined && verbOf(plan) === 'signal';
@@ -90,8 +102,7 @@ export function takeUp(ports: TakeUpPorts, stored: StoredFire): TakenUp {
   }
   if (stored.queued) return 'queued';
   if (!stored.prepared) return 'claimed';
-  const aheadUs = dueUs - ports.time().atUs;
-  if (aheadUs > 0) return aheadUs > limits.prepareAheadUs ? putBackEnding : 'claimed';
+  if (dueUs > ports.time().atUs) return isPutBack(ports, stored, all) ? putBackEnding : 'claimed';
   if (isSignal) return interruptedEnding;
   if (seenDeed(ports, stored)) {
     return { result: 'ok', reason: 'seen afterwards: the agent ended at that instant' };

@@ -81,7 +81,7 @@ export class Fires {
   /** What was begun is settled or taken up, what is past is judged. */
   begin(): void {
     this.#begun = true;
-    for (const fire of this.#claims.all()) this.#takeUp(fire);
+    this.#claims.all().forEach((fire, _, all) => this.#takeUp(fire, all));
     this.tick();
   }
 
@@ -168,9 +168,9 @@ export class Fires {
 
   // ---- inside ----
 
-  #takeUp(fire: Fire): void {
+  #takeUp(fire: Fire, all: readonly Fire[]): void {
     const { stored } = fire;
-    const found = takeUp(this.#ports, stored);
+    const found = takeUp(this.#ports, stored, all);
     if (found === 'gone') this.#forget(fire);
     else if (found === 'claimed') this.#claims.await(fire);
     else if (found === 'armed') {
