@@ -119,7 +119,8 @@ class Door {
     tls.on('secureConnection', (socket) => this.#secure(socket));
     tls.on('tlsClientError', (error, socket) => {
       const guest = this.#guestOf(socket);
-      this.#tally.add('handshakeFailed');
+      // Who only wanted to see the CA's key goes away in the middle: that has not failed.
+      if (!isLeft(error)) this.#tally.add('handshakeFailed');
       if (guest) this.#tell(guest.host, reasonOf(error));
       socket.destroy();
     });
@@ -266,6 +267,8 @@ class Door {
     this.#options.log('warn', `refused a connection from ${host}: ${reason}`, { address: host });
   }
 }
+
+const isLeft = (error: NodeJS.ErrnoException): boolean => error.code === 'ECONNRESET';
 
 /** Both ends of a connection: by this a TLS socket finds the TCP socket it was made of. */
 function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {

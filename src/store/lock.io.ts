@@ -79,6 +79,21 @@ function firstMissing(path: string): string {
   return above === path || existsSync(above) ? path : firstMissing(above);
 }
 
+/** Whether another process has it; not for a directory of this process's own. */
+export function isHeld(path: string): boolean {
+  const file = join(path, 'private', 'lock.db');
+  if (!existsSync(file)) return false;
+  const db = new DatabaseSync(file, { timeout: 0, readOnly: true });
+  try {
+    db.exec('SELECT * FROM sqlite_schema');
+    return false;
+  } catch {
+    return true;
+  } finally {
+    db.close();
+  }
+}
+
 function prepare(path: string, mode: number): void {
   try {
     const created = make(path, mode);

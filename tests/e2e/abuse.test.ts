@@ -377,7 +377,7 @@ test('keys renew themselves, killed or not, and nobody notices', async () => {
   expect(await fleet.json(['ps', 'lasts'])).toMatchObject([{ state: 'running', pid: before?.pid }]);
   expect(statSync(fleet.path('a-turns/private/identity.json')).mode & 0o777).toBe(0o600);
   await fleet.must(['kill', 'lasts', '--wait']);
-}, 60_000);
+}, 180_000);
 
 test('a fork bomb within --pids: its node answers, and it is ended', async () => {
   const bomb = 'b() { while :; do b & wait; done; }; b & b & b & wait';

@@ -250,7 +250,12 @@ test('a directory copied beside its original is refused; the original goes on', 
   const role = fleet.start(place, args);
   expect(await role.ended()).toBe(8);
   expect(role.text()).toContain('--accept-copy');
-  // Said to be the only one while the other lives: the server knows better, and says so.
+  // Said to be the only one while the other lives: here it is seen,
+  expect(await fleet.start(place, [...args, '--accept-copy']).ended()).toBe(8);
+  // and of a copy on another machine the server knows better, and says so.
+  const file = `${copy}/private/agent.json`;
+  const made = JSON.parse(readFileSync(file, 'utf8')) as object;
+  writeFileSync(file, JSON.stringify({ ...made, machine: 'another', path: '/elsewhere' }));
   const second = fleet.start(place, [...args, '--accept-copy']);
   await until(async () => (await events()).some(({ kind }) => kind === 'identity-used-twice'));
   await second.stop();

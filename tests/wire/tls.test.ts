@@ -18,6 +18,7 @@ import { issueKeyPair, type KeyPair, makeAuthority } from '../../src/net/certifi
 import { type DialOptions, dial, probeAuthority } from '../../src/net/dial.io.ts';
 import { type Caller, type Listener, type ListenOptions, listen } from '../../src/net/listen.io.ts';
 import { interleave } from '../../src/net/race.io.ts';
+import { Tally } from '../../src/net/tally.ts';
 import { spkiOf } from '../../src/net/token.ts';
 
 interface Fleet {
@@ -367,7 +368,8 @@ const pinOf = ({ authority }: Fleet): Uint8Array => {
 };
 
 test('the pin of a token finds its CA, and only its CA', async () => {
-  const { listener, callers, lines } = await open();
+  const tally = new Tally();
+  const { listener, callers, lines } = await open({ tally });
   expect(await probeAuthority(listener.addresses, pinOf(ours))).toBe(ours.authority.certificate);
   await expect(probeAuthority(listener.addresses, pinOf(theirs))).rejects.toMatchObject({
     code: 'wrong-server',
@@ -378,6 +380,10 @@ test('the pin of a token finds its CA, and only its CA', async () => {
   });
   expect(callers).toEqual([]);
   expect(lines).toEqual([]);
+  // It goes away in the middle: nothing has failed. Older TLS has.
+  const socket = stranger(listener.addresses[0] ?? '', { maxVersion: 'TLSv1.2' });
+  await ended(socket);
+  expect(tally.rows).toEqual([{ text: 'handshakeFailed', count: 1 }]);
 });
 
 test('renewed credentials count for the next handshake', async () => {

@@ -9,6 +9,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LotcError } from '../../base/errors.ts';
 import { removeFileDurably, writeFileDurably } from '../../store/durable.io.ts';
+import { isHeld } from '../../store/lock.io.ts';
 import { readText } from '../../supervisor/proc.io.ts';
 import { type InstanceFile, judgePlace } from './place.ts';
 
@@ -60,8 +61,11 @@ export async function openInstance(data: string, acceptCopy = false): Promise<st
     path: realpathSync(data),
   };
   const known = await readJson<InstanceFile>(files.instance);
-  const judged = judgePlace(known, here, inodeOf(known?.path ?? ''));
-  if (judged === 'copied' && !acceptCopy) throw copied(data, known?.path);
+  const original = inodeOf(known?.path ?? '');
+  const judged = judgePlace(known, here, original);
+  // Beside one that lives it would take over, and end, what that one runs.
+  const lives = known !== undefined && original === known.inode && isHeld(known.path);
+  if (judged === 'copied' && (!acceptCopy || lives)) throw copied(data, known?.path);
   const isSame = known !== undefined && judged !== 'copied';
   const instance = isSame ? known.instance : randomBytes(8).toString('hex');
   const file = { instance, ...here };
