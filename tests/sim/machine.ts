@@ -44,6 +44,8 @@ export interface Directory {
   /** What its shim was told to do: when by its own clock, and for which instant of true time. */
   readonly acts: Map<TimedAct, { readonly atUs: number; readonly dueUs: number }>;
   readonly acted: Acted[];
+  /** Of these, what was done since the agent looked and before it attached. */
+  readonly missed: Acted[];
   /** No agent of this life has attached to its shim. */
   unheard?: boolean;
   /** Until then its record may be lost with the power. */
@@ -97,7 +99,10 @@ export class Machine {
   listen(listener: Listener | undefined): void {
     this.#listener = listener;
     this.#toldUs.clear();
-    for (const directory of this.directories.values()) directory.unheard = this.waitsForAttach;
+    for (const directory of this.directories.values()) {
+      directory.unheard = this.waitsForAttach;
+      directory.missed.length = 0;
+    }
   }
 
   found(): FoundRun[] {
@@ -130,7 +135,7 @@ export class Machine {
     if (launch > 0) this.#clear(run, before, launch);
     const [shim, main] = ['none', 'none'] as const;
     const none = { shimPid: 0, shimTicks: 0, child: false, frozen: false };
-    const nothing = { ...none, acts: new Map(), acted: [] };
+    const nothing = { ...none, acts: new Map(), acted: [], missed: [] };
     const directory = { run, order, launch, superseded: false, shim, main, ...nothing };
     this.directories.set(run, directory);
   }
@@ -204,6 +209,7 @@ export class Machine {
     this.onAct(directory, act, dueUs);
     const acted: Acted = { act, atUs: this.#sim.nowUs };
     directory.acted.push(acted);
+    if (directory.unheard) directory.missed.push(acted);
     this.#tell(directory.run, { kind: 'acted', acted }, directory);
     if (act !== 'kill') this.#setFrozen(directory, act === 'freeze');
     else {
@@ -236,6 +242,7 @@ export class Machine {
     if (this.#isHeld(directory)) this.#tell(run, { kind: 'armed' }, directory);
     if (directory.cancelled) this.#tell(run, { kind: 'disarmed' }, directory);
     if (started) this.#tell(run, { kind: 'started', started }, directory);
+    for (const acted of directory.missed.splice(0)) this.#tell(run, { kind: 'acted', acted });
     const left = child || shim === 'dead';
     if (record) this.#tell(run, { kind: 'ended', end: record, left }, directory);
     if (shim === 'dead') this.#tell(run, { kind: 'detached', reason: 'the shim died' }, directory);
