@@ -5,6 +5,7 @@ import { roughSizeBytes } from '../../base/size.ts';
 import type { Column } from './table.ts';
 
 const NAMED = 8;
+const LONG_US = 60_000_000;
 
 export interface View<T> {
   /** What `-o name` prints. */
@@ -25,8 +26,12 @@ export const age = (atUs: number | undefined, nowUs: number): string =>
   atUs === undefined ? '' : roughDurationMs(Math.max(0, nowUs - atUs) / 1000);
 export const size = (bytes: number | undefined): string =>
   bytes === undefined ? '' : roughSizeBytes(bytes);
-export const ms = (us: number | undefined): string =>
-  us === undefined ? '' : `${(us / 1000).toFixed(3)}ms`;
+/** To the microsecond where that says something: a firing of last week is late by days. */
+export const ms = (us: number | undefined): string => {
+  if (us === undefined) return '';
+  if (Math.abs(us) < LONG_US) return `${(us / 1000).toFixed(3)}ms`;
+  return `${us < 0 ? '-' : ''}${roughDurationMs(Math.abs(us) / 1000)}`;
+};
 /** Names in a cell: a table of which one row fills the screen is none. */
 export const named = (names: readonly string[]): string => {
   const more = names.length - NAMED;
