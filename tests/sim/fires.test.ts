@@ -51,6 +51,7 @@ const kept = [
   [20_078, 'a start that replaces several runs waited for the first of them alone'],
   [20_047, 'what had passed its gate counted as held for a later instant'],
   [40_020, 'what was told as lost was claimed again with what comes before it'],
+  [95_021, 'what an earlier life had told a shim to do was told as failed'],
   [10_038, 'a suspend that nobody can know of was told as failed'],
 ] as const;
 

@@ -263,11 +263,10 @@ export class Claims {
     let wakeUs = dueUs;
     if (fire.state === 'armed') {
       if (!isGood) this.#arming.disarm(fire, 'claim');
-    } else if (fire.planned) {
-      if (!isGood) return this.retract(fire, 'claim');
-    } else if (prepared && isGood) {
+    } else if (fire.planned && !isGood) return this.retract(fire, 'claim');
+    else if (prepared && isGood) {
       // Its mark is durable: shims may do it.
-      fire.planned = planDeed(this.#ports, fire.stored, plan);
+      fire.planned ??= planDeed(this.#ports, fire.stored, plan);
       const lookUs = dueUs - limits.lastLookUs;
       if (plan.maxClockErrorUs !== undefined && lookUs > this.#ports.time().atUs) wakeUs = lookUs;
     }

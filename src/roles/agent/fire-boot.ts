@@ -11,8 +11,9 @@ import { hasEnded, isWaiting } from '../../supervisor/states.ts';
 import { type DeedPorts, interruptedEnding, present, repeatDeed, verbOf } from './deeds.ts';
 import type { StoredRun } from './events.ts';
 import type { Fire } from './fire.ts';
-import { type Ending, isOfPlan, type Plan, type StoredFire } from './firing.ts';
+import { clockWhy, type Ending, isOfPlan, type Plan, type StoredFire } from './firing.ts';
 import { isEndOf, seenDeed } from './seen-deed.ts';
+import { planDeed, retractDeed } from './timed-deeds.ts';
 
 export interface TakeUpPorts extends DeedPorts {
   /** The schedule as it is now; undefined: it is gone, or rests. */
@@ -23,7 +24,7 @@ export interface TakeUpPorts extends DeedPorts {
 /**
  * `claimed`: nothing has happened. `armed`: its run waits at the gate, or has passed it unseen.
  * `gone`: it was taken back. `targets`: begun, on these runs. `planned`: not done so far to these,
- * so their shims are asked to take back what they were told.
+ * whose shims may have been told to; where it is not to be, they are asked to take it back.
  */
 export type TakenUp =
   | Ending
@@ -102,13 +103,30 @@ export function takeUp(ports: TakeUpPorts, stored: StoredFire, all: readonly Fir
   }
   if (stored.queued) return 'queued';
   if (!stored.prepared) return 'claimed';
-  if (dueUs > ports.time().atUs) return isPutBack(ports, stored, all) ? putBackEnding : 'claimed';
+  if (dueUs > ports.time().atUs) {
+    return isPutBack(ports, stored, all) ? putBackEnding : stillPlanned(ports, stored, plan);
+  }
   if (isSignal) return interruptedEnding;
   if (seenDeed(ports, stored)) {
     return { result: 'ok', reason: 'seen afterwards: the agent ended at that instant' };
   }
   const runs = plan?.action === 'kill' ? spared(ports, stored) : [];
   return plan && runs.length > 0 ? { planned: { runs, plan } } : interruptedEnding;
+}
+
+/**
+ * It was marked, and its instant is to come: whoever lives may have been told, and does it whatever
+ * this life knows of the run. Where the schedule went with the agent, that is taken back.
+ */
+function stillPlanned(ports: TakeUpPorts, stored: StoredFire, plan: Plan | undefined): TakenUp {
+  const runs = present(ports, stored).map(({ process }) => process.run);
+  if (runs.length === 0) return 'claimed';
+  if (!plan) {
+    retractDeed(ports, runs, stored.action);
+    return interruptedEnding;
+  }
+  if (!clockWhy(plan, ports.time().errorUs)) planDeed(ports, stored, plan);
+  return { planned: { runs, plan } };
 }
 
 /** A deed that shows has cancelled what waited for its start at that instant. */

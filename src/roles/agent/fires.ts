@@ -29,7 +29,7 @@ import {
 import type { Ledger } from './ledger.ts';
 import { Presence } from './presence.ts';
 import type { Reports } from './reports.ts';
-import { asDone, asNow, isDone, isUnknown, truly } from './timed-deeds.ts';
+import { asDone, asNow, doneTo, isDone, isUnknown, truly } from './timed-deeds.ts';
 
 export interface FirePorts extends TakeUpPorts {
   readonly ledger: Ledger;
@@ -226,7 +226,7 @@ export class Fires {
       this.#claims.retract(fire, begun);
     } else if ('result' in begun) {
       const ending = truly(this.#ports, fire, begun);
-      const at = asDone(this.#ports, asNow(this.#ports, stored), fire.planned?.runs ?? []);
+      const at = asDone(this.#ports, asNow(this.#ports, stored), doneTo(this.#ports, fire));
       fire.stored = ending.result === 'ok' ? at : { ...at, firedUs: undefined };
       this.#close(fire, ending);
     } else {

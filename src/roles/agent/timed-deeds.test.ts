@@ -360,3 +360,46 @@ test('resumed at its instant, and ended before the agent has seen it run: ok', (
   expect(node.row(run)?.processState).toBe('exited');
   expect(deed(node)).toMatchObject({ result: 'ok', lateUs: 60 });
 });
+
+/** Its shim was told to thaw it; that it was suspended did not become durable before the crash. */
+function toldToThaw(more: Partial<Plan> = {}): Scheduled {
+  const node = running('resume', more);
+  node.hasGroups = false;
+  node.change([schedule('halt', T0, { ...at(8.5), action: 'suspend' })]);
+  node.tick(500);
+  node.work();
+  expect(node.row(run)?.processState).toBe('suspended');
+  node.hasGroups = true;
+  node.tick(600);
+  expect(node.directories.get(run)?.acts?.get('thaw')).toBe(10 * SECOND);
+  node.crash();
+  return node;
+}
+
+test('a shim does what an earlier life told it, of which this one does not know: told as done', () => {
+  const node = back(toldToThaw());
+  expect(deed(node)).toBeUndefined();
+  node.pass(3);
+  expect(deed(node)).toMatchObject({ result: 'ok', lateUs: 60 });
+  expect(node.row(run)?.processState).toBe('running');
+});
+
+test('its schedule went with the agent: what its shim was told is taken back', () => {
+  const node = toldToThaw();
+  node.tables.items.delete('schedule:deed');
+  back(node);
+  node.pass(3);
+  expect(deed(node)).toMatchObject({ result: 'lost' });
+  expect(node.directories.get(run)?.acts?.size).toBe(0);
+  expect(node.directories.get(run)?.frozen).toBe(true);
+});
+
+test('the clock is not good enough any more: what its shim was told is taken back', () => {
+  const node = toldToThaw({ maxClockErrorUs: 1_000 });
+  node.clockErrorUs = 2_000;
+  back(node);
+  expect(node.directories.get(run)?.acts?.size).toBe(0);
+  node.pass(3);
+  expect(deed(node)).toMatchObject({ result: 'skipped' });
+  expect(node.directories.get(run)?.frozen).toBe(true);
+});

@@ -58,11 +58,16 @@ export function isUnknown({ planned, unanswered }: Fire): boolean {
 }
 
 /** Somebody has done it already, whatever the agent thinks of its instant. */
-export function isDone(ports: DeedPorts, { stored, planned }: Fire): boolean {
+export function isDone(ports: DeedPorts, fire: Fire): boolean {
+  return doneTo(ports, fire).length > 0;
+}
+
+/** Runs to which somebody has done it. */
+export function doneTo(ports: DeedPorts, { stored, planned }: Fire): readonly string[] {
   const { action, dueUs } = stored;
   const { shimActs } = ports.runs();
-  const done = (run: string): boolean => !!shimActs.first(run, timedActs(action), dueUs);
-  return planned?.runs.some(done) ?? false;
+  const { runs = [] } = planned ?? {};
+  return runs.filter((run) => shimActs.first(run, timedActs(action), dueUs));
 }
 
 /**
