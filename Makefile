@@ -19,7 +19,7 @@ system_packages := iproute2=ip jq openssl e2fsprogs=mkfs.ext4 python3 tshark chr
 
 WIRESHARK_PLUGINS ?= $(HOME)/.local/lib/wireshark/plugins
 
-.PHONY: all help demo capture install-dissector check test sim sim-fires kill-fires wire e2e bench build fmt ci clean FORCE
+.PHONY: all help demo capture install-dissector check test sim sim-fires kill-fires wire e2e audit bench build fmt ci clean FORCE
 
 all: dist/lotc ## the executable, at dist/lotc (the default)
 
@@ -64,6 +64,9 @@ e2e: dist/lotc ## the executable and the kernel as they are (root)
 kill-fires: dist/lotc ## fifty kills of agents, the server away, while a schedule fires; KILLS=n (root)
 	@scripts/need iproute2=ip faketime
 	@KILLS=$${KILLS:-50} vitest run --project system tests/e2e/firing.test.ts -t 'server killed, agents'
+
+audit: $(modules) ## the registry's signature of each package (needs the public registry)
+	@PATH='$(SYSTEM_PATH)' npm audit signatures
 
 bench: dist/lotc ## measure against what the machine itself can do; bench/RESULTS.md
 	@scripts/need gcc $(system_packages)
