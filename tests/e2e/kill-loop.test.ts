@@ -208,7 +208,7 @@ test(`nothing acknowledged is lost or done twice by ${kills} kill -9 (seed ${see
     5_000,
     () => fleet.leftovers().join('\n'),
   );
-}, 180_000);
+}, 400_000);
 
 async function pidsOfLong(fleet: Fleet): Promise<Map<string, number>> {
   const rows = await fleet.json<Row[]>(['ps', '--state', 'running']);
