@@ -169,9 +169,9 @@ export const shapes = {
    * The fleet's CA: `stable`, or `overlap` while the next one is told to everybody. `holders` have
    * what they shall trust, `lackers` do not: `node NAME`, or a role and a name.
    */
+  ca: { must: ['stage', 'pin'], may: ['nextPin', 'at', 'holders', 'lackers'] },
   /** How often the limit or fault `text` was met since the server started. */
   tally: { must: ['text', 'count'], may: [] },
-  ca: { must: ['stage', 'pin'], may: ['nextPin', 'at', 'holders', 'lackers'] },
   /** Who may come in. `spki` is the hash of its key; `expiresAt` absent: it does not lapse. */
   identity: {
     must: ['identity', 'role', 'spki', 'createdAt', 'revoked'],
