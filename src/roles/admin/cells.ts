@@ -1,6 +1,7 @@
 /** What the views share: how a field reads in JSON and in a table's cell. Pure. */
 import { formatInstant } from '../../base/clock.ts';
 import { roughDurationMs } from '../../base/duration.ts';
+import { few } from '../../base/few.ts';
 import { roughSizeBytes } from '../../base/size.ts';
 import type { Column } from './table.ts';
 
@@ -33,10 +34,7 @@ export const ms = (us: number | undefined): string => {
   return `${us < 0 ? '-' : ''}${roughDurationMs(Math.abs(us) / 1000)}`;
 };
 /** Names in a cell: a table of which one row fills the screen is none. */
-export const named = (names: readonly string[]): string => {
-  const more = names.length - NAMED;
-  return `${names.slice(0, NAMED).join(',')}${more > 0 ? ` and ${more} more` : ''}`;
-};
+export const named = (names: readonly string[]): string => few(names, NAMED, ',');
 export const pairs = (map: Readonly<Record<string, string>> | undefined): string =>
   Object.entries(map ?? {})
     .map(([key, value]) => `${key}=${value}`)
