@@ -55,7 +55,9 @@ function retain(change: Change, task: string, uid: string, spec?: Shape<'spec'>)
 
 /** Of tasks that nobody has, too: what a node names is its own word. */
 function retainOf(change: Change, uid: string): void {
-  const own = [...change.state.results.values()].filter((record) => record.uid === uid);
+  const { results } = change.state;
+  if (results.size <= limits.resultsPerNode) return;
+  const own = [...results.values()].filter((record) => record.uid === uid);
   for (const record of own.slice(0, Math.max(0, own.length - limits.resultsPerNode)))
     drop(change, record);
 }
