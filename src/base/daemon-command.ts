@@ -1,7 +1,7 @@
 /** What the command lines of both daemons share: options and their environment twins. */
 import { Command, Option } from 'clipanion';
 import { optionFlag, optionList, optionText } from './environment.ts';
-import { usageError } from './errors.ts';
+import { usage } from './errors.ts';
 
 /** Whatever works on a data directory. */
 export abstract class DataCommand extends Command {
@@ -15,7 +15,7 @@ export abstract class DataCommand extends Command {
   protected directory(): string {
     const data = optionText(this.data, 'data', this.context.env);
     if (data !== undefined) return data;
-    throw usageError('option "--data" is missing', this.way('--data /var/lib/lotc', 'LOTC_DATA'));
+    throw usage('option "--data" is missing', this.way('--data /var/lib/lotc', 'LOTC_DATA'));
   }
 }
 

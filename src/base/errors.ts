@@ -121,7 +121,7 @@ export class LotcError extends Error {
 }
 
 /** What is wrong with a command line, or with what one names. */
-export const usageError = (message: string, hint?: string): LotcError =>
+export const usage = (message: string, hint?: string): LotcError =>
   new LotcError('usage', message, { hint });
 
 /** Ways to break the protocol; the ERR subcategory that answers each (PROTOCOL, "Errors"). */

@@ -4,7 +4,7 @@
  * is a question of who is trusted. Base64url of 32 bytes of key and 64 of signature.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { LotcError } from '../base/errors.ts';
+import { usage } from '../base/errors.ts';
 import { spkiOf } from './token.ts';
 
 const KEY_BYTES = 32;
@@ -14,8 +14,6 @@ const SPKI_ED25519 = Buffer.from('302a300506032b6570032100', 'hex');
 
 /** What is signed says what it is for: no signature of anything else is one of this. */
 const message = (digest: string): Buffer => Buffer.from(`lotc-bundle-v1\n${digest}\n`);
-
-const usage = (text: string, hint?: string): LotcError => new LotcError('usage', text, { hint });
 
 /** `key`: PEM of an Ed25519 private key. */
 export function signContent(digest: string, key: string): string {

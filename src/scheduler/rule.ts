@@ -8,7 +8,7 @@
  */
 import { formatInstant } from '../base/clock.ts';
 import { formatDurationMs } from '../base/duration.ts';
-import { LotcError } from '../base/errors.ts';
+import { LotcError, usage } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 import { cronFacts, nextCron } from './cron.ts';
 import { isZone } from './zone.ts';
@@ -145,10 +145,6 @@ function checkForm(rule: Rule): void {
     throw usage(`--tz: "${tz}" is no time zone known here`, 'for instance Europe/Warsaw, or local');
   }
   if (cron !== undefined) cronFacts(cron);
-}
-
-function usage(text: string, hint: string): LotcError {
-  return new LotcError('usage', text, { hint });
 }
 
 /**

@@ -6,7 +6,7 @@
 import { Command, Option } from 'clipanion';
 import { parseCount } from '../../base/count.ts';
 import { formatDurationMs, parseDurationMs } from '../../base/duration.ts';
-import { LotcError } from '../../base/errors.ts';
+import { LotcError, usage } from '../../base/errors.ts';
 import { isRunId } from '../../base/ids.ts';
 import { limits } from '../../base/limits.ts';
 import { nameFault } from '../../base/names.ts';
@@ -17,7 +17,6 @@ import type { View } from './cells.ts';
 import type { Ask, Asked, ConnectSettings, Draft, Listening } from './client.ts';
 import { Refused } from './client.ts';
 import type { AdminContext, Console } from './context.ts';
-import { usage } from './forms.ts';
 import { type Complaint, complaintOf, judgeAnswers } from './outcome.ts';
 import { type Format, formats, jsonText, renderList, renderOne } from './render.ts';
 

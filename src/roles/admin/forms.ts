@@ -10,7 +10,7 @@
 import { formatInstant } from '../../base/clock.ts';
 import { parseCount } from '../../base/count.ts';
 import { formatDurationMs, parseDurationMs } from '../../base/duration.ts';
-import { LotcError } from '../../base/errors.ts';
+import { usage } from '../../base/errors.ts';
 import { parseInstantUs } from '../../base/instant.ts';
 import { nameFault } from '../../base/names.ts';
 import { parseSelector } from '../../base/selector.ts';
@@ -44,10 +44,6 @@ export interface Form {
   fromWords(words: readonly string[], what: string, old: readonly unknown[]): readonly unknown[];
   fromJson(value: Json, what: string): readonly unknown[];
   toJson(values: readonly unknown[]): Json;
-}
-
-export function usage(message: string, hint?: string): LotcError {
-  return new LotcError('usage', message, { hint });
 }
 
 const spelled = (value: Json): string =>

@@ -2,15 +2,13 @@
  * `--env-file` and `--secret`: from files on this machine to a spec. Values go to the server inside
  * TLS and come back from it as marks only; a mark that is handed back means "as it is".
  */
-import { LotcError } from '../../base/errors.ts';
+import { usage } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import type { Shape } from '../../net/layout.ts';
 
 type Values = Readonly<Record<string, string>>;
 type Spec = Shape<'spec'>;
 type Read = (path: string) => Promise<Uint8Array>;
-
-const usage = (text: string): LotcError => new LotcError('usage', text);
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,62}$/;
 

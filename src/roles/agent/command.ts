@@ -4,7 +4,7 @@ import { Command, type CommandClass, Option } from 'clipanion';
 import { DaemonCommand } from '../../base/daemon-command.ts';
 import { parseDurationMs } from '../../base/duration.ts';
 import { optionFlag, optionList, optionText } from '../../base/environment.ts';
-import { usageError } from '../../base/errors.ts';
+import { usage } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { nameFault } from '../../base/names.ts';
 import { isLoopback, parseAddress } from '../../net/address.ts';
@@ -83,12 +83,12 @@ class Agent extends DaemonCommand {
     const servers = optionList(this.server, 'server', env);
     if (servers.length === 0) {
       const hint = this.way('--server lotc.example.net', 'LOTC_SERVER');
-      throw usageError('option "--server" is missing', hint);
+      throw usage('option "--server" is missing', hint);
     }
     if (shared.plaintext) for (const server of servers) checkLoopback(server);
     const name = optionText(this.name, 'name', env);
     const fault = name === undefined ? undefined : nameFault(name);
-    if (fault !== undefined) throw usageError(`--name "${name}": ${fault}`);
+    if (fault !== undefined) throw usage(`--name "${name}": ${fault}`);
     const heartbeat = optionText(this.heartbeat, 'heartbeat', env);
     return {
       ...shared,
@@ -109,7 +109,7 @@ class Agent extends DaemonCommand {
 
   #token(env: typeof this.context.env): TokenSource | undefined {
     if (this.token !== undefined && this.tokenFile !== undefined) {
-      throw usageError('--token and --token-file exclude each other');
+      throw usage('--token and --token-file exclude each other');
     }
     const file = optionText(this.tokenFile, 'token-file', env);
     const text = optionText(this.token, 'token', env);
@@ -123,7 +123,7 @@ class Agent extends DaemonCommand {
 function checkLoopback(server: string): void {
   const { host } = parseAddress(server);
   if (host === '' || isLoopback(host)) return;
-  throw usageError(`--plaintext is for loopback addresses only, and ${server} is none`);
+  throw usage(`--plaintext is for loopback addresses only, and ${server} is none`);
 }
 
 function claimsOf(slots: string | undefined, reserve: string | undefined): Claims {
@@ -137,7 +137,7 @@ function rotationOf(text: string | undefined): number {
   if (text === undefined) return limits.rotateKeyMs;
   const ms = parseDurationMs(text, '--rotate-key');
   if (ms >= 1_000) return ms;
-  throw usageError('--rotate-key is at least 1s');
+  throw usage('--rotate-key is at least 1s');
 }
 
 function labelsOf(words: readonly string[]): Record<string, string> {
@@ -145,9 +145,9 @@ function labelsOf(words: readonly string[]): Record<string, string> {
   for (const word of words) {
     const at = word.indexOf('=');
     const key = word.slice(0, at);
-    if (at < 1) throw usageError(`--label "${word}" is not K=V`);
+    if (at < 1) throw usage(`--label "${word}" is not K=V`);
     const fault = nameFault(key);
-    if (fault !== undefined) throw usageError(`--label "${word}": ${fault}`);
+    if (fault !== undefined) throw usage(`--label "${word}": ${fault}`);
     labels[key] = word.slice(at + 1);
   }
   return labels;
@@ -156,7 +156,7 @@ function labelsOf(words: readonly string[]): Record<string, string> {
 function heartbeatOf(text: string): number {
   const ms = parseDurationMs(text, '--heartbeat');
   if (ms < limits.heartbeatMinMs || ms > limits.heartbeatMaxMs) {
-    throw usageError('--heartbeat is between 100ms and 1h');
+    throw usage('--heartbeat is between 100ms and 1h');
   }
   return ms;
 }

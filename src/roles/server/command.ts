@@ -4,7 +4,7 @@ import { Command, type CommandClass, Option } from 'clipanion';
 import { DaemonCommand, DataCommand } from '../../base/daemon-command.ts';
 import { parseDurationMs } from '../../base/duration.ts';
 import { optionList, optionText } from '../../base/environment.ts';
-import { usageError } from '../../base/errors.ts';
+import { usage } from '../../base/errors.ts';
 import { nameFault } from '../../base/names.ts';
 import { parseTimeServers } from '../../net/time-server.ts';
 import { parseHooks } from './hook-rule.ts';
@@ -131,7 +131,7 @@ class Restore extends DataCommand {
 
   async execute(): Promise<number> {
     if (this.from === undefined && !this.acceptLoss) {
-      throw usageError(
+      throw usage(
         'one of "--from DIR" and "--accept-loss" is missing',
         'see: lotc server restore --help',
       );
@@ -175,7 +175,7 @@ class RecoverAdmin extends DataCommand {
 
   async execute(): Promise<number> {
     const fault = this.name === undefined ? undefined : nameFault(this.name);
-    if (fault !== undefined) throw usageError(`--name "${this.name}": ${fault}`);
+    if (fault !== undefined) throw usage(`--name "${this.name}": ${fault}`);
     const { recoverAdmin } = await import('./recover.io.ts');
     const { out, name } = this;
     this.context.stdout.write(await recoverAdmin(this.directory(), { out, name }));

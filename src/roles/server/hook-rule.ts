@@ -2,7 +2,7 @@
  * `--hook KINDS=PROGRAM|URL`: which events go where. Kinds are names of the table of events, globs
  * over them, or short words for what people wait for. Hooks with the same target are one.
  */
-import { LotcError } from '../../base/errors.ts';
+import { type LotcError, usage } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { nearest } from '../../base/nearest.ts';
 import { globMatches } from '../../base/selector.ts';
@@ -83,8 +83,7 @@ function checkUrl(text: string): true {
   return true;
 }
 
-const wrong = (text: string, hint?: string): LotcError =>
-  new LotcError('usage', `--hook: ${text}`, { hint });
+const wrong = (text: string, hint?: string): LotcError => usage(`--hook: ${text}`, hint);
 
 /** What hooks tell of themselves goes only to those that name it: no hook is told of itself. */
 export function hookTakes({ kinds }: HookRule, event: Event): boolean {

@@ -3,7 +3,7 @@
  * counted in rows of the most a row takes, because a database has no size of one kind of row.
  */
 import { parseDurationMs } from '../../base/duration.ts';
-import { LotcError } from '../../base/errors.ts';
+import { type LotcError, usage } from '../../base/errors.ts';
 import { limits } from '../../base/limits.ts';
 import { parseSizeBytes } from '../../base/size.ts';
 import type { HistoryPrune } from '../../store/journal.ts';
@@ -34,7 +34,7 @@ const rowsIn = (bytes: number): number => Math.floor(bytes / limits.fireRowBytes
 
 function wrong(text: string): LotcError {
   const hint = 'write an age, a size, or both: 90d, 1GiB or 90d,1GiB';
-  return new LotcError('usage', `--keep-fires: "${text}" keeps nothing that can be told`, { hint });
+  return usage(`--keep-fires: "${text}" keeps nothing that can be told`, hint);
 }
 
 export function prunesOf({ ageMs, rows }: Retention, nowUs: number): readonly HistoryPrune[] {
