@@ -6,7 +6,7 @@
  * random number, so that two fleets never meet. What is started is stopped by its pid, and the
  * namespaces and directories go with `dispose`.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import {
   existsSync,
@@ -25,6 +25,14 @@ import { removeTree } from '../fixtures/remove.ts';
 /** `LOTC_EXECUTABLE` names another build than the one `make` leaves. */
 export const executable =
   process.env['LOTC_EXECUTABLE'] ?? join(import.meta.dirname, '../../dist/lotc');
+
+/** Files below a directory whose bytes have a text in them, by their paths from there. */
+export function holding(text: string, directory: string): string[] {
+  const words = ['-rlaF', '--', text, '.'];
+  const { stdout } = spawnSync('grep', words, { cwd: directory, encoding: 'utf8' });
+  const paths = stdout.split('\n').filter((path) => path !== '');
+  return paths.map((path) => path.slice('./'.length)).sort();
+}
 
 export interface Result {
   readonly code: number;

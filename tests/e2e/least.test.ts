@@ -4,13 +4,12 @@ import {
   chownSync,
   copyFileSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { executable, Fleet } from './fleet.ts';
+import { executable, Fleet, holding } from './fleet.ts';
 
 const NOBODY = 65_534;
 
@@ -45,16 +44,6 @@ test('an agent that is not root works for its own user, and says what it cannot 
   expect(row).toMatchObject({ state: 'failed' });
   expect(row?.reason).toContain('is not root and cannot become "root"');
 });
-
-/** Files below a directory whose bytes have a text in them. */
-function holding(text: string, directory: string): string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter(
-      (entry) => entry.isFile() && readFileSync(join(entry.parentPath, entry.name)).includes(text),
-    )
-    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
-    .sort();
-}
 
 test('a stolen disk of the server has what the documents say, and nothing else', async () => {
   const secret = 'stolen-or-not-7416';

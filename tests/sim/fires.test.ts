@@ -55,6 +55,7 @@ const kept = [
   [10_038, 'a suspend that nobody can know of was told as failed'],
 ] as const;
 
+// With SEED=n that one world alone is lived.
 test.skipIf(only > 0).each(kept)('seed %i: %s', (seed) => {
   expect(fire(seed)).toBeGreaterThan(0);
 });

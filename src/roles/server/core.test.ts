@@ -427,13 +427,20 @@ test('wait is decided by the run, also one that has ended', () => {
   expect(ask(core, admin, 'retWait', { targets: ['t'], waitFor: 'gone' }).done).toBeDefined();
 });
 
-test('run: output is relayed within the credit, the end follows it, a lost console stops it', () => {
+const exec = { spec: { command: ['x'] }, on: '@all', credit: 100_000 };
+
+/** A command that n1 has been told to run, and has said nothing about. */
+function executing() {
   const { world, core, admin } = make();
   const agent = join(world, core, admin, 'n1');
   hello(world, core, agent);
-  const exec = { spec: { command: ['x'] }, on: '@all', credit: 100_000 };
   const answer = ask(core, admin, 'retExec', { key: key(), ...exec });
   world.flush();
+  return { world, core, admin, agent, answer };
+}
+
+test('run: output is relayed within the credit, the end follows it, a lost console stops it', () => {
+  const { world, core, admin, agent, answer } = executing();
   const log = agent.last('retLog');
   expect(log.credit).toBeLessThanOrEqual(100_000);
   log.handlers.more?.({ stream: 'stdout', data: Buffer.from('hi'), offset: 0 });
@@ -454,12 +461,7 @@ test('run: output is relayed within the credit, the end follows it, a lost conso
 });
 
 test('run: a signal given before the node has said that the program runs is passed on then', () => {
-  const { world, core, admin } = make();
-  const agent = join(world, core, admin, 'n1');
-  hello(world, core, agent);
-  const exec = { spec: { command: ['x'] }, on: '@all', credit: 100_000 };
-  const answer = ask(core, admin, 'retExec', { key: key(), ...exec });
-  world.flush();
+  const { world, core, admin, agent, answer } = executing();
   const input = { operation: answer.acked?.operation, signal: 'SIGINT' };
   const early = [ask(core, admin, 'retInput', input), ask(core, admin, 'retInput', input)];
   world.flush();
