@@ -53,6 +53,9 @@ const kept = [
   [40_020, 'what was told as lost was claimed again with what comes before it'],
   [95_021, 'what an earlier life had told a shim to do was told as failed'],
   [10_038, 'a suspend that nobody can know of was told as failed'],
+  [97_060, 'a late start did not wait for what was held for a later one'],
+  [95_019, 'who waits for its turn began inside what another had begun'],
+  [105_018, 'an instant had moved by 2 ms since a shim had thawed its run'],
 ] as const;
 
 // With SEED=n that one world alone is lived.

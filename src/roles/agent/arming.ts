@@ -11,14 +11,22 @@
  * is armed when that has ended; one whose predecessor still runs at the instant is judged then, by
  * its rule. Where code or the task changes, or another run of it begins, what is armed is disarmed,
  * and armed anew if it still may be. Who is first at the gate decides: the shim answers whether the
- * run was cancelled or has fired.
+ * run was cancelled or has fired. So a start that must be alone, and comes late, waits for that
+ * answer (`makeRoom`).
  */
 import { limits } from '../../base/limits.ts';
 import { isWaiting } from '../../supervisor/states.ts';
 import { type DeedPorts, startOrder } from './deeds.ts';
 import type { Item } from './events.ts';
 import type { Fire } from './fire.ts';
-import { clockWhy, firesBefore, isHeldBehind, type Plan } from './firing.ts';
+import {
+  clockWhy,
+  firesBefore,
+  isHeldBehind,
+  type Plan,
+  type StoredFire,
+  startsRun,
+} from './firing.ts';
 
 export interface ArmingPorts extends DeedPorts {
   plan(schedule: string): Plan | undefined;
@@ -44,6 +52,8 @@ export class Arming {
   readonly #armed = new Set<Fire>();
   /** Handed to the edge, and not heard to be ready; since when. */
   readonly #underWay = new Map<Fire, number>();
+  /** Those that were told to be taken back, until their shims have said whether they were. */
+  readonly #disarming = new Set<Fire>();
   #doubted: Set<Fire> | 'all' = new Set();
   #costUs = FIRST_COST_US;
   #lookAgainUs: number | undefined;
@@ -76,6 +86,7 @@ export class Arming {
     if (at >= 0) this.#ahead.splice(at, 1);
     this.#armed.delete(fire);
     this.#underWay.delete(fire);
+    this.#disarming.delete(fire);
   }
 
   /** A run of an earlier life of the agent that waits at its gate. */
@@ -137,7 +148,29 @@ export class Arming {
     fire.state = 'disarming';
     this.#armed.delete(fire);
     this.#underWay.delete(fire);
+    this.#disarming.add(fire);
     this.#ports.runs().apply(fire.stored.run ?? '', { event: 'disarm' });
+  }
+
+  /**
+   * A start that must be alone is to begin: what is held for later ones of its task is taken back.
+   * True: it is not known yet whether that was still held.
+   */
+  makeRoom(stored: StoredFire, plan: Plan): boolean {
+    const { action, task = '' } = stored;
+    if (!startsRun(stored) || (action === 'start' && plan.overlap === 'allow')) return false;
+    const { atUs } = this.#ports.time();
+    for (const one of [...this.#armed]) {
+      const other = this.#ports.runs().get(one.stored.run ?? '');
+      if (one.stored.task !== task || !other) continue;
+      if (isHeldBehind(other, stored, atUs)) this.disarm(one, 'claim');
+    }
+    return this.isMakingRoom(task);
+  }
+
+  isMakingRoom(task: string): boolean {
+    for (const { stored } of this.#disarming) if (stored.task === task) return true;
+    return false;
   }
 
   // ---- inside ----

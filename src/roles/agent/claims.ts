@@ -48,14 +48,14 @@ export class Claims {
   readonly #ahead = new Heap<Fire>((a, b) =>
     a.wakeUs === b.wakeUs ? firesBefore(a.stored, b.stored) : a.wakeUs < b.wakeUs,
   );
-  readonly #arming: Arming;
+  readonly arming: Arming;
   /** Those that decide what a start after them finds: of other code, of a restart. */
   readonly #deciding = new Set<Fire>();
   #outstanding = 0;
 
   constructor(ports: ClaimPorts) {
     this.#ports = ports;
-    this.#arming = new Arming({ ...ports, mustWait: (fire) => this.#mustWait(fire) });
+    this.arming = new Arming({ ...ports, mustWait: (fire) => this.#mustWait(fire) });
   }
 
   /** Those that have not been begun. */
@@ -66,7 +66,7 @@ export class Claims {
   /** When to look next, on the monotonic clock. */
   get deadlineMs(): number | undefined {
     const { nowMs, atUs } = this.#ports.time();
-    const wakeUs = Math.min(this.#ahead.top?.wakeUs ?? Infinity, this.#arming.wakeUs ?? Infinity);
+    const wakeUs = Math.min(this.#ahead.top?.wakeUs ?? Infinity, this.arming.wakeUs ?? Infinity);
     if (wakeUs === Infinity) return undefined;
     return nowMs + (wakeUs - atUs + LATER_US) / MICROSECONDS;
   }
@@ -103,20 +103,20 @@ export class Claims {
     const { action, dueUs, schedule } = fire.stored;
     if (['load', 'unload', 'restart'].includes(action)) {
       this.#deciding.add(fire);
-      this.#arming.doubt('all');
+      this.arming.doubt('all');
     }
     if (action !== 'start') {
       this.#wakeAt(fire, dueUs - limits.prepareAheadUs);
       return;
     }
-    if (fire.state === 'claimed') this.#arming.add(fire);
+    if (fire.state === 'claimed') this.arming.add(fire);
     const isExact = this.#ports.plan(schedule)?.maxClockErrorUs !== undefined;
     this.#wakeAt(fire, isExact ? dueUs - limits.lastLookUs : dueUs);
   }
 
   /** A run of an earlier life of the agent holds it. */
   hold(fire: Fire): void {
-    this.#arming.found(fire);
+    this.arming.found(fire);
     this.await(fire);
   }
 
@@ -131,21 +131,21 @@ export class Claims {
 
   /** What may fire may have become another, of one task or of all. */
   doubt(task?: string): void {
-    if (task === undefined) this.#arming.doubt('all');
-    else this.#arming.doubtTask(task);
+    if (task === undefined) this.arming.doubt('all');
+    else this.arming.doubtTask(task);
   }
 
   /** Arms what is to be armed; once a step, when all else has been done. */
   arm(): void {
-    this.#arming.arm();
+    this.arming.arm();
   }
 
   /** What a run says that is held, or was, for a firing: `begun` it has to be settled. */
   heard(fire: Fire): 'held' | 'begun' | 'gone' {
-    const standing = this.#arming.standing(fire);
+    const standing = this.arming.standing(fire);
     if (standing !== 'gone') return standing;
     // It never was.
-    this.#arming.drop(fire);
+    this.arming.drop(fire);
     if (fire.after === 'forget') return 'gone';
     fire.state = 'claimed';
     this.await(fire);
@@ -206,7 +206,7 @@ export class Claims {
   }
 
   disarm(fire: Fire): void {
-    this.#arming.disarm(fire, 'forget');
+    this.arming.disarm(fire, 'forget');
   }
 
   /** What shims were told of it is taken back, unless they are faster; then they say so. */
@@ -238,7 +238,7 @@ export class Claims {
 
   #leave(fire: Fire): void {
     this.#ahead.take(fire);
-    this.#arming.drop(fire);
+    this.arming.drop(fire);
     this.#deciding.delete(fire);
   }
 
@@ -262,7 +262,7 @@ export class Claims {
     const isGood = plan !== undefined && !clockWhy(plan, this.#ports.time().errorUs);
     let wakeUs = dueUs;
     if (fire.state === 'armed') {
-      if (!isGood) this.#arming.disarm(fire, 'claim');
+      if (!isGood) this.arming.disarm(fire, 'claim');
     } else if (fire.planned && !isGood) return this.retract(fire, 'claim');
     else if (prepared && isGood) {
       // Its mark is durable: shims may do it.
@@ -289,10 +289,10 @@ export class Claims {
   #overdue(): void {
     const { atUs: nowUs } = this.#ports.time();
     const lateness = { nowUs, presentUs: this.#ports.presence.sinceUs, isOvertaken: false };
-    for (const fire of this.#arming.armed()) {
+    for (const fire of this.arming.armed()) {
       const { dueUs } = fire.stored;
       if (dueUs > nowUs || missedWhy(dueUs, lateness) === undefined) continue;
-      this.#arming.disarm(fire, 'claim');
+      this.arming.disarm(fire, 'claim');
     }
   }
 }

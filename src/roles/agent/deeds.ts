@@ -20,6 +20,7 @@ import {
   type Plan,
   resultOf,
   type StoredFire,
+  skipped,
   startItem,
 } from './firing.ts';
 import type { Runs } from './runs.ts';
@@ -104,7 +105,7 @@ function beginStart(ports: DeedPorts, fire: StoredFire, plan: Plan): Begun {
       return replaceRuns(ports, fire, plan);
     default: {
       const reason = `task "${fire.task ?? ''}" runs already, as ${running} (--overlap forbid)`;
-      return { result: 'skipped', reason };
+      return skipped(reason);
     }
   }
 }
@@ -117,10 +118,9 @@ function refusedStart(ports: DeedPorts, fire: StoredFire): Ending | undefined {
   const name = fire.task ?? '';
   const item = ports.task(name);
   if (!item?.spec) return { result: 'failed', reason: `task "${name}" is not known on this node` };
-  if (item.enabled === false) return { result: 'skipped', reason: `task "${name}" is disabled` };
+  if (item.enabled === false) return skipped(`task "${name}" is disabled`);
   const silence = ports.serverLost(item);
-  if (silence !== undefined) return { result: 'skipped', reason: silence };
-  return undefined;
+  return silence === undefined ? undefined : skipped(silence);
 }
 
 /** What is live ends first; the new run waits for the one that does. */
@@ -148,7 +148,7 @@ export function startOrder(
   fire: StoredFire,
   plan: Plan,
 ): Ending | { readonly order: Item } {
-  if (plan.draining) return { result: 'skipped', reason: DRAINING };
+  if (plan.draining) return skipped(DRAINING);
   const refused = refusedStart(ports, fire);
   if (refused) return refused;
   const task = ports.task(fire.task ?? '') as Item;

@@ -1,4 +1,8 @@
-/** What firings wait for: the end of any run of a task (`--overlap queue`), or of certain runs. */
+/**
+ * What firings wait for: the end of any run of a task (`--overlap queue`), or of certain runs; or
+ * that what is held for a later one has been taken back.
+ */
+import { limits } from '../../base/limits.ts';
 import { firesBefore, type StoredFire } from './firing.ts';
 
 interface Waiting {
@@ -8,13 +12,32 @@ interface Waiting {
 /** By task, the earliest first. */
 export class FireQueue<T extends Waiting> {
   readonly #queues = new Map<string, T[]>();
+  /** Tasks of which one that waits may have its turn. */
+  readonly #turns = new Set<string>();
 
   sizeOf(task: string): number {
     return this.#queues.get(task)?.length ?? 0;
   }
 
-  firstOf(task: string): T | undefined {
-    return this.#queues.get(task)?.[0];
+  /** Why no more can wait; undefined: there is room. */
+  fullWhy(task: string): string | undefined {
+    if (this.sizeOf(task) < limits.firesQueued) return undefined;
+    return `${limits.firesQueued} firings of task "${task}" wait already`;
+  }
+
+  of(task: string): readonly T[] {
+    return [...(this.#queues.get(task) ?? [])];
+  }
+
+  giveTurn(task: string): void {
+    if (this.#queues.has(task)) this.#turns.add(task);
+  }
+
+  /** Those whose turn it is. */
+  takeTurns(): readonly string[] {
+    const turns = [...this.#turns];
+    this.#turns.clear();
+    return turns;
   }
 
   add(task: string, fire: T): void {

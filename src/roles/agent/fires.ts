@@ -8,24 +8,16 @@
  * It knows what is due, not why: instants come from the planner (schedules.ts), what is ahead is
  * kept and prepared by claims.ts, deeds are done by deeds.ts, judgements are in firing.ts.
  */
-import { limits } from '../../base/limits.ts';
 import type { Planned } from '../../scheduler/planner.ts';
 import type { End } from '../../supervisor/end.ts';
-import { hasEnded } from '../../supervisor/states.ts';
 import { Claims } from './claims.ts';
 import { beginDeed, orderOf, present, repeatDeed, settleDeed, signalEnding } from './deeds.ts';
 import type { StoredRun } from './events.ts';
 import type { Fire } from './fire.ts';
 import { asSeen, cancelWaiting, isDueToEnd, type TakeUpPorts, takeUp } from './fire-boot.ts';
 import { FireQueue, FiresByRun } from './fire-queue.ts';
-import {
-  type Ending,
-  endingReason,
-  fireRow,
-  type Plan,
-  type StoredFire,
-  skipWhy,
-} from './firing.ts';
+import type { Ending, Plan, StoredFire } from './firing.ts';
+import { endingReason, fireRow, skipped, skipWhy } from './firing.ts';
 import type { Ledger } from './ledger.ts';
 import { Presence } from './presence.ts';
 import type { Reports } from './reports.ts';
@@ -37,8 +29,6 @@ export interface FirePorts extends TakeUpPorts {
   /** An instant of the schedule that is not claimed yet is due. */
   hasDue(schedule: string): boolean;
 }
-
-const skipped = (reason: string): Ending => ({ result: 'skipped', reason });
 
 export class Fires {
   readonly #ports: FirePorts;
@@ -96,7 +86,9 @@ export class Fires {
 
   /** Once a step, when all else has been done. */
   arm(): void {
-    if (this.#begun) this.#claims.arm();
+    if (!this.#begun) return;
+    for (const task of this.#queue.takeTurns()) this.#takeTurn(task);
+    this.#claims.arm();
   }
 
   /**
@@ -136,12 +128,12 @@ export class Fires {
   /** A run has changed: firings that wait for it may be over, others may have their turn. */
   settled(run: string): void {
     if (!this.#begun) return;
-    for (const fire of this.#byRun.of(run)) this.#settle(fire);
+    const fires = this.#byRun.of(run);
+    for (const fire of fires) this.#settle(fire);
     const stored = this.#ports.runs().get(run);
-    if (!stored) return;
-    const { task = '' } = stored.order;
-    this.#claims.doubt(task);
-    if (hasEnded(stored.process.state)) this.#nextOf(task);
+    const task = stored?.order.task ?? fires[0]?.stored.task ?? '';
+    if (stored) this.#claims.doubt(task);
+    this.#queue.giveTurn(task);
   }
 
   signalled(order: string, run: string, reason: string | undefined): void {
@@ -179,7 +171,7 @@ export class Fires {
     } else if (found === 'queued') {
       fire.state = 'queued';
       this.#queue.add(stored.task ?? '', fire);
-      this.#nextOf(stored.task ?? '');
+      this.#queue.giveTurn(stored.task ?? '');
     } else if ('planned' in found) {
       fire.planned = found.planned;
       this.#claims.await(fire);
@@ -220,7 +212,8 @@ export class Fires {
     const { stored } = fire;
     const { task = '' } = stored;
     const isBehind = plan.overlap === 'queue' && this.#queue.sizeOf(task) > 0;
-    const begun = isBehind ? 'queue' : beginDeed(this.#ports, stored, plan);
+    const waits = isBehind || this.#claims.arming.makeRoom(stored, plan);
+    const begun = waits ? 'queue' : beginDeed(this.#ports, stored, plan);
     if (begun === 'queue') this.#putOff(fire, task);
     else if ('result' in begun && begun.result === 'failed' && isUnknown(fire)) {
       this.#claims.retract(fire, begun);
@@ -262,25 +255,24 @@ export class Fires {
   }
 
   #putOff(fire: Fire, task: string): void {
-    if (this.#queue.sizeOf(task) >= limits.firesQueued) {
-      const why = `${limits.firesQueued} firings of task "${task}" wait already`;
-      return this.#close(fire, skipped(why));
-    }
+    const why = this.#queue.fullWhy(task);
+    if (why !== undefined) return this.#close(fire, skipped(why));
     fire.state = 'queued';
     this.#claims.store(fire, { ...fire.stored, queued: true });
     this.#queue.add(task, fire);
   }
 
-  /** A run of the task has ended: who waits longest has its turn. */
-  #nextOf(task: string): void {
-    const fire = this.#queue.firstOf(task);
-    if (!fire || present(this.#ports, fire.stored).length > 0) return;
-    this.#queue.remove(task, fire);
-    const plan = this.#ports.plan(fire.stored.schedule);
-    if (plan) this.#begin(fire, { ...plan, overlap: 'forbid' });
-    else this.#close(fire, skipped('the schedule is gone'));
-    // What could not be begun leaves the turn to the next.
-    if (fire.state === 'over') this.#nextOf(task);
+  /** Who waits longest is first; by `--overlap queue` it begins only once no run is left. */
+  #takeTurn(task: string): void {
+    for (const fire of this.#queue.of(task)) {
+      if (this.#claims.arming.isMakingRoom(task)) return;
+      const plan = this.#ports.plan(fire.stored.schedule);
+      const isPatient = plan?.overlap === 'queue' && fire.stored.action === 'start';
+      if (isPatient && present(this.#ports, fire.stored).length > 0) continue;
+      this.#queue.remove(task, fire);
+      if (!plan) this.#close(fire, skipped('the schedule is gone'));
+      else this.#begin(fire, isPatient ? { ...plan, overlap: 'forbid' } : plan);
+    }
   }
 
   /** Its outcome is told, and the claim goes, in one commit. */

@@ -22,6 +22,8 @@ export interface Ending {
   readonly reason?: string | undefined;
 }
 
+export const skipped = (reason: string): Ending => ({ result: 'skipped', reason });
+
 /** What is stored of a firing from its claim until its outcome is among the reports. */
 export interface StoredFire extends Planned {
   readonly action: string;
@@ -60,11 +62,15 @@ export function isOfPlan(node: string, plan: Plan, { run, plannedUs }: StoredFir
   return run === undefined || run === runOf(node, plan, plannedUs);
 }
 
+/** Its deed makes a run, which has its id from the claim on. */
+export const startsRun = ({ action }: Pick<Plan, 'action'>): boolean => {
+  return action === 'start' || action === 'restart';
+};
+
 /** A claim: a start has its run from here on. */
 export function claimOf(node: string, plan: Plan, planned: Planned): StoredFire {
   const { action, task, bundle } = plan;
-  const starts = action === 'start' || action === 'restart';
-  const run = starts ? runOf(node, plan, planned.plannedUs) : undefined;
+  const run = startsRun(plan) ? runOf(node, plan, planned.plannedUs) : undefined;
   return { ...planned, action, task, bundle, run };
 }
 
@@ -149,7 +155,7 @@ export function skipWhy(
   plan: Plan,
   now: Lateness & { readonly errorUs: number | undefined },
 ): string | undefined {
-  if (plan.draining && (fire.action === 'start' || fire.action === 'restart')) return DRAINING;
+  if (plan.draining && startsRun(fire)) return DRAINING;
   // Code changes its name on the server as well, whether the node was there or not.
   const missed = fire.task === undefined ? undefined : missedWhy(fire.dueUs, now);
   if (missed !== undefined && plan.missed !== 'all') {

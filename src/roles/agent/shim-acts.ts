@@ -1,8 +1,12 @@
 /** What shims, or the thread, have done at instants: the last deed of each kind, by run. */
 import type { Acted, TimedAct } from './events.ts';
 
-/** An instant may have moved by as much since it was done. */
-const EARLY_US = 1_000;
+/**
+ * By as much the instant at which something was done may seem to come before the one it was done
+ * for: the clock's estimate has moved in between. Two estimates, each within 25 ms of the truth,
+ * are 50 ms apart; instants of a schedule are never nearer to one another than 100 ms.
+ */
+const EARLY_US = 50_000;
 
 export class ShimActs {
   readonly #byRun = new Map<string, Map<TimedAct, Acted>>();

@@ -23,6 +23,9 @@ function planned(node: Scheduled): void {
 
 const deed = (node: Scheduled) => node.fires.find((fire) => fire.schedule === 'deed');
 const [run = ''] = running('suspend').launches;
+const suspendNow = {
+  ...{ item: 'O1/0', order: 'O1/0', generation: 0, entry: 'order', verb: 'suspend' },
+};
 
 test.each([
   ['suspend', 'suspended'],
@@ -52,8 +55,7 @@ test.each(['suspend', 'kill'])(
 
 test('resume: thawed by the shim', () => {
   const node = running('resume');
-  const order = { item: 'O1/0', order: 'O1/0', generation: 0, entry: 'order', run };
-  node.change([{ ...order, verb: 'suspend' }]);
+  node.change([{ ...suspendNow, run }]);
   expect(node.row(run)?.processState).toBe('suspended');
   node.pass(4);
   expect(deed(node)).toMatchObject({ result: 'ok', lateUs: 60 });
@@ -203,6 +205,20 @@ test('killed at its instant, which was a little earlier by the next estimate: it
   node.pass(5);
   expect(deed(node)).toMatchObject({ result: 'ok', lateUs: 0 });
   expect(node.row(run)).toMatchObject({ processState: 'exited', restarts: 0 });
+});
+
+test('thawed at its instant, which was 2 ms later by the next estimate, and ended since: it was', () => {
+  const node = running('resume');
+  node.change([{ ...suspendNow, run }]);
+  planned(node);
+  node.crash();
+  node.sleep(500);
+  const directory = node.directories.get(run);
+  const acted = directory?.acted?.map((one) => ({ ...one, atUs: 10 * SECOND - 2_000 }));
+  Object.assign(directory ?? {}, { acted });
+  node.endSome();
+  back(node);
+  expect(deed(node)).toMatchObject({ result: 'ok', firedUs: 10 * SECOND - 2_000 });
 });
 
 test('killed while the agent is gone: what waited for that end is cancelled by it too', () => {
